@@ -1,0 +1,1 @@
+"""The pure core: values in, values out. Nothing here reads a clock, a network, a file or an environment variable."""

@@ -1,0 +1,96 @@
+"""Each reason once: one word and one sentence, the same in condition, Event, history, metric and log.
+
+`say()` fills the sentence in. Words follow the Kubernetes convention for reasons (CamelCase).
+"""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something is as it is."""
+
+    # transitions
+    KILLED = "Killed"
+    ATTEMPT_STARTED = "AttemptStarted"
+    SHIPPED = "Shipped"
+    GUARDRAIL_BREACHED = "GuardrailBreached"
+    READINGS_MISSING = "ReadingsMissing"
+    DEADLINE_PASSED = "DeadlinePassed"
+    STEPPED = "Stepped"
+    STEPS_CHANGED = "StepsChanged"
+    COMPLETED = "Completed"
+    # what a ramp waits for: the words of status.waitingFor
+    INVALID = "Invalid"
+    BREAK_GLASS = "BreakGlass"
+    RULES = "Rules"
+    METRICS = "Metrics"
+    GUARDRAIL = "Guardrail"
+    PAUSED = "Paused"
+    DEADLINE = "Deadline"
+    NOT_BEFORE = "NotBefore"
+    WINDOW = "Window"
+    APPROVAL = "Approval"
+    SAMPLES = "Samples"
+    HOLD = "Hold"
+    # the rest of the conditions
+    ACCEPTED = "Accepted"
+    RENDERED = "Rendered"
+    FOREIGN_CONFIG_MAP = "ForeignConfigMap"
+    CONFIG_MAP_FULL = "ConfigMapFull"
+    PASSING = "Passing"
+    NO_GUARDRAILS = "NoGuardrails"
+    NOT_LOOKING = "NotLooking"
+    ROLLED_BACK = "RolledBack"
+    SHIP_REFUSED = "ShipRefused"
+    STATUS_REBUILT = "StatusRebuilt"
+
+
+SENTENCES = {
+    Reason.KILLED: "Killed at {percent} %: everybody is on control. To begin again, remove spec.killed and set spec.attempt to {needed} or higher.",
+    Reason.ATTEMPT_STARTED: "Attempt {attempt} begins at 0 %.",
+    Reason.SHIPPED: "Shipped: every eligible unit gets {variant}.",
+    Reason.GUARDRAIL_BREACHED: "Rolled back from {percent} %: guardrail {guardrail}: {message}. To begin again, set spec.attempt to {needed} or higher.",
+    Reason.READINGS_MISSING: (
+        "Rolled back from {percent} %: guardrail {guardrail} has had no reading since {since}: {message}. "
+        "To begin again, set spec.attempt to {needed} or higher."
+    ),
+    Reason.DEADLINE_PASSED: "Rolled back from {percent} %: the deadline {deadline} has passed. To begin again, set spec.attempt to {needed} or higher.",
+    Reason.STEPPED: "Exposure rises from {before} % to {percent} %.",
+    Reason.STEPS_CHANGED: "The steps were edited: {percent} % is served, and its clock starts again.",
+    Reason.COMPLETED: "The last step's hold is over: the ramp is complete at {percent} %. Decide with spec.ship.",
+    Reason.INVALID: "The spec cannot be run, the last accepted one stays in force: {problem}",
+    Reason.BREAK_GLASS: "The key kill in ConfigMap {config_map} names this gate: everybody is on control until a person removes it.",
+    Reason.RULES: "The gate's entry in ConfigMap {config_map} is not yet what it must be: {detail}.",
+    Reason.METRICS: "Guardrail {guardrail}: {message}. There is no step without a reading.",
+    Reason.GUARDRAIL: "Guardrail {guardrail}: {message}.",
+    Reason.PAUSED: "spec.paused is set: it stays at {percent} %; guardrails still act.",
+    Reason.DEADLINE: "The deadline {deadline} has passed: it stays at {percent} %. Move schedule.deadline, ship, or kill.",
+    Reason.NOT_BEFORE: "No step before {not_before}.",
+    Reason.WINDOW: "Outside the schedule's windows; the next one opens at {opens}.",
+    Reason.APPROVAL: ("The step to {next} % needs approval: set spec.approved to {{attempt: {attempt}, upTo: {next}}}."),
+    Reason.SAMPLES: "{variant} has had {count} of {needed} first exposures on this step.",
+    Reason.HOLD: "On {percent} % until {until}.",
+    Reason.ACCEPTED: "The spec is accepted.",
+    Reason.RENDERED: "Generation {generation} is in ConfigMap {config_map}.",
+    Reason.FOREIGN_CONFIG_MAP: (
+        "ConfigMap {config_map} exists and is not Rampgate's (its key format does not say rampgate.dev/1): it is left alone. "
+        "Delete or rename it, or use another configMapName."
+    ),
+    Reason.CONFIG_MAP_FULL: "ConfigMap {config_map} would pass {limit} bytes: the entry stays as it was. Use another configMapName for new experiments.",
+    Reason.PASSING: "All guardrails pass.",
+    Reason.NO_GUARDRAILS: "There are no guardrails.",
+    Reason.NOT_LOOKING: "Nothing is exposed to guard: no readings are taken.",
+    Reason.ROLLED_BACK: "Attempt {attempt} was rolled back; {asked}set spec.attempt to {needed} or higher to begin again.",
+    Reason.SHIP_REFUSED: "ship is refused: attempt {attempt} was ended. Set spec.attempt to {needed} or higher to begin again.",
+    Reason.STATUS_REBUILT: "The status was lost and is rebuilt from the gate's entry: {phase} at {percent} %.",
+}
+
+
+def say(reason: Reason, **facts: object) -> str:
+    """Give the sentence of a reason, with its facts filled in; KeyError when one is missing (a bug)."""
+    return SENTENCES[reason].format(**facts)
+
+
+def percent_text(percent: float) -> str:
+    """Write a percentage without a needless fraction: 10, 0.5."""
+    return f"{percent:g}"

@@ -1,0 +1,241 @@
+"""What the operator remembers: the `status` of an Experiment, written by nobody else.
+
+Absolute times and counts only, so that a restart changes nothing. Reading is lenient (fields of a newer operator are kept out of the way);
+what cannot be read at all counts as lost and is rebuilt from the gate's entry (ramp.py).
+"""
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import ConfigDict, Field, ValidationError
+
+from rampgate_operator.core.quantities import Percent, Time
+from rampgate_operator.core.schema import Model
+
+HISTORY_LIMIT = 20
+MESSAGE_LIMIT = 1024
+
+Message = Annotated[str, Field(max_length=MESSAGE_LIMIT)]
+Word = Annotated[str, Field(max_length=63)]
+
+
+class Phase(StrEnum):
+    """Where an attempt is; docs/states.md draws how it moves."""
+
+    PENDING = "Pending"
+    RAMPING = "Ramping"
+    COMPLETED = "Completed"
+    SHIPPED = "Shipped"
+    ROLLED_BACK = "RolledBack"
+    KILLED = "Killed"
+
+
+class WaitingFor(StrEnum):
+    """Why a ramp is not advancing; the first that holds, in this order."""
+
+    INVALID = "Invalid"
+    BREAK_GLASS = "BreakGlass"
+    RULES = "Rules"
+    METRICS = "Metrics"
+    GUARDRAIL = "Guardrail"
+    PAUSED = "Paused"
+    DEADLINE = "Deadline"
+    NOT_BEFORE = "NotBefore"
+    WINDOW = "Window"
+    APPROVAL = "Approval"
+    SAMPLES = "Samples"
+    HOLD = "Hold"
+
+
+class Verdict(StrEnum):
+    """What one look at a guardrail says."""
+
+    PASS = "Pass"  # noqa: S105  # a verdict, no password
+    BREACH = "Breach"
+    INCONCLUSIVE = "Inconclusive"
+    NO_DATA = "NoData"
+    ERROR = "Error"
+
+
+class LatchCause(StrEnum):
+    """Who ended an attempt."""
+
+    GUARDRAIL = "Guardrail"
+    DEADLINE = "Deadline"
+    KILL = "Kill"
+
+
+class StatusModel(Model):
+    """A part of the status; unknown fields are ignored, since a newer operator may have written them."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Latch(StatusModel):
+    """The end of an attempt: everybody is on control until a higher attempt."""
+
+    attempt: int
+    """The attempt that it ended."""
+    at: Time
+    """When."""
+    cause: LatchCause
+    """Whether a guardrail, the deadline or a person ended it."""
+    guardrail: Word | None = None
+    """Which guardrail."""
+    from_percent: Percent
+    """The percentage that was served until then."""
+    message: Message
+    """Why, in a sentence."""
+
+
+class Rules(StatusModel):
+    """What the gate's entry in the ConfigMap must be."""
+
+    generation: int
+    """The entry's number; it only rises."""
+    digest: Word
+    """A digest of the entry's content, by which a change is noticed."""
+    rendered_at: Time
+    """When this content was decided."""
+
+
+class GuardrailStatus(StatusModel):
+    """The last look at one guardrail."""
+
+    name: Word
+    """The guardrail."""
+    digest: Word
+    """A digest of its definition: a changed guardrail starts its evidence again."""
+    verdict: Verdict
+    """What the last look says."""
+    message: Message
+    """The same in a sentence, with the numbers."""
+    value: float | None = None
+    """What was read, of the treatment with the worst verdict."""
+    looked_at: Time
+    """When it was read."""
+    reads_from: Time
+    """How far back that reading reaches."""
+    last_data_at: Time | None = None
+    """When this attempt last had data."""
+    without_data_since: Time | None = None
+    """Since when data is missing or the query fails."""
+    recent: Annotated[list[Verdict], Field(max_length=10)] = []
+    """The last verdicts, newest last."""
+
+
+class VariantExposures(StatusModel):
+    """First exposures of one treatment on the current step."""
+
+    variant: Word
+    """The treatment."""
+    count: int
+    """How many units saw it for the first time since the step began."""
+
+
+class Exposures(StatusModel):
+    """First exposures since the step began, for `minExposures`."""
+
+    counted_to: Time
+    """Exposures after this instant are not counted yet."""
+    variants: Annotated[list[VariantExposures], Field(max_length=16)]
+    """The count of each treatment."""
+
+
+class Transition(StatusModel):
+    """One change of phase or percentage."""
+
+    at: Time
+    """When."""
+    from_: Annotated[Phase, Field(alias="from")]
+    """The phase before."""
+    to: Phase
+    """The phase after."""
+    percent: Percent
+    """The percentage after."""
+    reason: Word
+    """Why, in a word; docs/states.md lists them."""
+    message: Message
+    """Why, in a sentence."""
+    by: Annotated[str, Field(max_length=128)] | None = None
+    """The field manager, where a person's change was the cause."""
+
+
+class Condition(StatusModel):
+    """A condition by the conventions of metav1.Condition."""
+
+    type: Word
+    """What it speaks of."""
+    status: Annotated[str, Field(pattern="^(True|False|Unknown)$", max_length=7)]
+    """Whether it holds."""
+    reason: Word
+    """Why, in a word."""
+    message: Message
+    """Why, in a sentence, with the remedy."""
+    last_transition_time: Time
+    """When `status` last changed."""
+    observed_generation: int
+    """The metadata.generation that it speaks of."""
+
+
+class Status(StatusModel):
+    """The operator's memory of one Experiment."""
+
+    observed_generation: int = 0
+    """The metadata.generation that was last taken in."""
+    phase: Phase = Phase.PENDING
+    """Where the attempt is."""
+    waiting_for: WaitingFor | None = None
+    """Why it is not advancing, the first reason that holds."""
+    attempt: int
+    """The attempt that runs or ran last."""
+    step: int = -1
+    """Index into ramp.steps; -1 before the first."""
+    percent: Percent = 0.0
+    """What is served: the authority."""
+    attempt_started_at: Time
+    """When the attempt was taken up."""
+    step_started_at: Time | None = None
+    """When the step's clock started."""
+    next_step_at: Time | None = None
+    """When the hold is over; other things may still be waited for."""
+    steps_digest: Word = ""
+    """A digest of ramp.steps, by which an edit is noticed."""
+    shipped: Word | None = None
+    """The variant that everybody gets, once shipped."""
+    latch: Latch | None = None
+    """The end of the attempt, if it was ended."""
+    rules: Rules | None = None
+    """What the gate's entry must be."""
+    guardrails: Annotated[
+        list[GuardrailStatus],
+        Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
+    ] = []
+    """The last look at each guardrail."""
+    exposures: Exposures | None = None
+    """First exposures since the step began."""
+    history: Annotated[list[Transition], Field(max_length=HISTORY_LIMIT)] = []
+    """The last transitions, newest last."""
+    conditions: Annotated[
+        list[Condition],
+        Field(max_length=8, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+    ] = []
+    """Valid, RulesRendered, GuardrailsPassing, Progressing."""
+
+    def condition(self, kind: str) -> Condition | None:
+        """Give the condition of this type."""
+        return next((condition for condition in self.conditions if condition.type == kind), None)
+
+    def guardrail(self, name: str) -> GuardrailStatus | None:
+        """Give the last look at this guardrail."""
+        return next((guardrail for guardrail in self.guardrails if guardrail.name == name), None)
+
+
+def read_status(value: object) -> Status | None:
+    """Read the status of an Experiment; None when it is absent or cannot be read: then it counts as lost."""
+    if not value:
+        return None
+    try:
+        return Status.from_wire(value)
+    except ValidationError:
+        return None
