@@ -1,0 +1,53 @@
+"""The real parts that tests share: a control plane and a Prometheus per session, a namespace per test, kubectl.
+
+Thin over tools.devcluster. Nothing is built here: a missing binary fails with the command that builds it.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from tools.devcluster import kubectl as devcluster_kubectl
+from tools.devcluster.cluster import Cluster
+from tools.devcluster.prometheus import Prometheus
+
+CRDS = Path(__file__).parent.parent / "crds"
+Kubectl = Callable[..., "CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A real API server with Rampgate's CRDs established."""
+    with Cluster.start() as running:
+        if any(CRDS.glob("*.yaml")):
+            devcluster_kubectl.kubectl(running, "apply", "--server-side", "-f", str(CRDS))
+            devcluster_kubectl.kubectl(running, "wait", "--for=condition=Established", "-f", str(CRDS), "--timeout=30s")
+        yield running
+
+
+@pytest.fixture(scope="session")
+def prometheus() -> Iterator[Prometheus]:
+    """A real Prometheus without targets that scrapes four times a second; `add_target` gives it some."""
+    with Prometheus.launch(scrape_interval=0.25) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster: Cluster) -> Kubectl:
+    """`kubectl("get", "pods", "-n", namespace, role=Role.DEVELOPER, stdin=…, check=False)` on the session's cluster."""
+
+    def run(*arguments: str, **options: object) -> "CompletedProcess[str]":
+        return devcluster_kubectl.kubectl(cluster, *arguments, **options)  # type: ignore[arg-type]
+
+    return run
+
+
+@pytest.fixture
+def namespace(kubectl: Kubectl) -> str:
+    """A fresh namespace. It stays: without a controller manager a deleted one would be Terminating for ever."""
+    name = f"t-{secrets.token_hex(4)}"
+    kubectl("create", "namespace", name)
+    return name

@@ -1,0 +1,1 @@
+"""What developers and CI run from a checkout; nothing in here is shipped."""

@@ -1,0 +1,137 @@
+"""A control plane: real etcd and real kube-apiserver on free loopback ports.
+
+Knows the flags of the two servers. Must not know what is tested on it: no CRDs, no RBAC objects, no namespaces.
+There is no controller manager: no garbage collection by ownerReference, no ServiceAccount tokens, and deleted namespaces stay Terminating.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Self
+
+from tools.devcluster.binaries import require
+from tools.devcluster.loopback import HOST, answers, free_port
+from tools.devcluster.roles import Role, make_tokens, write_kubeconfig, write_token_file
+from tools.devcluster.server import Server
+
+OWNED = ("etcd", "apiserver")  # what `start` empties in a directory it was given
+
+
+class Cluster:
+    """A running control plane. Use it as a context manager, or call `stop`; its servers end with this process at the latest."""
+
+    def __init__(self, directory: Path, *, temporary: bool) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self._temporary = temporary
+        self._tokens = make_tokens()
+        etcd_port = free_port()
+        for name in OWNED:
+            shutil.rmtree(directory / name, ignore_errors=True)
+            (directory / name).mkdir(parents=True)
+        write_token_file(directory / "apiserver" / "tokens.csv", self._tokens)
+        self._etcd_url = f"http://{HOST}:{etcd_port}"
+        self._etcd = Server("etcd", self._etcd_command(), log=directory / "etcd" / "log", remove=directory if temporary else None)
+        self._api_server = Server("kube-apiserver", self._api_server_command(), log=directory / "apiserver" / "log")
+
+    @classmethod
+    def start(cls, directory: Path | None = None) -> Self:
+        """Start an empty control plane and wait until it is ready (about 4 s).
+
+        Its files go to `directory` and stay there, else to a temporary one that goes with it.
+        Raises BinaryMissingError when the servers are not built, ServerError with the end of the log when one does not come up.
+        """
+        cluster = cls(directory or Path(tempfile.mkdtemp(prefix="rampgate-cluster-")), temporary=directory is None)
+        try:
+            cluster._etcd.start(lambda: answers(f"{cluster._etcd_url}/health"))
+            cluster.start_api_server()
+            for role in Role:
+                write_kubeconfig(cluster.kubeconfig(role), url=cluster.url, ca_file=cluster.ca_file, token=cluster.token(role))
+        except BaseException:
+            cluster.stop()
+            raise
+        return cluster
+
+    @property
+    def url(self) -> str:
+        """The API server, https://127.0.0.1:PORT; the same for the cluster's whole life."""
+        return f"https://{HOST}:{self.port}"
+
+    @property
+    def ca_file(self) -> Path:
+        """The certificate that clients verify the API server with (PEM)."""
+        return self.directory / "apiserver" / "certificates" / "apiserver.crt"
+
+    def token(self, role: Role) -> str:
+        """The bearer token of a role."""
+        return self._tokens[role]
+
+    def kubeconfig(self, role: Role = Role.ADMIN) -> Path:
+        """The kubeconfig file of a role."""
+        return self.directory / "apiserver" / f"{role}.kubeconfig"
+
+    def start_api_server(self) -> None:
+        """Bring the API server (back) on the same port with the same data, tokens and certificate; returns when /readyz says ok."""
+        self._api_server.start(
+            lambda: self.ca_file.exists() and answers(f"{self.url}/readyz", ca_file=self.ca_file, token=self._tokens[Role.ADMIN])
+        )
+
+    def stop_api_server(self) -> None:
+        """Take the API server away; etcd keeps the data."""
+        self._api_server.stop()
+
+    def restart_api_server(self) -> None:
+        """Stop, then start: every watch and connection of its clients is cut."""
+        self.stop_api_server()
+        self.start_api_server()
+
+    def stop(self) -> None:
+        """End both servers; a temporary directory goes too."""
+        self._api_server.stop()
+        self._etcd.stop()
+        if self._temporary:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _etcd_command(self) -> list[str | Path]:
+        peer_url = f"http://{HOST}:{free_port()}"
+        return [
+            require("etcd"),
+            f"--data-dir={self.directory / 'etcd' / 'data'}",
+            f"--listen-client-urls={self._etcd_url}",
+            f"--advertise-client-urls={self._etcd_url}",
+            f"--listen-peer-urls={peer_url}",
+            f"--initial-advertise-peer-urls={peer_url}",
+            f"--initial-cluster=default={peer_url}",
+            "--unsafe-no-fsync",  # this data need not survive a power cut
+            "--log-level=warn",
+        ]
+
+    def _api_server_command(self) -> list[str | Path]:
+        directory = self.directory / "apiserver"
+        return [
+            require("kube-apiserver"),
+            f"--etcd-servers={self._etcd_url}",
+            f"--bind-address={HOST}",
+            f"--advertise-address={HOST}",
+            f"--secure-port={self.port}",
+            f"--cert-dir={directory / 'certificates'}",
+            "--service-cluster-ip-range=10.96.0.0/16",
+            "--service-account-issuer=https://kubernetes.default.svc",
+            # The key of the serving certificate, which the server makes before it reads this: good enough where no pod runs.
+            f"--service-account-signing-key-file={directory / 'certificates' / 'apiserver.key'}",
+            f"--service-account-key-file={directory / 'certificates' / 'apiserver.key'}",
+            "--authorization-mode=Node,RBAC",
+            f"--token-auth-file={directory / 'tokens.csv'}",
+            # Nobody would make the default ServiceAccount that this one insists on.
+            "--disable-admission-plugins=ServiceAccount",
+            "--allow-privileged=true",
+            "--profiling=false",
+            # Open watches must not hold up a stop.
+            "--shutdown-watch-termination-grace-period=0s",
+        ]
