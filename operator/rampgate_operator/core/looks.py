@@ -1,0 +1,115 @@
+"""The questions the operator asks of a metrics source, and the answers it may get.
+
+Knows the shape of a question (a finished query, an instant, a kind) and every outcome as a value, "no data" included.
+Must not know how a source is reached, what a guardrail makes of an answer, or what time it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class Kind(StrEnum):
+    """What is wanted from a query."""
+
+    VALUE = "Value"
+    """One number: the query must have exactly one series, or be a scalar."""
+    INCREASES = "Increases"
+    """Exact counts per `variant` over `(at - window, at]`: the query must be one instant selector of a counter."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookRequest:
+    """One question.
+
+    Attributes:
+        key: what the caller wants its answer under; opaque, unique within a set of questions.
+        source: the name of a configured metrics source.
+        query: finished PromQL (`core.promql.compile_query`): substituted, and with its namespace matcher.
+        at: the instant to evaluate at, aware; the operator's clock is the only one. A sample becomes visible some time after its
+            timestamp (a scrape's duration), so ask for increases a little in the past or lose what arrives late.
+        kind: what to read from the answer.
+        window: length of the counting window; needed for INCREASES, None for VALUE.
+    """
+
+    key: Hashable
+    source: str
+    query: str
+    at: datetime
+    kind: Kind = Kind.VALUE
+    window: timedelta | None = None
+
+    def __post_init__(self) -> None:
+        if self.at.tzinfo is None:
+            raise ValueError("LookRequest.at must be an aware datetime")
+        if (self.kind is Kind.INCREASES) != (self.window is not None):
+            raise ValueError("LookRequest.window goes with Kind.INCREASES, and only with it")
+        if self.window is not None and self.window <= timedelta(0):
+            raise ValueError("LookRequest.window must be longer than zero")
+
+
+class FailureReason(StrEnum):
+    """Why a source gave no usable answer. The word appears in status, metrics and logs."""
+
+    TIMEOUT = "Timeout"
+    """No complete answer in time."""
+    UNREACHABLE = "Unreachable"
+    """No connection: name, network, TLS, or closed half-way."""
+    REFUSED = "Refused"
+    """The source does not accept this query: fix the query."""
+    UNAUTHORIZED = "Unauthorized"
+    """HTTP 401 or 403, or a token or CA file that cannot be read: fix the source's configuration."""
+    SERVER_ERROR = "ServerError"
+    """HTTP 5xx: the source's own trouble."""
+    REDIRECT = "Redirect"
+    """HTTP 3xx: redirects are never followed; configure the final URL."""
+    TOO_LARGE = "TooLarge"
+    """More bytes or series than an answer may have."""
+    NOT_PROMETHEUS = "NotPrometheus"
+    """Not the Prometheus HTTP API's JSON."""
+    NOT_A_NUMBER = "NotANumber"
+    """A string, a range or a native histogram where a number is needed: fix the query."""
+    MANY_SERIES = "ManySeries"
+    """Two or more series where exactly one is needed: aggregate in the query."""
+    THROTTLED = "Throttled"
+    """HTTP 429, or no free connection to the source within the waiting time."""
+    UNKNOWN_SOURCE = "UnknownSource"
+    """No source of that name is configured in the operator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """One finite number. `warnings` are the source's own, sanitised and shortened (a partial answer, a doubtful rate)."""
+
+    value: float
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Increases:
+    """How much counters rose in the window, by the label `variant` ("" where a series has none). Exact, never extrapolated."""
+
+    by_variant: Mapping[str, float]
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NoData:
+    """The source answered, and there is nothing to judge by. `why` is a sentence."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The source gave no usable answer. `message` is a sentence a person can act on; never the raw body of an answer."""
+
+    reason: FailureReason
+    message: str
+
+
+Answer: TypeAlias = Value | Increases | NoData | Failed
