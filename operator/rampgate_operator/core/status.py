@@ -120,7 +120,7 @@ class GuardrailStatus(StatusModel):
     """When this attempt last had data."""
     without_data_since: Time | None = None
     """Since when data is missing or the query fails."""
-    recent: Annotated[list[Verdict], Field(max_length=10)] = []
+    recent: Annotated[tuple[Verdict, ...], Field(max_length=10)] = ()
     """The last verdicts, newest last."""
 
 
@@ -138,7 +138,7 @@ class Exposures(StatusModel):
 
     counted_to: Time
     """Exposures after this instant are not counted yet."""
-    variants: Annotated[list[VariantExposures], Field(max_length=16)]
+    variants: Annotated[tuple[VariantExposures, ...], Field(max_length=16)]
     """The count of each treatment."""
 
 
@@ -208,18 +208,18 @@ class Status(StatusModel):
     rules: Rules | None = None
     """What the gate's entry must be."""
     guardrails: Annotated[
-        list[GuardrailStatus],
+        tuple[GuardrailStatus, ...],
         Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
-    ] = []
+    ] = ()
     """The last look at each guardrail."""
     exposures: Exposures | None = None
     """First exposures since the step began."""
-    history: Annotated[list[Transition], Field(max_length=HISTORY_LIMIT)] = []
+    history: Annotated[tuple[Transition, ...], Field(max_length=HISTORY_LIMIT)] = ()
     """The last transitions, newest last."""
     conditions: Annotated[
-        list[Condition],
+        tuple[Condition, ...],
         Field(max_length=8, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
-    ] = []
+    ] = ()
     """Valid, RulesRendered, GuardrailsPassing, Progressing."""
 
     def condition(self, kind: str) -> Condition | None:

@@ -1,0 +1,95 @@
+"""From an Experiment and its persisted status to the gate's entry: one line of canonical JSON (design §6, docs/rules-format.md).
+
+A pure function of (last accepted spec, status): no other gate's fate touches it, and the same input gives the same bytes.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from rampgate_operator.core.checks import compile_semver
+from rampgate_operator.core.experiment import Experiment
+from rampgate_operator.core.observation import Entry
+from rampgate_operator.core.spec import Condition, Spec
+from rampgate_operator.core.status import LatchCause, Phase, Status
+
+FORMAT_NUMBER = 1
+ASSIGNMENT_FIELDS = ("control", "hashInput", "salt", "unit", "variants")
+
+
+def canonical(value: object) -> str:
+    """Write JSON in one line, keys sorted, without blanks; text stays readable UTF-8 (after RFC 8785)."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(value: object) -> str:
+    """Give a short digest of a JSON value, by which a change is noticed."""
+    return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
+
+
+def number(percent: float) -> float:
+    """Write a whole percentage as an integer, since canonical JSON must not depend on how it was spelled."""
+    return int(percent) if percent == int(percent) else percent
+
+
+def compile_content(experiment: Experiment, status: Status, seen: Entry | None) -> dict[str, Any] | None:
+    """Give the entry without its generation; None when nothing can be said yet.
+
+    An ended attempt needs the frozen fields alone, so a kill always fits, and needs no accepted spec: what control is stands in the
+    entry that is there (`seen`). Anything else needs the spec.
+    """
+    spec = experiment.spec
+    control = {"name": spec.control, "value": spec.control_value} if spec else seen.content["control"] if seen else None
+    if control is None:
+        return None
+    frozen: dict[str, Any] = {
+        "format": FORMAT_NUMBER,
+        "gate": experiment.name,
+        "attempt": status.attempt,
+        "percent": number(status.percent),
+        "control": control,
+    }
+    if status.latch is not None:
+        serve = "KILLED" if status.latch.cause is LatchCause.KILL else "ROLLED_BACK"
+        return frozen | {"latch": status.latch.cause.value, "serve": serve}
+    return frozen | _targeting(experiment, spec) | _shipped(status) if spec else None
+
+
+def compile_line(content: Mapping[str, Any], *, generation: int) -> str:
+    """Give the value of the gate's key."""
+    return canonical({**content, "generation": generation})
+
+
+def compile_entry(experiment: Experiment, status: Status, seen: Entry | None) -> str | None:
+    """Give the value that the gate's key must have by its persisted status; None when nothing must be written."""
+    content = compile_content(experiment, status, seen)
+    if content is None or status.rules is None or digest(content) != status.rules.digest:
+        return None
+    return compile_line(content, generation=status.rules.generation)
+
+
+def _targeting(experiment: Experiment, spec: Spec) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "unit": spec.unit,
+        "salt": experiment.salt,
+        "hashInput": spec.hash_input.value,
+        "variants": [{"name": v.name, "value": v.value, "weight": v.weight} for v in spec.variants],
+    }
+    if spec.eligibility:
+        fields["eligibility"] = [_condition(condition) for condition in spec.eligibility]
+    if spec.overrides:
+        fields["overrides"] = [{"variant": o.variant, "units": list(o.units)} for o in spec.overrides]
+    return fields
+
+
+def _shipped(status: Status) -> dict[str, Any]:
+    return {"ship": status.shipped} if status.phase is Phase.SHIPPED else {}
+
+
+def _condition(condition: Condition) -> dict[str, Any]:
+    if condition.semver is not None:
+        return {"attribute": condition.attribute, "semver": compile_semver(condition.semver)}
+    if condition.not_in is not None:
+        return {"attribute": condition.attribute, "notIn": list(condition.not_in)}
+    return {"attribute": condition.attribute, "in": list(condition.in_ or ())}

@@ -1,0 +1,112 @@
+"""From the answers of Prometheus to a verdict, and from verdicts to evidence.
+
+"No data" is a verdict, not an exception and not a pass. Knows answers and guardrails; must not know how either is fetched or what a
+verdict does to the ramp (waiting.py and decide.py).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from rampgate_operator.core.compile import digest
+from rampgate_operator.core.looks import Answer, Failed, Increases, NoData, Value
+from rampgate_operator.core.observation import Look
+from rampgate_operator.core.quantities import timestamp
+from rampgate_operator.core.spec import Guardrail, OnBreach, Spec
+from rampgate_operator.core.status import MESSAGE_LIMIT, GuardrailStatus, Status, Verdict
+
+RECENT_LIMIT = 10
+# the worst verdict of the treatments counts: what would roll back, then what would hold
+_WORST_FIRST = (Verdict.BREACH, Verdict.ERROR, Verdict.NO_DATA, Verdict.INCONCLUSIVE, Verdict.PASS)
+_WITHOUT_DATA = frozenset({Verdict.NO_DATA, Verdict.ERROR})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judgement:
+    """A verdict with the numbers behind it."""
+
+    verdict: Verdict
+    message: str
+    value: float | None = None
+
+
+def guardrail_digest(guardrail: Guardrail) -> str:
+    """Identify a guardrail's definition: evidence for another one is void. What it *does* is no part of what it measures."""
+    return digest(guardrail.model_dump(mode="json", include={"query", "max", "min", "source"}))
+
+
+def blocking(spec: Spec) -> tuple[Guardrail, ...]:
+    """Give the guardrails that may stop a ramp; `Notify` never blocks."""
+    return tuple(guardrail for guardrail in spec.guardrails or () if guardrail.on_breach is not OnBreach.NOTIFY)
+
+
+def judge(guardrail: Guardrail, answer: Answer, treatment: str) -> Judgement:
+    """Give the verdict on one answer, by the guardrail's limits."""
+    whose = f" of {treatment}" if treatment else ""
+    match answer:
+        case Failed(reason=reason, message=message):
+            return Judgement(verdict=Verdict.ERROR, message=f"query{whose} failed ({reason}): {message}")
+        case NoData(why=why):
+            return Judgement(verdict=Verdict.NO_DATA, message=f"no data{whose}: {why}")
+        case Increases():
+            return Judgement(verdict=Verdict.ERROR, message=f"query{whose} failed: counts where one number is needed")
+        case Value(value=value) if guardrail.max is not None and value > guardrail.max:
+            return Judgement(verdict=Verdict.BREACH, message=f"{value:.4g}{whose} is above max {guardrail.max:g}", value=value)
+        case Value(value=value) if guardrail.min is not None and value < guardrail.min:
+            return Judgement(verdict=Verdict.BREACH, message=f"{value:.4g}{whose} is below min {guardrail.min:g}", value=value)
+        case Value(value=value):
+            return Judgement(verdict=Verdict.PASS, message=f"{value:.4g}{whose} is within {_limits(guardrail)}", value=value)
+
+
+def take_in(status: Status, spec: Spec, looks: Iterable[Look]) -> tuple[GuardrailStatus, ...]:
+    """Add new looks to the evidence; a changed guardrail starts again, a removed one is forgotten, a void look is ignored."""
+    by_name = {look.guardrail: look for look in looks if look.attempt == status.attempt}
+    kept = []
+    for guardrail in spec.guardrails or ():
+        mark = guardrail_digest(guardrail)
+        known = status.guardrail(guardrail.name)
+        known = known if known is not None and known.digest == mark else None
+        look = by_name.get(guardrail.name)
+        if look is not None and look.digest == mark and (known is None or known.looked_at != look.at):
+            known = _add(known, guardrail, look, status.attempt_started_at)
+        if known is not None:
+            kept.append(known)
+    return tuple(kept)
+
+
+def is_broken(guardrail: Guardrail, known: GuardrailStatus) -> bool:
+    """Tell whether so many of the last looks breached that the guardrail acts."""
+    return known.recent[-guardrail.breaches.of :].count(Verdict.BREACH) >= guardrail.breaches.count
+
+
+def _add(known: GuardrailStatus | None, guardrail: Guardrail, look: Look, attempt_started_at: datetime) -> GuardrailStatus:
+    judgement = _judge_look(guardrail, look, attempt_started_at)
+    missing = judgement.verdict in _WITHOUT_DATA
+    missing_since = (known.without_data_since if known else None) or look.at
+    return GuardrailStatus(
+        name=guardrail.name,
+        digest=look.digest,
+        verdict=judgement.verdict,
+        message=judgement.message[:MESSAGE_LIMIT],
+        value=judgement.value,
+        looked_at=look.at,
+        reads_from=look.reads_from,
+        last_data_at=(known.last_data_at if known else None) if missing else look.at,
+        without_data_since=missing_since if missing else None,
+        recent=(*(known.recent if known else ()), judgement.verdict)[-RECENT_LIMIT:],
+    )
+
+
+def _judge_look(guardrail: Guardrail, look: Look, attempt_started_at: datetime) -> Judgement:
+    """Give the worst verdict of the treatments; a breach that may be older than the attempt is not held against it."""
+    judgements = [judge(guardrail, answer, treatment) for treatment, answer in look.answers.items()]
+    worst = min(judgements, key=lambda judgement: _WORST_FIRST.index(judgement.verdict))
+    if worst.verdict is Verdict.BREACH and look.reads_from < attempt_started_at:
+        reaches = f", but the reading goes back to {timestamp(look.reads_from)}, before this attempt began"
+        return Judgement(verdict=Verdict.INCONCLUSIVE, message=worst.message + reaches, value=worst.value)
+    return worst
+
+
+def _limits(guardrail: Guardrail) -> str:
+    limits = (("min", guardrail.min), ("max", guardrail.max))
+    return " and ".join(f"{word} {limit:g}" for word, limit in limits if limit is not None)

@@ -1,0 +1,114 @@
+"""What was seen: the gate's entry and its ConfigMap, the readings that came in, the time. Values only; gathering them is reconcile.py's."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from rampgate_operator.core.looks import Answer
+
+FORMAT_KEY = "format"
+FORMAT = "rampgate.dev/1"
+KILL_KEY = "kill"
+KEY_SUFFIX = ".json"
+ROOM = 900 * 1024
+"""Bytes that all keys of one ConfigMap may take together; the API server refuses 1 MiB."""
+
+
+class Ownership(StrEnum):
+    """Whose ConfigMap it is."""
+
+    ABSENT = "Absent"
+    OURS = "Ours"
+    FOREIGN = "Foreign"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A gate's entry as it stands in the ConfigMap; `content` is its JSON without the generation."""
+
+    line: str
+    generation: int
+    content: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RulesSeen:
+    """The ConfigMap as one gate sees it."""
+
+    ownership: Ownership
+    entry: Entry | None = None
+    line: str | None = None
+    """The raw value of the gate's key; there even when it cannot be read as an entry."""
+    room: int = ROOM
+    """Bytes that this gate's entry may take beside its neighbours."""
+    break_glass: bool = False
+    """Whether the key `kill` names this gate."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """The answers to one look at one guardrail, by treatment; the treatment "" when the query names none."""
+
+    guardrail: str
+    digest: str
+    """Of the guardrail's definition that was asked: answers to an older one are void."""
+    attempt: int
+    at: datetime
+    reads_from: datetime
+    """How far back the query reaches."""
+    answers: Mapping[str, Answer]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExposureLook:
+    """First exposures by treatment in `(since, until]`."""
+
+    since: datetime
+    until: datetime
+    answer: Answer
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """All that a decision may depend on beside the Experiment and its status."""
+
+    now: datetime
+    rules: RulesSeen
+    looks: tuple[Look, ...] = ()
+    exposures: ExposureLook | None = None
+
+
+def read_entry(line: str | None) -> Entry | None:
+    """Read a gate's entry; None when there is none, or none that its frozen fields (design §6) can be read from."""
+    try:
+        content = json.loads(line or "")
+    except ValueError:
+        return None
+    if not isinstance(content, dict) or not isinstance(content.get("control"), dict):
+        return None
+    if not all(isinstance(content.get(field), int) for field in ("format", "generation", "attempt")):
+        return None
+    if not isinstance(content.get("percent"), int | float) or not {"name", "value"} <= content["control"].keys():
+        return None
+    return Entry(line=line or "", generation=content.pop("generation"), content=content)
+
+
+def see_rules(data: Mapping[str, str] | None, gate: str) -> RulesSeen:
+    """See one gate's part of a ConfigMap's `data`; None when the ConfigMap does not exist."""
+    if data is None:
+        return RulesSeen(ownership=Ownership.ABSENT)
+    if data.get(FORMAT_KEY) != FORMAT:
+        return RulesSeen(ownership=Ownership.FOREIGN)
+    key = gate + KEY_SUFFIX
+    others = sum(len(name.encode()) + len(value.encode()) for name, value in data.items() if name != key)
+    named = data.get(KILL_KEY, "").replace(",", " ").split()
+    return RulesSeen(
+        ownership=Ownership.OURS,
+        entry=read_entry(data.get(key)),
+        line=data.get(key),
+        room=ROOM - others - len(key.encode()),
+        break_glass=gate in named or "*" in named,
+    )
