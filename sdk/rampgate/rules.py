@@ -1,0 +1,200 @@
+"""The entry of one gate: from its JSON line to frozen values, and from fields to the canonical line.
+
+Knows the entry's format (docs/rules-format.md); the operator reads its own entries back with it.
+Must not know how units are hashed, what is served, or where the bytes come from.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple, NoReturn, TypeVar
+
+from rampgate.bucketing import MAX_TOTAL_WEIGHT, HashInput
+from rampgate.conditions import Condition, parse_condition
+from rampgate.errors import NotUnderstoodError, UnusableEntryError
+
+FORMAT = 1
+"""The newest entry format that this version evaluates."""
+
+T = TypeVar("T")
+
+
+class Control(NamedTuple):
+    """What everybody gets who is not treated."""
+
+    name: str
+    value: Any
+
+
+class Variant(NamedTuple):
+    """A named value that an enrolled unit may be drawn into."""
+
+    name: str
+    value: Any
+    weight: int
+
+
+class Override(NamedTuple):
+    """Units that get a variant whatever the targeting and the percentage say."""
+
+    variant: str
+    units: tuple[str, ...]
+
+
+class Rule(NamedTuple):
+    """The part of an entry that may grow with newer formats: who is drawn, from what, into which variant."""
+
+    salt: str
+    unit: str
+    hash_input: HashInput
+    variants: tuple[Variant, ...]
+    eligibility: tuple[Condition, ...]
+    overrides: tuple[Override, ...]
+    ship: str | None
+
+
+class Entry(NamedTuple):
+    """One gate's rules. All fields but `rule` and `problem` are frozen for ever: every version of every SDK can read them.
+
+    `rule` is None when everybody gets control: because `serve` says so, or because of `problem` (a sentence; empty when there is none).
+    """
+
+    gate: str
+    generation: int
+    attempt: int
+    basis_points: int
+    control: Control
+    latch: str | None
+    serve: str | None
+    rule: Rule | None
+    problem: str = ""
+
+    @property
+    def percent(self) -> float:
+        """The percentage that is served, 0..100, at most two decimals."""
+        return self.basis_points / 100
+
+
+def render_entry(fields: Mapping[str, object]) -> str:
+    """Canonical JSON line of an entry's fields: equal fields give equal bytes. Raises ValueError on NaN and infinities."""
+    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
+def parse_entry(text: str | bytes, *, gate: str | None = None) -> Entry:
+    """Read an entry, if given that of `gate`.
+
+    Raises:
+        UnusableEntryError: no JSON object, frozen fields that are missing or of a wrong type, or another gate's entry.
+    """
+    fields = _load(text)
+    try:
+        entry = _frozen(fields)
+        version = _field(fields, "format", int)
+        _one_of(entry.gate, [gate or entry.gate], field="gate")
+    except NotUnderstoodError as error:
+        raise UnusableEntryError(str(error)) from None
+    if entry.serve is not None:
+        return entry
+    if version > FORMAT:
+        return entry._replace(problem=f"format {version} is newer than {FORMAT}")
+    try:
+        return entry._replace(rule=_rule(fields, control=entry.control.name))
+    except NotUnderstoodError as error:
+        return entry._replace(problem=str(error))
+
+
+def _load(text: str | bytes) -> dict[str, object]:
+    try:
+        # Decoded here because json.loads guesses UTF-16 and UTF-32 from bytes, which no other language does.
+        fields = json.loads(text.decode() if isinstance(text, bytes) else text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise UnusableEntryError(f"no JSON: {error}") from None
+    if not isinstance(fields, dict):
+        raise UnusableEntryError("no JSON object")
+    return fields
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _frozen(fields: Mapping[str, object]) -> Entry:
+    control = _field(fields, "control", dict)
+    if "value" not in control:
+        raise NotUnderstoodError("control: a value is missing")
+    return Entry(
+        gate=_field(fields, "gate", str),
+        generation=_field(fields, "generation", int),
+        attempt=_field(fields, "attempt", int),
+        basis_points=_basis_points(fields.get("percent")),
+        control=Control(_field(control, "name", str), control["value"]),
+        latch=_field(fields, "latch", str) if "latch" in fields else None,
+        serve=_field(fields, "serve", str) if "serve" in fields else None,
+        rule=None,
+    )
+
+
+def _basis_points(percent: object) -> int:
+    if type(percent) not in (int, float) or not 0 <= percent <= 100:  # type: ignore[operator]  # narrowed by the first half
+        raise NotUnderstoodError("percent: wanted a number from 0 to 100")
+    return round(percent * 100)  # type: ignore[operator]
+
+
+def _rule(fields: Mapping[str, object], *, control: str) -> Rule:
+    variants = tuple(_variant(each) for each in _field(fields, "variants", list))
+    names = [variant.name for variant in variants]
+    if len(set(names)) != len(names) or control not in names:
+        raise NotUnderstoodError("variants: wanted unique names, control's among them")
+    if not 0 < sum(variant.weight for variant in variants) <= MAX_TOTAL_WEIGHT:
+        raise NotUnderstoodError(f"variants: weights must sum to 1..{MAX_TOTAL_WEIGHT}")
+    return Rule(
+        salt=_field(fields, "salt", str),
+        unit=_field(fields, "unit", str),
+        hash_input=_hash_input(_field(fields, "hashInput", str)),
+        variants=variants,
+        eligibility=tuple(parse_condition(each) for each in _optional_list(fields, "eligibility")),
+        overrides=tuple(_override(each, names=names) for each in _optional_list(fields, "overrides")),
+        ship=_one_of(_field(fields, "ship", str), names, field="ship") if "ship" in fields else None,
+    )
+
+
+def _variant(fields: object) -> Variant:
+    if not isinstance(fields, dict) or "value" not in fields:
+        raise NotUnderstoodError("variants: wanted objects with a name, a value and a weight")
+    weight = _field(fields, "weight", int)
+    if weight < 0:
+        raise NotUnderstoodError("variants: a weight must not be negative")
+    return Variant(_field(fields, "name", str), fields["value"], weight)
+
+
+def _override(fields: object, *, names: list[str]) -> Override:
+    if not isinstance(fields, dict):
+        raise NotUnderstoodError("overrides: wanted objects with a variant and units")
+    units = _field(fields, "units", list)
+    if not all(isinstance(unit, str) and unit for unit in units):
+        raise NotUnderstoodError("overrides: units are non-empty strings")
+    return Override(_one_of(_field(fields, "variant", str), names, field="overrides"), tuple(units))
+
+
+def _hash_input(name: str) -> HashInput:
+    try:
+        return HashInput(name)
+    except ValueError:
+        raise NotUnderstoodError(f"hashInput: {name!r} is unknown") from None
+
+
+def _one_of(name: str, names: list[str], *, field: str) -> str:
+    if name not in names:
+        raise NotUnderstoodError(f"{field}: {name!r} is none of {', '.join(names)}")
+    return name
+
+
+def _optional_list(fields: Mapping[str, object], name: str) -> list[object]:
+    return _field(fields, name, list) if name in fields else []
+
+
+def _field(fields: Mapping[str, object], name: str, kind: type[T]) -> T:
+    value = fields.get(name)
+    # Not isinstance: JSON's true must not pass for the number 1.
+    if type(value) is not kind:
+        raise NotUnderstoodError(f"{name}: wanted {kind.__name__}")
+    return value

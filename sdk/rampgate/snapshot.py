@@ -1,0 +1,73 @@
+"""All gates of one ConfigMap at one moment, and how the next moment follows from its keys.
+
+Knows the keys (`<gate>.json`, `format`, `kill`) and the rule that trouble never takes good rules away.
+Must not know sources, threads, clocks or metrics: `advance` is a pure function of the last snapshot and the keys that a source delivered.
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from rampgate.errors import UnusableEntryError
+from rampgate.evaluate import CompiledGate, compile_gate
+from rampgate.rules import Entry, parse_entry
+
+FORMAT_KEY = "format"
+FORMAT_VALUE = "rampgate.dev/1"
+KILL_KEY = "kill"
+ENTRY_SUFFIX = ".json"
+
+Keys = Mapping[str, bytes]
+"""A ConfigMap's data: key to bytes."""
+
+
+class Loaded(NamedTuple):
+    """One gate: the bytes last seen, the entry last understood (None: never), what was wrong with the bytes, and the compiled gate."""
+
+    raw: bytes
+    entry: Entry | None
+    problem: str
+    killed: bool
+    compiled: CompiledGate | None
+
+
+class Snapshot(NamedTuple):
+    """Immutable; evaluations hold one reference to it. `ready` is False until a source delivered rules for the first time."""
+
+    gates: Mapping[str, Loaded] = {}
+    compiled: Mapping[str, CompiledGate] = {}
+    ready: bool = False
+
+
+EMPTY = Snapshot()
+
+
+def advance(last: Snapshot, keys: Keys) -> Snapshot:
+    """Return the snapshot that `keys` make of the last one; the last one itself when nothing changed or `format` does not fit.
+
+    A gate whose key is gone is gone; a gate whose bytes are no entry stays as it was; a gate whose bytes are the same is not parsed again.
+    """
+    if keys.get(FORMAT_KEY, b"").strip() != FORMAT_VALUE.encode():
+        return last
+    kill = frozenset(keys.get(KILL_KEY, b"").decode(errors="replace").replace(",", " ").split())
+    gates = {}
+    for key, raw in keys.items():
+        gate = key.removesuffix(ENTRY_SUFFIX)
+        if gate != key:
+            gates[gate] = _load(last.gates.get(gate), raw, gate=gate, killed="*" in kill or gate in kill)
+    if last.ready and gates.keys() == last.gates.keys() and all(gates[gate] is last.gates[gate] for gate in gates):
+        return last
+    return Snapshot(gates, {gate: loaded.compiled for gate, loaded in gates.items() if loaded.compiled is not None}, ready=True)
+
+
+def _load(last: Loaded | None, raw: bytes, *, gate: str, killed: bool) -> Loaded:
+    if last is not None and last.raw == raw:
+        return last if last.killed == killed else _compile(raw, last.entry, problem=last.problem, killed=killed)
+    try:
+        entry = parse_entry(raw, gate=gate)
+    except UnusableEntryError as error:
+        return _compile(raw, last.entry if last else None, problem=str(error), killed=killed)
+    return _compile(raw, entry, problem=entry.problem, killed=killed)
+
+
+def _compile(raw: bytes, entry: Entry | None, *, problem: str, killed: bool) -> Loaded:
+    return Loaded(raw, entry, problem, killed, None if entry is None else compile_gate(entry, killed=killed))
