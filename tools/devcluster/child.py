@@ -18,6 +18,7 @@ import sys
 from types import FrameType
 
 GRACE_SECONDS = 5.0
+ORPHAN_GRACE_SECONDS = 1.0  # with nobody left to read what it would save, a server only gets in the way of the next one
 PR_SET_PDEATHSIG = 1
 
 
@@ -34,7 +35,7 @@ def main(arguments: list[str]) -> int:
     ended = os.pidfd_open(process.pid)
     ready, _, _ = select.select([parent_gone, ended, woken], [], [])
     if ended not in ready:
-        _stop(process, ended)
+        _stop(process, ended, ORPHAN_GRACE_SECONDS if parent_gone in ready else GRACE_SECONDS)
     if parent_gone in ready and remove:
         shutil.rmtree(remove, ignore_errors=True)
     return _exit_status(process.wait())
@@ -52,10 +53,10 @@ def _die_with_me() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _stop(process: "subprocess.Popen[bytes]", ended: int) -> None:
-    """SIGTERM to the whole group, SIGKILL after the grace period."""
+def _stop(process: "subprocess.Popen[bytes]", ended: int, grace: float) -> None:
+    """SIGTERM to the whole group, SIGKILL after `grace` seconds."""
     os.killpg(process.pid, signal.SIGTERM)
-    if not select.select([ended], [], [], GRACE_SECONDS)[0]:
+    if not select.select([ended], [], [], grace)[0]:
         os.killpg(process.pid, signal.SIGKILL)
 
 

@@ -27,7 +27,8 @@ class Cluster:
         self._tokens = make_tokens()
         etcd_port = free_port()
         for name in OWNED:
-            shutil.rmtree(directory / name, ignore_errors=True)
+            if (directory / name).exists():
+                shutil.rmtree(directory / name)  # not forgiving: a server that still writes there must not share it with the new one
             (directory / name).mkdir(parents=True)
         write_token_file(directory / "apiserver" / "tokens.csv", self._tokens)
         self._etcd_url = f"http://{HOST}:{etcd_port}"

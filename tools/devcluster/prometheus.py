@@ -23,12 +23,12 @@ class Prometheus:
         self.directory = directory
         self.port = free_port()
         self._temporary = temporary
-        self._targets = directory / "targets"
-        shutil.rmtree(self._targets, ignore_errors=True)
-        self._targets.mkdir(parents=True)
+        self.targets = directory / "targets"
+        shutil.rmtree(self.targets, ignore_errors=True)
+        self.targets.mkdir(parents=True)
         self._wipe()
         self._configuration = directory / "prometheus.yaml"
-        self._configuration.write_text(json.dumps(_configuration(self._targets, scrape_interval), indent=2) + "\n")
+        self._configuration.write_text(json.dumps(_configuration(self.targets, scrape_interval), indent=2) + "\n")
         self._server = Server("prometheus", self._command(), log=directory / "log", remove=directory if temporary else None)
 
     @classmethod
@@ -96,7 +96,7 @@ class Prometheus:
         shutil.rmtree(self.directory / "data", ignore_errors=True)
 
     def _target_file(self, job: str, address: str) -> Path:
-        return self._targets / f"{hashlib.sha256(f'{job} {address}'.encode()).hexdigest()[:16]}.json"
+        return self.targets / f"{hashlib.sha256(f'{job} {address}'.encode()).hexdigest()[:16]}.json"
 
     def _command(self) -> list[str | Path]:
         return [

@@ -1,0 +1,167 @@
+"""`python -m tools.devcluster up|down|env|status|build`: the command line, and nothing else.
+
+Exit status: 0 done; 1 a server, a build or a probe failed; 2 wrong usage; 3 nothing runs there (env, status).
+"""
+
+import argparse
+import shlex
+import sys
+import time
+from enum import IntEnum
+from pathlib import Path
+
+from tools.devcluster import keeper, state
+from tools.devcluster.binaries import BINARIES, BinaryMissingError
+from tools.devcluster.build import BuildError, ensure
+from tools.devcluster.golang import GoError
+from tools.devcluster.loopback import answers
+from tools.devcluster.roles import Role
+from tools.devcluster.server import ServerError
+
+FAILURES = (BinaryMissingError, BuildError, GoError, ServerError, keeper.KeeperError, state.AlreadyRunningError)
+
+
+class Exit(IntEnum):
+    """The exit statuses; 2 is argparse's."""
+
+    OK = 0
+    FAILED = 1
+    NOT_RUNNING = 3
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command and return its exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: Exit = options.run(options)
+    except FAILURES as error:
+        print(f"devcluster: {error}", file=sys.stderr)
+        return Exit.FAILED
+    except KeyboardInterrupt:
+        print("devcluster: interrupted", file=sys.stderr)
+        return Exit.FAILED
+    return status
+
+
+def up(options: argparse.Namespace) -> Exit:
+    """Start a cluster, or name the one that runs."""
+    here = state.read(options.dir)
+    if here is not None:
+        print(f"already running in {options.dir}")
+        _print_state(here)
+        return Exit.OK
+    wanted = [binary for binary in BINARIES.values() if binary.name != "prometheus" or options.prometheus]
+    for binary in wanted:
+        ensure(binary, _report)
+    started = time.monotonic()
+    if options.foreground:
+        keeper.keep(options.dir, scrape_interval=options.scrape_interval if options.prometheus else None, ready=_print_state)
+        return Exit.OK
+    prometheus = [f"--scrape-interval={options.scrape_interval}"] if options.prometheus else ["--no-prometheus"]
+    here = keeper.detach(options.dir, prometheus)
+    print(f"ready after {time.monotonic() - started:.1f} s")
+    _print_state(here)
+    return Exit.OK
+
+
+def down(options: argparse.Namespace) -> Exit:
+    """End a cluster; its logs stay."""
+    print(f"stopped the cluster in {options.dir}" if keeper.end(options.dir) else f"nothing runs in {options.dir}")
+    return Exit.OK
+
+
+def env(options: argparse.Namespace) -> Exit:
+    """Print what a shell evaluates: eval "$(python -m tools.devcluster env)"."""
+    here = state.read(options.dir)
+    if here is None:
+        return _nothing_runs(options.dir)
+    print(f"export KUBECONFIG={shlex.quote(here.kubeconfigs[options.role])}")
+    if here.prometheus is not None:
+        print(f"export RAMPGATE_PROMETHEUS_URL={shlex.quote(here.prometheus)}")
+    return Exit.OK
+
+
+def status(options: argparse.Namespace) -> Exit:
+    """Say what runs and whether it answers."""
+    here = state.read(options.dir)
+    if here is None:
+        return _nothing_runs(options.dir)
+    probes = {"kube-apiserver": (here.api_server, answers(f"{here.api_server}/readyz", ca_file=Path(here.ca_file)))}
+    if here.prometheus is not None:
+        probes["prometheus"] = (here.prometheus, answers(f"{here.prometheus}/-/ready"))
+    print(f"running in {options.dir} (process {state.keeper(options.dir)})")
+    for name, (url, ready) in probes.items():
+        print(f"  {name:<15} {url:<24} {'ready' if ready else 'NOT READY'}")
+    return Exit.OK if all(ready for _, ready in probes.values()) else Exit.FAILED
+
+
+def build(_options: argparse.Namespace) -> Exit:
+    """Build what is missing and print where each binary is."""
+    for binary in BINARIES.values():
+        print(f"{binary.name} {binary.version} {ensure(binary, _report)}")
+    return Exit.OK
+
+
+def _nothing_runs(directory: Path) -> Exit:
+    starting = state.keeper(directory) is not None
+    print(f"a cluster is starting in {directory}" if starting else f"nothing runs in {directory}", file=sys.stderr)
+    return Exit.NOT_RUNNING
+
+
+def _print_state(here: state.State) -> None:
+    print(f"API server  {here.api_server}")
+    for role, path in here.kubeconfigs.items():
+        print(f"kubeconfig  {path}  ({role})")
+    if here.prometheus is not None:
+        print(f"Prometheus  {here.prometheus}\ntargets     {here.prometheus_targets}/*.json (file_sd, read at once)")
+    sys.stdout.flush()
+
+
+def _report(line: str) -> None:
+    """Progress goes to standard error: standard output is the result."""
+    print(line, file=sys.stderr, flush=True)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.devcluster",
+        description="A real Kubernetes control plane and a real Prometheus on loopback, for tests and the demo.",
+        epilog=__doc__.partition("\n\n")[2],
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for run in (up, down, env, status, build):
+        command = commands.add_parser(run.__name__, help=(run.__doc__ or "").splitlines()[0], description=run.__doc__)
+        command.set_defaults(run=run)
+        if run is not build:
+            command.add_argument(
+                "--dir", type=_absolute, default=state.default_directory(), help="which cluster: its directory (default: %(default)s)"
+            )
+        if run is env:
+            command.add_argument(
+                "--role", choices=[role.value for role in Role], default=Role.ADMIN.value, help="whose kubeconfig (default: %(default)s)"
+            )
+        if run is up:
+            _add_up_options(command)
+    return parser
+
+
+def _add_up_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--control-plane", action="store_true", help="etcd and kube-apiserver, no nodes (the default)")
+    command.add_argument("--prometheus", action=argparse.BooleanOptionalAction, default=True, help="start a Prometheus too (the default)")
+    command.add_argument("--scrape-interval", type=_seconds, default=1.0, metavar="SECONDS", help="Prometheus' (default: %(default)s)")
+    command.add_argument("--foreground", action="store_true", help="stay until Ctrl-C instead of detaching")
+
+
+def _absolute(text: str) -> Path:
+    return Path(text).absolute()
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0.05 <= seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0.05 and 3600 seconds")
+    return seconds
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,100 @@
+"""Keep a cluster up in the foreground, or in a detached process that `end` ends.
+
+Knows how one process holds servers and how another finds and ends it. Must not know the command line.
+The servers are the keeper's children under watch: whatever happens to the keeper, they end.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from tools.devcluster import state
+from tools.devcluster.cluster import Cluster
+from tools.devcluster.prometheus import Prometheus
+from tools.devcluster.roles import Role
+
+CHECKOUT = Path(__file__).parent.parent.parent
+START_SECONDS = 120.0
+END_SECONDS = 30.0
+POLL_SECONDS = 0.05
+
+
+class KeeperError(Exception):
+    """A detached cluster did not start or did not end; the message says why."""
+
+
+def keep(directory: Path, *, scrape_interval: float | None, ready: Callable[[state.State], None]) -> None:
+    """Run a cluster in this process until SIGINT or SIGTERM; `ready` is called once it answers.
+
+    `scrape_interval` is in seconds, None = no Prometheus. Raises AlreadyRunningError, ServerError.
+    """
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both signals unwind the stack, also during the start
+    with state.held(directory), ExitStack() as running:
+        cluster = running.enter_context(Cluster.start(directory))
+        prometheus = None
+        if scrape_interval is not None:
+            prometheus = running.enter_context(Prometheus.launch(directory / "prometheus", scrape_interval=scrape_interval))
+        here = _describe(cluster, prometheus)
+        state.write(directory, here)
+        ready(here)
+        try:
+            while True:
+                signal.pause()
+        except KeyboardInterrupt:
+            return
+
+
+def detach(directory: Path, options: list[str]) -> state.State:
+    """Start a keeper that outlives this process and return once its cluster answers.
+
+    `options` are those of `up`. Interrupted (Ctrl-C) before that, it takes the keeper along. Raises KeeperError with the end of its log.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    log = directory / "keeper.log"
+    command = [sys.executable, "-m", "tools.devcluster", "up", "--foreground", f"--dir={directory}", *options]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+    try:
+        return _wait_for_state(directory, process, log)
+    except BaseException:
+        process.terminate()
+        process.wait(END_SECONDS)
+        raise
+
+
+def end(directory: Path) -> bool:
+    """End the keeper of a directory and wait until it is gone; False when none ran. Raises KeeperError when it stays."""
+    pid = state.keeper(directory)
+    if pid is None:
+        return False
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + END_SECONDS
+    while state.keeper(directory) is not None:
+        if time.monotonic() > deadline:
+            raise KeeperError(f"process {pid} did not end within {END_SECONDS:.0f} s; `kill -9 {pid}` ends it and its servers")
+        time.sleep(POLL_SECONDS)
+    return True
+
+
+def _wait_for_state(directory: Path, process: "subprocess.Popen[bytes]", log: Path) -> state.State:
+    deadline = time.monotonic() + START_SECONDS
+    while (found := state.read(directory)) is None:
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise KeeperError(f"the cluster did not start:\n{log.read_text(errors='replace')}")
+        time.sleep(POLL_SECONDS)
+    return found
+
+
+def _describe(cluster: Cluster, prometheus: Prometheus | None) -> state.State:
+    return state.State(
+        api_server=cluster.url,
+        ca_file=str(cluster.ca_file),
+        kubeconfigs={role.value: str(cluster.kubeconfig(role)) for role in Role},
+        prometheus=prometheus.url if prometheus else None,
+        prometheus_targets=str(prometheus.targets) if prometheus else None,
+    )
