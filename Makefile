@@ -1,0 +1,49 @@
+# Everything a checkout needs sets itself up: a virtual environment from uv.lock, and the devcluster's servers, built once into a cache.
+# Needs Python >= 3.11, make and git. `make` alone explains the targets.
+
+VENV := .venv
+PY := $(VENV)/bin/python
+SYNCED := $(VENV)/.synced
+
+# make test PYTEST_ARGS="-k latch tests/apiserver": pytest's arguments; the coverage is judged only without them.
+PYTEST_ARGS ?=
+# The least branch coverage of rampgate_operator.core, in per cent.
+CORE_COVERAGE ?= 0
+# make demo KEEP=1: leave it running, with its URLs and things to try.
+KEEP ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint crds docs build clean
+
+help: ## Say what there is to make
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(SYNCED) build ## Show the main job on real parts, under 3 minutes once built (KEEP=1 leaves it running)
+	$(PY) -m tools.demo $(if $(KEEP),--keep)
+
+test: $(SYNCED) build ## Run all tests on a real API server and a real Prometheus (PYTEST_ARGS="-k latch")
+	$(PY) -m coverage run -m pytest $(PYTEST_ARGS)
+	$(if $(PYTEST_ARGS),,$(PY) -m coverage report --include='*/rampgate_operator/core/*' --fail-under=$(CORE_COVERAGE))
+
+lint: $(SYNCED) ## Check style, types, import contracts, and that what is generated is up to date
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+	$(if $(wildcard tools/crds.py),$(PY) -m tools.crds --check)
+
+crds: $(SYNCED) ## Generate crds/ from the models
+	$(PY) -m tools.crds
+
+docs: $(SYNCED) ## Generate the pages of docs/ that are made from the code
+	$(PY) -m tools.docs
+
+build: $(SYNCED) ## Build the devcluster's servers into the cache, once per version (some minutes)
+	@$(PY) -m tools.devcluster build
+
+clean: ## Remove the virtual environment and the tools' caches; the built servers stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+
+$(SYNCED): pyproject.toml uv.lock tools/bootstrap.sh
+	@PYTHON="$(PYTHON)" tools/bootstrap.sh
+	@touch $@
