@@ -3,11 +3,14 @@
 Each is an annotated type whose schema says the same to the API server as its validator says to Python.
 """
 
+import math
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, Field, WithJsonSchema
+
+from rampgate_operator.core.schema import Obeys, Rule
 
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 DURATION_PATTERN = r"^[0-9]{1,6}(ms|s|m|h|d)$"
@@ -15,7 +18,23 @@ INTERVAL_PATTERN = r"^[1-9][0-9]{0,4}(s|m|h)$"
 TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$"
 TIME_OF_DAY_PATTERN = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 
-Percent = Annotated[float, Field(ge=0, le=100, multiple_of=0.01, allow_inf_nan=False)]
+
+def _has_two_decimals(percent: float) -> bool:
+    """As the rule in CEL: a float is never exactly a hundredth, so it may be off by less than anyone can mean."""
+    return abs(percent * 100 - math.floor(percent * 100 + 0.5)) < 1e-6
+
+
+# Not multipleOf: for a whole number the API server cuts the factor to a whole number too, 0.01 to 0, and refuses `percent: 10`.
+_TWO_DECIMALS = Rule(
+    cel=(
+        "self < 0.0 || self > 100.0 || (self * 100.0 - double(int(self * 100.0 + 0.5)) < 0.000001"
+        " && self * 100.0 - double(int(self * 100.0 + 0.5)) > -0.000001)"
+    ),
+    holds=_has_two_decimals,
+    message="a percentage may have at most two decimals",
+)
+
+Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False), Obeys(_TWO_DECIMALS)]
 """A share of the eligible units, in percent, with at most two decimals."""
 
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=8)]

@@ -6,14 +6,14 @@ unnoticed: one table of manifests runs through both (tests/apiserver/test_manife
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, GetJsonSchemaHandler, model_validator
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, GetJsonSchemaHandler, model_validator
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,60 @@ class Rule:
         return {"rule": self.cel, "message": self.message} | ({"fieldPath": self.path} if self.path else {})
 
 
+@dataclass(frozen=True)
+class Obeys:
+    """A rule on a single value: `Annotated[float, Obeys(Rule(…))]`."""
+
+    rule: Rule
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check the rule after the type and its bounds."""
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Add the rule to the value's schema."""
+        return handler(schema) | {"x-kubernetes-validations": [self.rule.as_validation()]}
+
+    def _checked(self, value: Any) -> Any:  # noqa: ANN401  # whatever type it annotates
+        if not self.rule.holds(value):
+            raise broken([(self.rule.path, self.rule.message)])
+        return value
+
+
+@dataclass(frozen=True)
+class KeyedBy:
+    """A list in which each `key` occurs once, so that server-side apply merges by it (`x-kubernetes-list-type: map`)."""
+
+    key: str
+
+    def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Refuse duplicates after the items were read."""
+        return core_schema.no_info_after_validator_function(self._unique, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Add the list's type to its schema."""
+        return handler(schema) | {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [self.key]}
+
+    def _unique(self, items: Sequence[Any]) -> Sequence[Any]:
+        keys = [getattr(item, self.key) for item in items]
+        duplicates = [
+            (f"[{index}]", f"Duplicate value: {json.dumps({self.key: key})}") for index, key in enumerate(keys) if key in keys[:index]
+        ]
+        if duplicates:
+            raise broken(duplicates)
+        return items
+
+
+def broken(rules: Iterable[tuple[str, str]]) -> PydanticCustomError:
+    """Make the error for broken rules, each a path relative to the value that is checked and a sentence."""
+    found = tuple(rules)
+    return PydanticCustomError("rules", "{sentences}", {"sentences": "; ".join(sentence for _, sentence in found), "broken": found})
+
+
 class Model(BaseModel):
     """A frozen object of the resource: camelCase on the wire, unknown fields refused, its `RULES` checked.
 
-    Raises `pydantic.ValidationError`; a broken rule is an error of type `rule` whose context names the field relative to the object.
+    Raises `pydantic.ValidationError`; broken rules are an error of type `rules` whose context lists them (`problems.py` reads it).
     """
 
     model_config = ConfigDict(
@@ -56,9 +106,9 @@ class Model(BaseModel):
 
     @model_validator(mode="after")
     def _obey_rules(self) -> Self:
-        for rule in self.RULES:
-            if not rule.holds(self):
-                raise PydanticCustomError("rule", "{sentence}", {"sentence": rule.message, "path": rule.path})
+        found = [(rule.path, rule.message) for rule in self.RULES if not rule.holds(self)]
+        if found:
+            raise broken(found)
         return self
 
     @classmethod

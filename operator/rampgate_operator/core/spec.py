@@ -10,13 +10,13 @@ from typing import Annotated, ClassVar
 from pydantic import Field, JsonValue, WithJsonSchema
 
 from rampgate_operator.core.quantities import Duration, Interval, Percent, Time, TimeOfDay
-from rampgate_operator.core.schema import Model, Rule
+from rampgate_operator.core.schema import KeyedBy, Model, Rule
 
 MAX_TOTAL_WEIGHT = 2**31 - 1
 NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 RESERVED_VARIANTS = ("baseline", "ineligible", "override", "none")
 
-Name = Annotated[str, Field(pattern=NAME_PATTERN, min_length=1, max_length=63)]
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=63)]
 ShortText = Annotated[str, Field(min_length=1, max_length=253)]
 AttributeValue = Annotated[str, Field(max_length=256)]
 VariantValue = Annotated[JsonValue, WithJsonSchema({"x-kubernetes-preserve-unknown-fields": True})]
@@ -66,7 +66,7 @@ class OnMissing(StrEnum):
 class Variant(Model):
     """One of the values that a unit can be given."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$", min_length=1, max_length=63)]
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9]([-_.A-Za-z0-9]*[A-Za-z0-9])?$", max_length=63)]
     """The variant's name, as the application and the metrics see it."""
     value: VariantValue
     """What the application receives: a boolean, string, number, object or list; the same type for every variant."""
@@ -98,7 +98,7 @@ class Condition(Model):
     RULES: ClassVar = (
         Rule(
             cel="[has(self.__in__), has(self.notIn), has(self.semver)].filter(x, x).size() == 1",
-            holds=lambda self: [self.in_, self.not_in, self.semver].count(None) == 2,  # noqa: PLR2004
+            holds=lambda self: [self.in_, self.not_in, self.semver].count(None) == 2,
             message="give exactly one of in, notIn and semver",
         ),
     )
@@ -145,7 +145,7 @@ class Ramp(Model):
 class Window(Model):
     """Days and hours in which a step may begin, by the wall clock of a time zone."""
 
-    days: Annotated[list[Day], Field(min_length=1, max_length=7, json_schema_extra={"x-kubernetes-list-type": "set"})]
+    days: Annotated[list[Day], Field(min_length=1, max_length=7)]
     """The days on which the window opens."""
     from_: Annotated[TimeOfDay, Field(alias="from")]
     """When it opens, `09:00`."""
@@ -279,14 +279,17 @@ class Spec(Model):
     unit: ShortText = "targetingKey"
     """The context attribute that is randomised: a user, an account, a session."""
     salt: ShortText | None = None
-    """What makes this experiment's draw independent of others; by default `<namespace>/<name>`. A new one with a new attempt lets other units go first."""
+    """What makes this experiment's draw independent of others; by default `<namespace>/<name>`.
+
+    A new one with a new attempt lets other units go first."""
     hash_input: HashInput = HashInput.UTF8
     """How the hashed text becomes bytes: `UTF8`, or `CBOR` to agree with flagd's third generation."""
     config_map_name: Name = "feature-gates"
     """The ConfigMap that receives the rules, shared by the namespace's experiments; immutable."""
     variants: Annotated[
         list[Variant],
-        Field(min_length=2, max_length=16, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
+        Field(min_length=2, max_length=16),
+        KeyedBy("name"),
     ]
     """The variants; order matters to the draw."""
     control: ShortText
@@ -296,9 +299,8 @@ class Spec(Model):
     overrides: (
         Annotated[
             list[Override],
-            Field(
-                min_length=1, max_length=16, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["variant"]}
-            ),
+            Field(min_length=1, max_length=16),
+            KeyedBy("variant"),
         ]
         | None
     ) = None
@@ -310,7 +312,8 @@ class Spec(Model):
     guardrails: (
         Annotated[
             list[Guardrail],
-            Field(min_length=1, max_length=16, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
+            Field(min_length=1, max_length=16),
+            KeyedBy("name"),
         ]
         | None
     ) = None
@@ -322,7 +325,9 @@ class Spec(Model):
     paused: bool | None = None
     """Stay at this percentage; guardrails still act."""
     killed: bool | None = None
-    """Everybody on control, now. Meant for `kubectl patch`; keep it out of Git. Removing it does not start the ramp again: raise `attempt`."""
+    """Everybody on control, now. Meant for `kubectl patch`; keep it out of Git.
+
+    Removing it does not start the ramp again: raise `attempt`."""
     ship: Ship | None = None
     """The decision that ends the experiment."""
 
@@ -332,12 +337,6 @@ class Spec(Model):
             holds=lambda self: self.control in self.variant_names,
             path=".control",
             message="control must be the name of one of the variants",
-        ),
-        Rule(
-            cel="self.variants.all(a, self.variants.exists_one(b, b.name == a.name))",
-            holds=lambda self: len(set(self.variant_names)) == len(self.variants),
-            path=".variants",
-            message="variant names must be unique",
         ),
         Rule(
             cel="self.variants.exists(v, v.name != self.control && v.weight > 0)",

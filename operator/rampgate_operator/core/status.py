@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, ValidationError
 
 from rampgate_operator.core.quantities import Percent, Time
-from rampgate_operator.core.schema import Model
+from rampgate_operator.core.schema import KeyedBy, Model
 
 HISTORY_LIMIT = 20
 MESSAGE_LIMIT = 1024
@@ -209,7 +209,8 @@ class Status(StatusModel):
     """What the gate's entry must be."""
     guardrails: Annotated[
         tuple[GuardrailStatus, ...],
-        Field(max_length=16, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["name"]}),
+        Field(max_length=16),
+        KeyedBy("name"),
     ] = ()
     """The last look at each guardrail."""
     exposures: Exposures | None = None
@@ -218,7 +219,8 @@ class Status(StatusModel):
     """The last transitions, newest last."""
     conditions: Annotated[
         tuple[Condition, ...],
-        Field(max_length=8, json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]}),
+        Field(max_length=8),
+        KeyedBy("type"),
     ] = ()
     """Valid, RulesRendered, GuardrailsPassing, Progressing."""
 
