@@ -93,11 +93,10 @@ def _parse_bounds(operand: object) -> Operand:
     return tuple(_parse_bound(bound) for bound in operand)
 
 
-def _parse_bound(bound: object) -> tuple[str, tuple[int, int, int]]:
+def _parse_bound(bound: object) -> tuple[str, tuple[int, ...]]:
     match bound:
-        case [str(comparison), [major, minor, patch]] if comparison in _COMPARISONS:
-            if all(type(number) is int for number in (major, minor, patch)):  # JSON's true is no number
-                return comparison, (major, minor, patch)
+        case [str(comparison), list(version)] if comparison in _COMPARISONS and [type(number) for number in version] == [int] * 3:
+            return comparison, tuple(version)
     raise NotUnderstoodError("semver: wanted [comparison, [major, minor, patch]], comparison one of " + " ".join(_COMPARISONS))
 
 

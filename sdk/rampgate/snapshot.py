@@ -41,12 +41,33 @@ class Snapshot(NamedTuple):
 EMPTY = Snapshot()
 
 
+def is_rules_key(key: str) -> bool:
+    """Whether a key of this name means anything here."""
+    return key in (FORMAT_KEY, KILL_KEY) or key.endswith(ENTRY_SUFFIX)
+
+
+def is_ours(keys: Keys) -> bool:
+    """Whether these are a ConfigMap of rules: what tells an empty set of gates from a wrong or missing mount."""
+    return keys.get(FORMAT_KEY, b"").strip() == FORMAT_VALUE.encode()
+
+
+def changed_gates(last: Snapshot, new: Snapshot) -> frozenset[str]:
+    """Gates that appeared, went, or answer by other rules."""
+    gates = last.gates.keys() | new.gates.keys()
+    return frozenset(gate for gate in gates if last.gates.get(gate) is not new.gates.get(gate))
+
+
+def problems(snapshot: Snapshot) -> str:
+    """What is wrong with the gates' entries, as one line; empty when nothing is."""
+    return "; ".join(f"gate {gate}: {loaded.problem}" for gate, loaded in sorted(snapshot.gates.items()) if loaded.problem)
+
+
 def advance(last: Snapshot, keys: Keys) -> Snapshot:
     """Return the snapshot that `keys` make of the last one; the last one itself when nothing changed or `format` does not fit.
 
     A gate whose key is gone is gone; a gate whose bytes are no entry stays as it was; a gate whose bytes are the same is not parsed again.
     """
-    if keys.get(FORMAT_KEY, b"").strip() != FORMAT_VALUE.encode():
+    if not is_ours(keys):
         return last
     kill = frozenset(keys.get(KILL_KEY, b"").decode(errors="replace").replace(",", " ").split())
     gates = {}
@@ -54,9 +75,8 @@ def advance(last: Snapshot, keys: Keys) -> Snapshot:
         gate = key.removesuffix(ENTRY_SUFFIX)
         if gate != key:
             gates[gate] = _load(last.gates.get(gate), raw, gate=gate, killed="*" in kill or gate in kill)
-    if last.ready and gates.keys() == last.gates.keys() and all(gates[gate] is last.gates[gate] for gate in gates):
-        return last
-    return Snapshot(gates, {gate: loaded.compiled for gate, loaded in gates.items() if loaded.compiled is not None}, ready=True)
+    new = Snapshot(gates, {gate: loaded.compiled for gate, loaded in gates.items() if loaded.compiled is not None}, ready=True)
+    return new if changed_gates(last, new) or not last.ready else last
 
 
 def _load(last: Loaded | None, raw: bytes, *, gate: str, killed: bool) -> Loaded:

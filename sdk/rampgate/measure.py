@@ -1,0 +1,53 @@
+"""One request under one decision: how long it took and how it ended.
+
+Knows a decision and the audience. Must not know how the decision was made.
+"""
+
+from time import monotonic
+from types import TracebackType
+from typing import Any, Self
+
+from rampgate.decision import Decision, Reason
+from rampgate.exposure import Audience
+
+
+class Measurement:
+    """A context manager around the work that a decision governs; its block may be synchronous or asynchronous.
+
+    Counts the request with its outcome and duration. An exception that leaves the block is an error, and goes on; so is `fail()`.
+    """
+
+    __slots__ = ("_audience", "_failed", "_started", "_unit", "decision")
+
+    def __init__(self, decision: Decision, unit: str, audience: Audience) -> None:
+        self.decision = decision
+        self._unit = unit
+        self._audience = audience
+        self._failed = False
+        self._started = monotonic()
+
+    @property
+    def variant(self) -> str | None:
+        """Name of the variant to serve; None when no rule answered."""
+        return self.decision.variant
+
+    @property
+    def value(self) -> Any:  # noqa: ANN401 - any JSON
+        """Value of the variant to serve."""
+        return self.decision.value
+
+    @property
+    def reason(self) -> Reason:
+        """Why this decision."""
+        return self.decision.reason
+
+    def fail(self) -> None:
+        """Mark the request as an error that raised nothing, such as an answer with status 500."""
+        self._failed = True
+
+    def __enter__(self) -> Self:
+        self._started = monotonic()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._audience.finished(self.decision, self._unit, seconds=monotonic() - self._started, failed=self._failed or kind is not None)

@@ -1,0 +1,93 @@
+"""Rules from a directory: a mounted ConfigMap, or plain files with the same names.
+
+Knows how the kubelet swaps a volume: it writes a new directory, then renames the symlink `..data` onto it, so that all keys change at once.
+Reading the link tells cheaply whether anything changed, and reading below its target gives keys of one moment. inotify would not do: a
+watch on a file ends with the old inode. Must not know what keys mean.
+"""
+
+import os
+from pathlib import Path
+from threading import Event, Thread
+
+from rampgate.snapshot import Keys, is_rules_key
+from rampgate.sources import Receiver
+from rampgate.trouble import Trouble
+
+INTERVAL = 0.05
+"""Seconds between looks: half of the 100 ms within which a change is promised to be seen."""
+
+_DATA = "..data"
+_CLOSE_TIMEOUT = 2.0
+_LARGEST_FILE = 2 * 1024 * 1024  # a ConfigMap holds 1 MiB
+
+Version = tuple[object, ...]
+
+
+class DirectorySource:
+    """Looks every `interval` seconds from a daemon thread; what cannot be read is tried again, and the last good rules stay."""
+
+    def __init__(self, path: str | os.PathLike[str], *, interval: float = INTERVAL) -> None:
+        self._root = Path(path)
+        self._interval = interval
+        self._stop = Event()
+        self._trouble = Trouble(f"rules in {self._root}")
+        self._thread: Thread | None = None
+
+    def start(self, receiver: Receiver) -> None:
+        """Begin to look."""
+        self._thread = Thread(target=self._run, args=(receiver,), name="rampgate-directory", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop looking and wait for the thread to end."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(_CLOSE_TIMEOUT)
+
+    def _run(self, receiver: Receiver) -> None:
+        seen: Version | None = None
+        while not self._stop.is_set():
+            try:
+                seen = self._look(receiver, seen)
+                self._trouble.report("")
+            except OSError as error:
+                self._trouble.report(str(error))
+            self._stop.wait(self._interval)
+
+    def _look(self, receiver: Receiver, seen: Version | None) -> Version | None:
+        """Deliver if the directory's version is not the one last seen; return the version that was delivered last."""
+        version = _version(self._root)
+        if version == seen:
+            receiver.confirm()
+            return seen
+        keys = _read(_current(self._root))
+        if _version(self._root) != version:
+            return seen  # changed while it was read: what was read may be of two moments
+        receiver.deliver(keys)
+        return version
+
+
+def _current(root: Path) -> Path:
+    """Directory that holds the files of this moment: the target of `..data`, or the root of a plain directory."""
+    try:
+        return root / (root / _DATA).readlink()
+    except OSError:
+        return root
+
+
+def _version(root: Path) -> Version:
+    current = _current(root)
+    if current != root:
+        return (current,)
+    with os.scandir(root) as entries:
+        files = [(entry.name, entry.stat()) for entry in entries if is_rules_key(entry.name)]
+    return tuple(sorted((name, status.st_mtime_ns, status.st_size, status.st_ino) for name, status in files))
+
+
+def _read(directory: Path) -> Keys:
+    keys = {}
+    for path in directory.iterdir():
+        if is_rules_key(path.name) and path.is_file():
+            with path.open("rb") as file:
+                keys[path.name] = file.read(_LARGEST_FILE)
+    return keys
