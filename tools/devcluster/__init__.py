@@ -1,4 +1,4 @@
-"""A real Kubernetes control plane and a real Prometheus on loopback, for tests and the demo.
+"""A real Kubernetes control plane and a real Prometheus on loopback, for tests and the demo. Linux only (pidfd, parent-death signal).
 
 Imports nothing on its own, so that `python -m tools.devcluster` starts fast. Callers use:
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from tools.devcluster import state
@@ -72,7 +72,8 @@ def end(directory: Path) -> bool:
     pid = state.keeper(directory)
     if pid is None:
         return False
-    os.kill(pid, signal.SIGTERM)
+    with suppress(ProcessLookupError):  # it may end by itself at this moment
+        os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + END_SECONDS
     while state.keeper(directory) is not None:
         if time.monotonic() > deadline:
