@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rampgate_operator.core.promql import Limits, QueryError, compile_query, regex_escape, with_range
+from rampgate_operator.core.promql import Limits, QueryError, compile_query, last_value_of, regex_escape, samples_of
 from rampgate_operator.core.promql_parse import parse
 from rampgate_operator.core.promql_tree import (
     Aggregate,
@@ -180,16 +180,17 @@ def test_lookback_is_an_argument() -> None:
     assert compile_query("up", namespace="shop", lookback=timedelta(seconds=90)).reach == timedelta(seconds=90)
 
 
-def test_a_counter_gets_a_range() -> None:
-    assert with_range(compiled('orders{variant="$variant"}'), timedelta(seconds=330)) == (
-        'orders{variant="treatment",namespace="shop"}[330s]'
-    )
+def test_a_counter_is_read_as_samples_or_as_its_last_value() -> None:
+    counter = compiled('orders{variant="$variant"}')
+    selector = 'orders{variant="treatment",namespace="shop"}'
+    assert samples_of(counter, length=timedelta(seconds=330)) == selector + "[330s]"
+    assert last_value_of(counter, memory=timedelta(hours=6)) == f"last_over_time({selector}[6h])"
 
 
 @pytest.mark.parametrize("query", ["rate(a[5m])", "a offset 5m", "a[5m]", "sum(a)", "1"])
 def test_a_counter_that_is_more_than_a_selector_is_refused(query: str) -> None:
     with pytest.raises(QueryError, match="one selector without range, offset"):
-        with_range(query, timedelta(minutes=5))
+        samples_of(query, length=timedelta(minutes=5))
 
 
 # Whatever tree there is, and whatever values: what is sent means exactly that tree with those values.

@@ -29,7 +29,18 @@ from rampgate_operator.core.promql_tree import (
     walk,
 )
 
-__all__ = ["LOOKBACK", "MAX_LENGTH", "SUBSTITUTIONS", "CompiledQuery", "QueryError", "compile_query", "regex_escape", "with_range"]
+__all__ = [
+    "LOOKBACK",
+    "MAX_LENGTH",
+    "SUBSTITUTIONS",
+    "CompiledQuery",
+    "Limits",
+    "QueryError",
+    "compile_query",
+    "last_value_of",
+    "regex_escape",
+    "samples_of",
+]
 
 SUBSTITUTIONS = ("variant", "gate", "experiment")
 """The names a query may use as `$name` inside a matcher's value."""
@@ -107,16 +118,29 @@ def compile_query(
     return CompiledQuery(_show_surely(confined), _reach(tree, lookback), uses)
 
 
-def with_range(query: str, length: timedelta) -> str:
+def samples_of(counter: str, *, length: timedelta) -> str:
     """Turn a finished query of one counter into one for its raw samples over `length`.
 
     Raises:
         QueryError: it is anything but one instant selector without offset.
     """
-    tree = parse(query)
+    return _show_surely(_with_range(counter, length))
+
+
+def last_value_of(counter: str, *, memory: timedelta) -> str:
+    """Turn a finished query of one counter into one for each series' last value within `memory`, stale or not.
+
+    Raises:
+        QueryError: it is anything but one instant selector without offset.
+    """
+    return _show_surely(Call("last_over_time", (_with_range(counter, memory),), "vector"))
+
+
+def _with_range(counter: str, length: timedelta) -> Selector:
+    tree = parse(counter)
     if not isinstance(tree, Selector) or tree.range is not None or tree.offset:
         raise QueryError("A counter must be one selector without range, offset, function or operator: the operator counts it itself.")
-    return _show_surely(replace(tree, range=length))
+    return replace(tree, range=length)
 
 
 def regex_escape(value: str) -> str:

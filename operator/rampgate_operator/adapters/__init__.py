@@ -1,0 +1,1 @@
+"""One file per outside system. Adapters may use the core; the core never uses them."""

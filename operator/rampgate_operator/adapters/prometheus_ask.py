@@ -1,0 +1,81 @@
+"""The requests that one question takes, and the answer made of theirs; runs in a thread.
+
+Knows the parameters of Prometheus' query API and the two kinds of question. Must not know of other questions, the event loop or guardrails.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from rampgate_operator.adapters.prometheus_http import Call, SourceError
+from rampgate_operator.adapters.prometheus_json import Result, read_last_values, read_result, read_series, read_value
+from rampgate_operator.core.counting import increases, without_base
+from rampgate_operator.core.looks import Answer, Failed, FailureReason, Increases, Kind, LookRequest, NoData
+from rampgate_operator.core.promql import QueryError, last_value_of, samples_of
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def ask(question: LookRequest, call: Call) -> Answer:
+    """Answer one question. Never raises for anything that a server does or a query says."""
+    try:
+        return _value(question, call) if question.kind is Kind.VALUE else _increases(question, call)
+    except SourceError as error:
+        return error.failed
+    except QueryError as error:
+        return Failed(FailureReason.REFUSED, str(error))
+
+
+def _value(question: LookRequest, call: Call) -> Answer:
+    source = call.connection.source
+    # Two series are as wrong as a thousand, and shorter.
+    result = _query(question.query, call, at=_milliseconds(question.at), limit=2, max_bytes=source.max_value_bytes)
+    return read_value(result, source=source.name)
+
+
+def _increases(question: LookRequest, call: Call) -> Answer:
+    """Fetch the window and its margin; for series without a base their last value before the window; then count.
+
+    The margin (the source's lookback) must hold two scrapes at least. The second request is rare: when a series is new or was away for
+    longer than the margin. A counter in a Prometheus that lost its data, or away for longer than `memory`, counts from 0.
+    """
+    assert question.window is not None
+    source = call.connection.source
+    end, start = _milliseconds(question.at), _milliseconds(question.at - question.window)
+    result = _all_series(samples_of(question.query, length=timedelta(milliseconds=end - start) + source.lookback), call, at=end)
+    series = read_series(result, source=source.name)
+    earlier = {}
+    if without_base(series, start=start, end=end):
+        past = _all_series(last_value_of(question.query, memory=source.memory), call, at=start)
+        earlier = dict(read_last_values(past, source=source.name))
+    counts = increases(series, start=start, end=end, earlier=earlier)
+    return Increases(counts, result.warnings) if counts else NoData("No series of the counter has a sample in the window.")
+
+
+def _all_series(text: str, call: Call, *, at: int) -> Result:
+    source = call.connection.source
+    # One more than allowed, so that a cut answer can be told from a full one.
+    result = _query(text, call, at=at, limit=source.max_series + 1, max_bytes=source.max_series_bytes)
+    if isinstance(result.items, list) and len(result.items) > source.max_series:
+        message = f"The counter has more than {source.max_series} series: narrow its matchers, or use a recording rule."
+        raise SourceError(FailureReason.TOO_LARGE, message)
+    return result
+
+
+def _query(text: str, call: Call, *, at: int, limit: int, max_bytes: int) -> Result:
+    source = call.connection.source
+    params = {
+        "query": text,
+        "time": f"{at / 1000:.3f}",
+        # A little less than the client waits, so that the server is the one to say why.
+        "timeout": f"{0.9 * source.timeout.total_seconds():.3f}",
+        "lookback_delta": f"{source.lookback.total_seconds():.3f}",
+        "limit": str(limit),
+        # Thanos: half of the data would be a wrong number. Prometheus ignores the parameter.
+        "partial_response": "false",
+    }
+    return read_result(call.get(params, max_bytes=max_bytes), source=source.name)
+
+
+def _milliseconds(at: datetime) -> int:
+    return (at - _EPOCH) // timedelta(milliseconds=1)

@@ -1,0 +1,228 @@
+"""One HTTP GET to a Prometheus, bounded in every direction.
+
+Knows how a source is reached and what can go wrong on the way. Must not know what a query means or what is made of its answer.
+
+prometheus-api-client is used as far as it is safe: its `PrometheusConnect` holds the URL and mounts the retry policy on our session. Its
+`custom_query` is not used, because it drops `resultType` and `warnings`, reads a body of any size, follows redirects and puts the raw
+body of an error into its exception.
+
+Bounds: no retries (the next look is the retry), no redirects, no proxies and no .netrc from the environment, no cookies, a timeout per
+read, a cap on bytes while they arrive, and `Call.abandon` for a server that sends one byte now and then.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+
+import requests
+import urllib3
+from prometheus_api_client import PrometheusConnect
+from requests.adapters import HTTPAdapter
+from urllib3.util import Retry
+
+from rampgate_operator.core.looks import Failed, FailureReason
+from rampgate_operator.core.promql import LOOKBACK
+
+_CONNECT_SECONDS = 3.0
+_CHUNK = 1 << 16
+_ERROR_BYTES = 1 << 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A configured metrics source.
+
+    Attributes:
+        name: what a guardrail calls it.
+        url: where `/api/v1/query` is found, a path prefix included; http or https.
+        token_file: a bearer token, read again for every call because tokens are rotated; None sends none.
+        ca_file: the certificate authority to trust; None trusts the public ones that `requests` ships.
+        timeout: for one query, on the server and for each read from it.
+        max_concurrent: queries in flight at once; a Prometheus runs 20 at most unless told otherwise.
+        lookback: how far an instant selector looks back (sent with each query), and the margin before a counting window.
+        memory: how far back the last value is sought of a counter that came back after a gap; a gap longer than this counts it from 0.
+        max_series: of one counter; more is TooLarge.
+        max_value_bytes: of an answer that should be one number.
+        max_series_bytes: of an answer of raw samples: 16 MiB are some 600,000 samples, and about 100 MB while they are read.
+    """
+
+    name: str
+    url: str
+    token_file: Path | None = None
+    ca_file: Path | None = None
+    timeout: timedelta = timedelta(seconds=10)
+    max_concurrent: int = 8
+    lookback: timedelta = LOOKBACK
+    memory: timedelta = timedelta(hours=6)
+    max_series: int = 10_000
+    max_value_bytes: int = 1 << 20
+    max_series_bytes: int = 16 << 20
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("http://", "https://")):
+            raise ValueError(f"the URL of metrics source {self.name!r} must begin with http:// or https://")
+        if self.max_concurrent < 1 or min(self.timeout, self.lookback, self.memory) <= timedelta(0):
+            raise ValueError(f"timeout, lookback, memory and max_concurrent of metrics source {self.name!r} must be greater than zero")
+
+
+class SourceError(Exception):
+    """A source gave no usable answer: `failed` says why, ready to be handed out. The next look is the retry."""
+
+    def __init__(self, reason: FailureReason, message: str) -> None:
+        super().__init__(message)
+        self.failed = Failed(reason, message)
+
+
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A complete HTTP answer."""
+
+    status: int
+    body: bytes
+
+
+class Connection:
+    """The pooled connections to one source; used by many threads at once."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.max_redirects = 0
+        self._session.verify = True if source.ca_file is None else str(source.ca_file)
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        no_retries = Retry(0, read=False, redirect=False, status=False)
+        client = PrometheusConnect(url=source.url.rstrip("/"), session=self._session, retry=no_retries)
+        self._query_url = f"{client.url}/api/v1/query"
+        # The client's adapter keeps ten connections; more in flight would be thrown away after each use.
+        self._session.mount(client.url, HTTPAdapter(max_retries=no_retries, pool_maxsize=source.max_concurrent))
+
+    def close(self) -> None:
+        """Close idle connections; those in use end with their call."""
+        self._session.close()
+
+    def open(self, params: Mapping[str, str]) -> requests.Response:
+        """Send the query and read the answer's head.
+
+        Raises:
+            OSError: token or CA file cannot be read, or any `requests` exception.
+            ValueError: token is not printable text.
+        """
+        seconds = self.source.timeout.total_seconds()
+        # Identity: a compressed body of few bytes could unpack to any size.
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity", **self._authorization()}
+        return self._session.get(
+            self._query_url,
+            params=dict(params),
+            headers=headers,
+            timeout=(min(_CONNECT_SECONDS, seconds), seconds),
+            allow_redirects=False,
+            stream=True,
+        )
+
+    def _authorization(self) -> dict[str, str]:
+        if self.source.token_file is None:
+            return {}
+        token = self.source.token_file.read_text("utf-8").strip()
+        if not token or not token.isascii() or not token.isprintable():
+            raise ValueError("the token is empty or no printable ASCII")
+        return {"Authorization": f"Bearer {token}"}
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """What one thread is doing, so that another can stop it."""
+
+    connection: Connection
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _response: requests.Response | None = None
+    _abandoned: bool = False
+
+    def abandon(self) -> None:
+        """Nobody waits any more: end a read that is under way, and start no further one."""
+        with self._lock:
+            self._abandoned = True
+            if self._response is not None:
+                _shut(self._response)
+
+    def get(self, params: Mapping[str, str], *, max_bytes: int) -> Payload:
+        """Ask and read the whole answer, in this thread.
+
+        Raises:
+            SourceError: whatever went wrong.
+        """
+        name = self.connection.source.name
+        if self._abandoned:
+            raise SourceError(FailureReason.TIMEOUT, f"Metrics source {name} took too long before this request.")
+        try:
+            response = self.connection.open(params)
+        except (OSError, ValueError) as error:
+            raise _before_an_answer(error, name) from error
+        try:
+            self._remember(response)
+            return _read(response, max_bytes=max_bytes, name=name)
+        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            raise _within_an_answer(error, name) from error
+        finally:
+            self._remember(None)
+            response.close()
+
+    def _remember(self, response: requests.Response | None) -> None:
+        with self._lock:
+            self._response = response
+            if self._abandoned and response is not None:
+                _shut(response)
+
+
+def _shut(response: requests.Response) -> None:
+    # Only this wakes a thread that waits in a read; close() would wait for it. Nothing is lost when the body has ended already.
+    with suppress(ValueError, RuntimeError, OSError):
+        response.raw.shutdown()
+
+
+def _read(response: requests.Response, *, max_bytes: int, name: str) -> Payload:
+    if 300 <= response.status_code < 400:
+        raise SourceError(
+            FailureReason.REDIRECT,
+            f"Metrics source {name} answers with a redirect (HTTP {response.status_code}), which is not followed: configure its final URL.",
+        )
+    cap = max_bytes if response.status_code == requests.codes.ok else _ERROR_BYTES
+    body = bytearray()
+    for chunk in response.raw.stream(_CHUNK, decode_content=False):
+        body += chunk
+        if len(body) > cap:
+            raise SourceError(
+                FailureReason.TOO_LARGE,
+                f"The answer of metrics source {name} has more than {cap} bytes: aggregate in the query, or use a recording rule.",
+            )
+    return Payload(response.status_code, bytes(body))
+
+
+def _before_an_answer(error: OSError | ValueError, name: str) -> SourceError:
+    if isinstance(error, requests.exceptions.SSLError):
+        return SourceError(FailureReason.UNREACHABLE, f"TLS to metrics source {name} failed: check the URL's scheme and the CA file.")
+    if isinstance(error, requests.exceptions.Timeout):
+        return SourceError(
+            FailureReason.TIMEOUT, f"Metrics source {name} gave no answer in time: it is overloaded, or the query is too heavy."
+        )
+    if isinstance(error, requests.exceptions.ConnectionError):
+        return SourceError(
+            FailureReason.UNREACHABLE, f"No connection to metrics source {name}: check that it runs and that its URL is right."
+        )
+    if isinstance(error, requests.exceptions.RequestException):
+        return SourceError(FailureReason.UNREACHABLE, f"The request to metrics source {name} could not be made: check its URL.")
+    return SourceError(
+        FailureReason.UNAUTHORIZED, f"The token file or the CA file of metrics source {name} cannot be read: check both files."
+    )
+
+
+def _within_an_answer(error: Exception, name: str) -> SourceError:
+    if isinstance(error, urllib3.exceptions.TimeoutError | TimeoutError):
+        return SourceError(FailureReason.TIMEOUT, f"Metrics source {name} stopped in the middle of its answer.")
+    return SourceError(FailureReason.UNREACHABLE, f"Metrics source {name} closed the connection in the middle of its answer.")

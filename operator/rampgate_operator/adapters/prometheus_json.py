@@ -1,0 +1,175 @@
+"""What the body of a Prometheus answer says; anything but an answer is a SourceError.
+
+Knows the JSON of `/api/v1/query` and the meaning of its errors. Must not know how it was fetched. Pure; runs in a thread because a large
+body takes a while.
+
+Nothing of a body reaches a message but Prometheus' own `errorType`, and for a query it could not parse its sentence, cut and cleaned: what
+answers at a configured address may be anything, and messages end in a tenant's status.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from rampgate_operator.adapters.prometheus_http import Payload, SourceError
+from rampgate_operator.core.counting import Identity, Series
+from rampgate_operator.core.looks import FailureReason, NoData, Value
+
+Json: TypeAlias = Any
+"""Whatever was sent. It is read as if it were right, within `_expecting_prometheus`, which catches what that does when it is not."""
+
+_MAX_TEXT = 200
+_MAX_WARNINGS = 3
+_UNPRINTABLE = re.compile(r"[^ -~]+")
+_ERROR_TYPES = frozenset({"bad_data", "execution", "timeout", "canceled", "internal", "unavailable", "not_found", "not_acceptable"})
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A successful answer: `items` is still Prometheus' JSON, whose shape depends on `kind`."""
+
+    kind: str
+    items: Json
+    warnings: tuple[str, ...]
+
+
+def read_result(payload: Payload, *, source: str) -> Result:
+    """Tell a result from a refusal."""
+    try:
+        document = json.loads(payload.body)
+    except (ValueError, RecursionError):
+        document = None
+    if payload.status != 200:
+        raise _refusal(payload.status, document, source)
+    with _expecting_prometheus(source):
+        if document["status"] != "success":
+            raise ValueError(document)
+        return Result(document["data"]["resultType"], document["data"]["result"], _warnings(document))
+
+
+def read_value(result: Result, *, source: str) -> Value | NoData:
+    """Read the one number there should be."""
+    with _expecting_prometheus(source):
+        match result.kind, result.items:
+            case "scalar", [_, text]:
+                return _value(text, result.warnings)
+            case "vector", []:
+                return NoData("The query found no series.")
+            case "vector", [series]:
+                return _value(_samples(series, "value")[1], result.warnings)
+            case "vector", [_, _, *_]:
+                raise SourceError(FailureReason.MANY_SERIES, "The query gives more than one series: aggregate it, for example with sum().")
+            case (("matrix" | "string" as kind), _):
+                raise _not_a_number(f"a {kind}")
+        raise ValueError(result.kind)
+
+
+def read_series(result: Result, *, source: str) -> list[Series]:
+    """Read raw samples; times become whole milliseconds."""
+    with _expecting_prometheus(source):
+        _expect_kind(result, "matrix")
+        return [
+            Series(_labels(item), tuple((round(at * 1000), _number(text)) for at, text in _samples(item, "values")))
+            for item in result.items
+        ]
+
+
+def read_last_values(result: Result, *, source: str) -> Mapping[Identity, float]:
+    """Read one value per series; those that are no count are left out."""
+    with _expecting_prometheus(source):
+        _expect_kind(result, "vector")
+        values = {Series(_labels(item), ()).identity: _number(_samples(item, "value")[1]) for item in result.items}
+        return {identity: value for identity, value in values.items() if math.isfinite(value)}
+
+
+@contextmanager
+def _expecting_prometheus(source: str) -> Iterator[None]:
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError):
+        raise _not_prometheus(source) from None
+
+
+def _expect_kind(result: Result, kind: str) -> None:
+    if result.kind != kind:
+        raise ValueError(result.kind)
+
+
+def _value(text: Json, warnings: tuple[str, ...]) -> Value | NoData:
+    number = _number(text)
+    if math.isnan(number):
+        return NoData("The query gives NaN, as a division of 0 by 0 does when there is no traffic.")
+    if math.isinf(number):
+        return NoData("The query gives infinity, as a division by 0 does when there is no traffic.")
+    return Value(number, warnings)
+
+
+def _samples(series: Json, key: str) -> Json:
+    if "histogram" in series or "histograms" in series:
+        raise _not_a_number("a native histogram")
+    return series[key]
+
+
+def _number(text: Json) -> float:
+    # A sample's value is always a JSON string; a bare number means that something else is talking.
+    if not isinstance(text, str):
+        raise TypeError(text)
+    return float(text)
+
+
+def _labels(item: Json) -> dict[str, str]:
+    return {str(name): str(value) for name, value in item["metric"].items()}
+
+
+def _warnings(document: Json) -> tuple[str, ...]:
+    found = document.get("warnings") or ()
+    return tuple(_clean(text) for text in found[:_MAX_WARNINGS])
+
+
+def _clean(text: str) -> str:
+    return _UNPRINTABLE.sub(" ", text[: 4 * _MAX_TEXT]).strip()[:_MAX_TEXT].rstrip(".")
+
+
+def _not_a_number(what: str) -> SourceError:
+    message = f"The query gives {what} where a number is needed: apply a function that makes one of it."
+    return SourceError(FailureReason.NOT_A_NUMBER, message)
+
+
+def _not_prometheus(source: str) -> SourceError:
+    message = f"What answers as metrics source {source} does not speak the Prometheus HTTP API: check its URL and path prefix."
+    return SourceError(FailureReason.NOT_PROMETHEUS, message)
+
+
+def _refusal(status: int, document: Json, source: str) -> SourceError:
+    """Explain an HTTP status other than 200: by Prometheus' `errorType` when there is one, else by the status alone."""
+    kind, text = (document.get("errorType"), document.get("error")) if isinstance(document, dict) else (None, None)
+    if not isinstance(kind, str) or kind not in _ERROR_TYPES:
+        return _by_status(status, f"HTTP {status}", source)
+    if kind in {"timeout", "canceled"}:
+        message = f"Metrics source {source} gave up the query ({kind}): it is overloaded, or the query is too heavy."
+        return SourceError(FailureReason.TIMEOUT, message)
+    if kind == "bad_data" and isinstance(text, str):
+        return SourceError(FailureReason.REFUSED, f"Metrics source {source} refuses the query: {_clean(text)}.")
+    if kind == "execution":
+        message = f"Metrics source {source} cannot execute the query: run it there by hand; a many-to-many match is the usual cause."
+        return SourceError(FailureReason.REFUSED, message)
+    return _by_status(status, f"HTTP {status}, {kind}", source)
+
+
+def _by_status(status: int, said: str, source: str) -> SourceError:
+    name = f"Metrics source {source}"
+    if status in {401, 403}:
+        return SourceError(FailureReason.UNAUTHORIZED, f"{name} does not let the operator in ({said}): check its token and rights.")
+    if status == 429:
+        return SourceError(FailureReason.THROTTLED, f"{name} gets too many queries ({said}): lengthen intervals, or raise its limit.")
+    if status >= 500:
+        return SourceError(FailureReason.SERVER_ERROR, f"{name} has trouble of its own ({said}): look at its logs.")
+    if status in {400, 405, 413, 414, 422, 431}:
+        return SourceError(FailureReason.REFUSED, f"{name} refuses the query ({said}): run it there by hand.")
+    return _not_prometheus(source)
