@@ -5,37 +5,32 @@ Each is an annotated type whose schema says the same to the API server as its va
 
 import math
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
-from rampgate_operator.core.schema import Obeys, Rule
+from rampgate_operator.core.schema import Obeys, Rule, broken
 
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 DURATION_PATTERN = r"^[0-9]{1,6}(ms|s|m|h|d)$"
 INTERVAL_PATTERN = r"^[1-9][0-9]{0,4}(s|m|h)$"
-TIME_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$"
 TIME_OF_DAY_PATTERN = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 
 
-def _has_two_decimals(percent: float) -> bool:
-    """As the rule in CEL: a float is never exactly a hundredth, so it may be off by less than anyone can mean."""
-    return abs(percent * 100 - math.floor(percent * 100 + 0.5)) < 1e-6
-
-
 # Not multipleOf: for a whole number the API server cuts the factor to a whole number too, 0.01 to 0, and refuses `percent: 10`.
+# The comparison is exact on purpose: n/100 is the very float that the text of a number with two decimals is read as.
 _TWO_DECIMALS = Rule(
-    cel=(
-        "self < 0.0 || self > 100.0 || (self * 100.0 - double(int(self * 100.0 + 0.5)) < 0.000001"
-        " && self * 100.0 - double(int(self * 100.0 + 0.5)) > -0.000001)"
-    ),
-    holds=_has_two_decimals,
+    cel="self < 0.0 || self > 100.0 || double(int(self * 100.0 + 0.5)) / 100.0 == self",
+    holds=lambda percent: math.floor(percent * 100 + 0.5) / 100 == percent,
     message="a percentage may have at most two decimals",
 )
 
 Percent = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False), Obeys(_TWO_DECIMALS)]
 """A share of the eligible units, in percent, with at most two decimals."""
+
+PositivePercent = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False), Obeys(_TWO_DECIMALS)]
+"""The same, above 0."""
 
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=8)]
 """A whole number and a unit: `300ms`, `90s`, `10m`, `4h`, `7d`."""
@@ -46,10 +41,45 @@ Interval = Annotated[str, Field(pattern=INTERVAL_PATTERN, max_length=6)]
 TimeOfDay = Annotated[str, Field(pattern=TIME_OF_DAY_PATTERN, max_length=5)]
 """A time of day by the wall clock, `09:00`; `24:00` is the end of the day."""
 
+_DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})", re.IGNORECASE
+)
+_KNOWN_YEARS = Rule(
+    # The format alone lets 09:00:00+25:00 and the year 0 through, which no clock can show.
+    cel="self >= timestamp('2000-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",
+    holds=lambda moment: datetime(2000, 1, 1, tzinfo=UTC) <= moment < datetime(3000, 1, 1, tzinfo=UTC),
+    message="write a time such as 2026-12-01T09:00:00Z, in the years 2000 to 2999",
+)
+
+
+def read_time(value: object) -> datetime:
+    """Read an instant into UTC, from text as the API server's `date-time` has it; raises the API server's sentence."""
+    if isinstance(value, datetime) and value.tzinfo is not None:
+        return value.astimezone(UTC)
+    if not isinstance(value, str) or not _DATE_TIME.fullmatch(value) or not _is_date(value[:10]):
+        shown = value if isinstance(value, str) else _GO_TYPES.get(type(value), type(value).__name__)
+        raise broken([("", f'must be of type date-time: "{shown}"')])
+    try:
+        return datetime.fromisoformat(value).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise broken([("", _KNOWN_YEARS.message)]) from None
+
+
+def _is_date(text: str) -> bool:
+    try:
+        date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
+_GO_TYPES: dict[type, str] = {int: "int64", float: "float64", bool: "bool"}
+
 Time = Annotated[
-    AwareDatetime,
-    AfterValidator(lambda value: value.astimezone(UTC)),
-    WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 40, "pattern": TIME_PATTERN}),
+    datetime,
+    Obeys(_KNOWN_YEARS),
+    BeforeValidator(read_time),
+    WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 40, "x-kubernetes-validations": [_KNOWN_YEARS.as_validation()]}),
 ]
 """An instant as RFC 3339 with an offset, `2026-12-01T09:00:00Z`."""
 

@@ -3,6 +3,7 @@
 Knows the names on the wire (group, version, kind). Knows nothing of how the resource travels; `tools/crds.py` makes the CRD from here.
 """
 
+import json
 from collections.abc import Callable
 from typing import Annotated, ClassVar, Literal
 
@@ -39,7 +40,7 @@ def _fixed(field: str, same: str, changed: Callable[["ExperimentResource"], obje
         cel=f"{_NOT_STARTED} || {_BEGINS_AGAIN} || ({same})",
         holds=lambda new, old: not has_started(old) or begins_again(new, old) or changed(new) == changed(old),
         path=f".spec.{field}",
-        message=f"{field} is fixed once the ramp has started; to begin again from 0 % with another one, raise attempt above status.attempt",
+        message=f"{field} cannot change once the ramp has started; raise attempt above status.attempt to begin again from 0 % with another",
     )
 
 
@@ -78,7 +79,8 @@ class ExperimentResource(Model):
             "variants",
             # Lists of type map are equal in any order, but the order of variants decides who gets which: compare the names in order.
             "self.spec.variants == oldSelf.spec.variants && self.spec.variants.map(v, v.name) == oldSelf.spec.variants.map(v, v.name)",
-            lambda self: self.spec.variants,
+            # As text: to Python False is 0, and 1 is 1.0.
+            lambda self: [json.dumps(variant.to_wire(), sort_keys=True) for variant in self.spec.variants],
         ),
         _fixed("control", "self.spec.control == oldSelf.spec.control", lambda self: self.spec.control),
         Rule(
@@ -93,7 +95,7 @@ class ExperimentResource(Model):
                 or new.spec.eligibility == old.spec.eligibility
             ),
             path=".spec.eligibility",
-            message="eligibility is fixed while Ramping; to begin again from 0 % with another one, raise attempt above status.attempt",
+            message="eligibility cannot change while Ramping; raise attempt above status.attempt to begin again from 0 % with another",
         ),
     )
 

@@ -6,7 +6,7 @@ unnoticed: one table of manifests runs through both (tests/apiserver/test_manife
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
@@ -113,8 +113,8 @@ class Model(BaseModel):
 
     @classmethod
     def from_wire(cls, value: object) -> Self:
-        """Read the JSON value that the API server sent; raises `pydantic.ValidationError`."""
-        return cls.model_validate_json(json.dumps(value))
+        """Read a JSON value as the API server does; raises `pydantic.ValidationError`."""
+        return cls.model_validate_json(json.dumps(as_stored(value)))
 
     def to_wire(self) -> dict[str, Any]:
         """Give the JSON value for the API server; absent fields are left out."""
@@ -128,3 +128,23 @@ class Model(BaseModel):
         if rules:
             schema["x-kubernetes-validations"] = rules
         return schema
+
+
+def as_stored(value: Any) -> Any:  # noqa: ANN401  # JSON
+    """Give a JSON value as the API server keeps it: a field that is null is absent, and 1.0 is a whole number.
+
+    What stands under the key `value` is the user's own JSON and stays as it is.
+    """
+    if isinstance(value, Mapping):
+        return {key: item if key == "value" else as_stored(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [as_stored(item) for item in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def must_be(wanted: str, value: object) -> str:
+    """Say that a value has the wrong type, in the API server's words."""
+    return f'must be of type {wanted}: "{_JSON_TYPES.get(type(value), "object")}"'
+
+
+_JSON_TYPES = {type(None): "null", bool: "boolean", int: "integer", float: "number", str: "string", list: "array"}

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, JsonValue, WithJsonSchema
 
-from rampgate_operator.core.quantities import Duration, Interval, Percent, Time, TimeOfDay
+from rampgate_operator.core.quantities import Duration, Interval, Percent, PositivePercent, Time, TimeOfDay
 from rampgate_operator.core.schema import KeyedBy, Model, Rule
 
 MAX_TOTAL_WEIGHT = 2**31 - 1
@@ -116,7 +116,7 @@ class Override(Model):
 class Step(Model):
     """A percentage of the ramp and what must hold before the next one."""
 
-    percent: Annotated[Percent, Field(gt=0)]
+    percent: PositivePercent
     """The share of eligible units that is enrolled on this step, in percent with at most two decimals."""
     hold: Duration
     """The least time on this step, such as `10m`; on the last step: the bake before the experiment is Completed."""
@@ -353,7 +353,7 @@ class Spec(Model):
         Rule(
             cel="!has(self.ship) || self.variants.exists(v, v.name == self.ship.variant)",
             holds=lambda self: self.ship is None or self.ship.variant in self.variant_names,
-            path=".ship",
+            path=".ship.variant",
             message="ship.variant must be the name of one of the variants",
         ),
     )

@@ -1,0 +1,124 @@
+"""What no schema can say of a spec: time zones that exist, versions that parse, values of one type, units that stand once.
+
+The API server accepts such a spec; the operator answers it with the condition Valid=False and goes on serving the last accepted one.
+Knows nothing of PromQL and of the operator's sources: those are checked where they are read.
+"""
+
+import re
+from collections.abc import Iterator
+from zoneinfo import ZoneInfo
+
+import semver
+from pydantic import JsonValue
+
+from rampgate_operator.core.problems import Problem
+from rampgate_operator.core.spec import Spec
+
+# A blank may stand behind the operator; `1.2` without one means `=1.2`.
+_COMPARISON = re.compile(r"(?P<operator>=|!=|<=|>=|<|>)?\s*[vV]?(?P<version>[0-9][^\s,]*)")
+_SEPARATORS = re.compile(r"[\s,]*")
+Comparison = list[str | list[int]]
+"""An operator and a version, `[">=", [2, 4, 0]]`, as the gate's entry has it."""
+
+
+def find_problems(spec: Spec) -> tuple[Problem, ...]:
+    """Give what is wrong with a spec that the schema accepts, each with its field; none means that it can be run."""
+    return (*_mixed_values(spec), *_unreadable_versions(spec), *_disputed_units(spec), *_unknown_time_zones(spec))
+
+
+def compile_semver(text: str) -> list[Comparison]:
+    """Read a conjunction of comparisons such as `>=2.4.0 <3`; ValueError with a sentence when it is none.
+
+    Comparisons are separated by blanks or commas; a missing minor or patch is 0, a leading `v` is allowed.
+    Build metadata and pre-releases are refused, since they would not survive in the entry (docs/rules-format.md).
+    """
+    comparisons: list[Comparison] = []
+    position = _end_of_separators(text, 0)
+    while position < len(text):
+        match = _COMPARISON.match(text, position)
+        if match is None:
+            raise ValueError(f"{text[position:]!r} is no comparison; use =, !=, <, <=, > or >= and a version, such as >=2.4.0 <3.0.0")
+        comparisons.append([match["operator"] or "=", _version(match["version"])])
+        position = _end_of_separators(text, match.end())
+    if not comparisons:
+        raise ValueError("there is no comparison in it; use =, !=, <, <=, > or >= and a version, such as >=2.4.0 <3.0.0")
+    return comparisons
+
+
+def _end_of_separators(text: str, position: int) -> int:
+    match = _SEPARATORS.match(text, position)
+    return match.end() if match else position
+
+
+def _version(text: str) -> list[int]:
+    try:
+        version = semver.Version.parse(text, optional_minor_and_patch=True)
+    except ValueError:
+        raise ValueError(f"{text!r} is no version; write it as major.minor.patch, such as 2.4.0") from None
+    if version.prerelease or version.build:
+        raise ValueError(f"{text!r} has a pre-release or build part; compare with {version.finalize_version()} or another release")
+    return [version.major, version.minor, version.patch]
+
+
+def _mixed_values(spec: Spec) -> Iterator[Problem]:
+    # CEL cannot read a value without a type: it is seen as a whole in comparisons of variants, and nowhere else.
+    wanted = json_type(spec.variants[0].value)
+    for index, variant in enumerate(spec.variants):
+        found = json_type(variant.value)
+        if found == "null":
+            yield Problem(f"spec.variants[{index}].value", "null is no value; use false, an empty text or an empty object")
+        elif found != wanted:
+            yield Problem(f"spec.variants[{index}].value", f"all values must be of one type: this is {found}, the first is {wanted}")
+
+
+def _unreadable_versions(spec: Spec) -> Iterator[Problem]:
+    for index, condition in enumerate(spec.eligibility or ()):
+        if condition.semver is not None:
+            try:
+                compile_semver(condition.semver)
+            except ValueError as error:
+                yield Problem(f"spec.eligibility[{index}].semver", str(error))
+
+
+def _disputed_units(spec: Spec) -> Iterator[Problem]:
+    owners: dict[str, str] = {}
+    for index, override in enumerate(spec.overrides or ()):
+        for place, unit in enumerate(override.units):
+            owner = owners.setdefault(unit, override.variant)
+            if owner != override.variant:
+                yield Problem(f"spec.overrides[{index}].units[{place}]", f"{unit!r} is already given {owner}; a unit can have one variant")
+
+
+def _unknown_time_zones(spec: Spec) -> Iterator[Problem]:
+    for index, window in enumerate((spec.schedule and spec.schedule.windows) or ()):
+        if not is_time_zone(window.time_zone):
+            yield Problem(
+                f"spec.schedule.windows[{index}].timeZone",
+                f"{window.time_zone!r} is no time zone of the IANA database; use a name such as Europe/Berlin or UTC",
+            )
+
+
+def is_time_zone(name: str) -> bool:
+    """Whether the time zone database knows the name. It may be read from the system's files or from the package tzdata."""
+    try:
+        ZoneInfo(name)
+    except (LookupError, ValueError, OSError):  # unknown, a path that leaves the database, a folder of it
+        return False
+    return True
+
+
+def json_type(value: JsonValue) -> str:
+    """Name a value's type as JSON Schema does, with one type for all numbers."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int() | float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case _:
+            return "object"
