@@ -87,14 +87,24 @@ class Payload:
     body: bytes
 
 
+class _Session(requests.Session):
+    """A session without redirects.
+
+    `allow_redirects=False` is not enough: it still prepares the next request, and for that reads all of the redirect's body, however long.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:  # noqa: ARG002 - the name is the overridden method's
+        """Find none."""
+        return None
+
+
 class Connection:
     """The pooled connections to one source; used by many threads at once."""
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self._session = requests.Session()
+        self._session = _Session()
         self._session.trust_env = False
-        self._session.max_redirects = 0
         self._session.verify = True if source.ca_file is None else str(source.ca_file)
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
         no_retries = Retry(0, read=False, redirect=False, status=False)
@@ -192,16 +202,26 @@ def _read(response: requests.Response, *, max_bytes: int, name: str) -> Payload:
             FailureReason.REDIRECT,
             f"Metrics source {name} answers with a redirect (HTTP {response.status_code}), which is not followed: configure its final URL.",
         )
-    cap = max_bytes if response.status_code == requests.codes.ok else _ERROR_BYTES
+    if response.status_code != requests.codes.ok:
+        # The status says enough when the explanation is longer than any of Prometheus'.
+        return Payload(response.status_code, _up_to(response, _ERROR_BYTES))
+    body = _up_to(response, max_bytes)
+    if len(body) > max_bytes:
+        raise SourceError(
+            FailureReason.TOO_LARGE,
+            f"The answer of metrics source {name} has more than {max_bytes} bytes: aggregate in the query, or use a recording rule.",
+        )
+    return Payload(response.status_code, body)
+
+
+def _up_to(response: requests.Response, size: int) -> bytes:
+    """Read the body, but stop soon after `size` bytes."""
     body = bytearray()
     for chunk in response.raw.stream(_CHUNK, decode_content=False):
         body += chunk
-        if len(body) > cap:
-            raise SourceError(
-                FailureReason.TOO_LARGE,
-                f"The answer of metrics source {name} has more than {cap} bytes: aggregate in the query, or use a recording rule.",
-            )
-    return Payload(response.status_code, bytes(body))
+        if len(body) > size:
+            break
+    return bytes(body)
 
 
 def _before_an_answer(error: OSError | ValueError, name: str) -> SourceError:

@@ -1,0 +1,77 @@
+"""A process to be scraped: real HTTP on loopback, in the test's own process so that its counts are known exactly."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Self
+
+from tools.devcluster.prometheus import Prometheus
+
+Labels = Mapping[str, str]
+
+
+class Exporter:
+    """Serves `/metrics` with whatever was `set`; `restart` forgets all of it and comes back on the same port."""
+
+    def __init__(self, prometheus: Prometheus, *, job: str, namespace: str) -> None:
+        self._lines: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+        self._server = self._serve(0)
+        self._prometheus, self._job, self._namespace = prometheus, job, namespace
+        prometheus.add_target(job, self._address, {"namespace": namespace})
+
+    def set(self, metric: str, value: float, **labels: str) -> None:
+        self._lines[metric, tuple(sorted(labels.items()))] = value
+
+    def restart(self) -> None:
+        port = self._server.server_address[1]
+        self.vanish()
+        self._lines = {}
+        self._server = self._serve(port)
+
+    def vanish(self) -> None:
+        """Stop answering; the target stays configured, as with a pod that is gone."""
+        self._server.shutdown()
+        self._server.server_close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._prometheus.remove_target(self._job, self._address)
+        self.vanish()
+
+    @property
+    def _address(self) -> str:
+        return f"127.0.0.1:{self._server.server_address[1]}"
+
+    def _serve(self, port: int) -> ThreadingHTTPServer:
+        exporter = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = exporter._text().encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "text/plain; version=0.0.4")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                """The test's output is not a server's log."""
+
+        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        return server
+
+    def _text(self) -> str:
+        return "".join(f"{metric}{{{_show(labels)}}} {value}\n" for (metric, labels), value in list(self._lines.items()))
+
+
+def _show(labels: tuple[tuple[str, str], ...]) -> str:
+    return ",".join(f'{name}="{_escape(value)}"' for name, value in labels)
+
+
+def _escape(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

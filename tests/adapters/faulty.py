@@ -1,0 +1,136 @@
+"""A server that goes wrong on command. It injects faults that a real Prometheus cannot be made to have; it is no stand-in for one."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import socketserver
+import threading
+from collections import deque
+from typing import Self
+
+SECRET = "s3cr3t-of-some-internal-service"
+VALUE = b'{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}'
+
+
+def answer(status: str, body: bytes | str, *headers: str) -> bytes:
+    content = body.encode() if isinstance(body, str) else body
+    head = [f"HTTP/1.1 {status}", f"Content-Length: {len(content)}", "Content-Type: application/json", *headers]
+    return "\r\n".join(head).encode() + b"\r\n\r\n" + content
+
+
+def success(kind: str, result: str) -> bytes:
+    return answer("200 OK", f'{{"status":"success","data":{{"resultType":"{kind}","result":{result}}}}}')
+
+
+def error(status: str, kind: str, text: str = SECRET) -> bytes:
+    return answer(status, f'{{"status":"error","errorType":"{kind}","error":"{text}"}}')
+
+
+FAULTS: dict[str, bytes] = {
+    "fine": answer("200 OK", VALUE),
+    "redirect": answer("302 Found", SECRET, "Location: /fine/api/v1/query"),
+    "permanent-redirect": answer("308 Permanent Redirect", SECRET, "Location: http://127.0.0.1:1/"),
+    "internal": answer("500 Internal Server Error", f"<html>{SECRET}</html>"),
+    "unavailable": answer("503 Service Unavailable", SECRET),
+    "gave-up": error("503 Service Unavailable", "timeout"),
+    "own-trouble": error("500 Internal Server Error", "internal"),
+    "throttled": answer("429 Too Many Requests", SECRET),
+    "unauthorized": answer("401 Unauthorized", SECRET),
+    "forbidden": answer("403 Forbidden", SECRET),
+    "missing": answer("404 Not Found", SECRET),
+    "other-400": answer("400 Bad Request", SECRET),
+    "invented-error": error("418 I'm a teapot", SECRET),
+    "execution": error("422 Unprocessable Entity", "execution"),
+    "bad-data": error("400 Bad Request", "bad_data", "x" * 150 + "\\u0000\\n\\u001b[31m" + "é" * 500),
+    "html": answer("200 OK", f"<html>{SECRET}</html>"),
+    "empty": answer("200 OK", ""),
+    "no-content": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "other-json": answer("200 OK", f'["{SECRET}"]'),
+    "error-with-200": answer("200 OK", f'{{"status":"error","error":"{SECRET}"}}'),
+    "no-result": answer("200 OK", '{"status":"success","data":{}}'),
+    "number-for-text": success("scalar", "[1,7]"),
+    "words-for-number": success("scalar", f'[1,"{SECRET}"]'),
+    "vector-of-nonsense": success("vector", '[{"metric":{},"value":"x"}]'),
+    "matrix-of-nonsense": success("matrix", '[{"metric":{},"values":[["x"]]}]'),
+    "huge-time": success("matrix", '[{"metric":{},"values":[[1e999,"1"]]}]'),
+    "histogram": success("vector", '[{"metric":{},"histogram":[1,{}]}]'),
+    "histograms": success("matrix", '[{"metric":{},"histograms":[[1,{}]]}]'),
+    "deep": answer("200 OK", "[" * 200_000),
+    "compressed": answer("200 OK", gzip.compress(VALUE), "Content-Encoding: gzip"),
+    "endless": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n",
+    "endless-redirect": b"HTTP/1.1 302 Found\r\nLocation: /fine/api/v1/query\r\n\r\n",
+    "endless-error": b"HTTP/1.1 500 Internal Server Error\r\n\r\n",
+    "cut-short": answer("200 OK", VALUE)[:-9],
+    "no-http": b"SSH-2.0-" + SECRET.encode() + b"\r\n",
+    "closed": b"",
+    "silent": b"",
+    "dripping-body": b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
+    "dripping-head": b"HTTP/1.1 200 OK\r\nX-Drip: ",
+    "held": answer("200 OK", VALUE),
+}
+
+
+class Faulty(socketserver.ThreadingTCPServer):
+    """`url(fault)` answers every query with that fault. Records what it was asked, and how many at once."""
+
+    allow_reuse_address = True
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.requests: deque[bytes] = deque()
+        self.release = threading.Event()
+        self.ending = threading.Event()
+        self.lock = threading.Lock()
+        self.at_once = self.most_at_once = 0
+        self.arrivals = threading.Semaphore(0)
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    def url(self, fault: str) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/{fault}/"
+
+    async def arrived(self) -> None:
+        """Wait for one more query."""
+        assert await asyncio.to_thread(self.arrivals.acquire, timeout=20), "no further query came"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.ending.set()
+        self.release.set()
+        self.shutdown()
+        self.server_close()
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up on a fault is what the tests are about."""
+
+
+class _Handler(socketserver.StreamRequestHandler):
+    server: Faulty
+
+    def handle(self) -> None:
+        head = b"".join(iter(lambda: self.rfile.readline(), b"\r\n"))
+        self.server.requests.append(head)
+        fault = head.split()[1].split(b"/")[1].decode()
+        with self.server.lock:
+            self.server.at_once += 1
+            self.server.most_at_once = max(self.server.most_at_once, self.server.at_once)
+        self.server.arrivals.release()
+        try:
+            self._go_wrong(fault)
+        finally:
+            with self.server.lock:
+                self.server.at_once -= 1
+
+    def _go_wrong(self, fault: str) -> None:
+        if fault == "held":
+            self.server.release.wait(30)
+        self.wfile.write(FAULTS[fault])
+        if fault == "silent":
+            self.server.ending.wait(30)
+        while fault.startswith("endless"):
+            self.wfile.write(b" " * 65536)
+        while fault.startswith("dripping") and not self.server.ending.wait(0.05):
+            self.wfile.write(b" ")
