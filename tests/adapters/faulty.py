@@ -54,6 +54,7 @@ FAULTS: dict[str, bytes] = {
     "vector-of-nonsense": success("vector", '[{"metric":{},"value":"x"}]'),
     "matrix-of-nonsense": success("matrix", '[{"metric":{},"values":[["x"]]}]'),
     "huge-time": success("matrix", '[{"metric":{},"values":[[1e999,"1"]]}]'),
+    "invented-kind": success("tensor", "[]"),
     "histogram": success("vector", '[{"metric":{},"histogram":[1,{}]}]'),
     "histograms": success("matrix", '[{"metric":{},"histograms":[[1,{}]]}]'),
     "deep": answer("200 OK", "[" * 200_000),
@@ -65,6 +66,7 @@ FAULTS: dict[str, bytes] = {
     "no-http": b"SSH-2.0-" + SECRET.encode() + b"\r\n",
     "closed": b"",
     "silent": b"",
+    "stops-half-way": b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{",
     "dripping-body": b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
     "dripping-head": b"HTTP/1.1 200 OK\r\nX-Drip: ",
     "held": answer("200 OK", VALUE),
@@ -128,7 +130,7 @@ class _Handler(socketserver.StreamRequestHandler):
         if fault == "held":
             self.server.release.wait(30)
         self.wfile.write(FAULTS[fault])
-        if fault == "silent":
+        if fault in {"silent", "stops-half-way"}:
             self.server.ending.wait(30)
         while fault.startswith("endless"):
             self.wfile.write(b" " * 65536)

@@ -1,56 +1,26 @@
-"""adapters/prometheus: every answer of a real Prometheus, and every way a server can go wrong, as a value."""
+"""adapters/prometheus: every answer of a real Prometheus, exact counts of real processes, and who waits for whom."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
 from rampgate_operator.adapters.prometheus import Prometheus, Source
-from rampgate_operator.core.looks import Answer, Failed, FailureReason, Increases, Kind, LookRequest, NoData, Value
+from rampgate_operator.core.looks import Answer, Failed, FailureReason, Increases, LookRequest, NoData, Value
 from rampgate_operator.core.promql import compile_query
+from tests.adapters.asking import ANY_TIME, Open, ask
 from tests.adapters.exporter import Exporter
-from tests.adapters.faulty import SECRET, Faulty
+from tests.adapters.faulty import Faulty
 from tools.devcluster.prometheus import Prometheus as Server
-
-ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
-Open = Callable[..., Prometheus]
 
 
 def now() -> datetime:
     return datetime.fromtimestamp(time.time(), UTC)
-
-
-@pytest.fixture
-def connect() -> Iterator[Open]:
-    """`connect(url, **settings)`: a client whose only source is called "main"; closed after the test."""
-    clients = []
-
-    def open_source(url: str, **settings: object) -> Prometheus:
-        clients.append(Prometheus({"main": Source(name="main", url=url, **settings)}))  # type: ignore[arg-type]
-        return clients[-1]
-
-    yield open_source
-    for client in clients:
-        client.close()
-
-
-@pytest.fixture
-def faulty() -> Iterator[Faulty]:
-    with Faulty() as server:
-        yield server
-
-
-async def ask(client: Prometheus, query: str = "1", *, at: datetime = ANY_TIME, window: timedelta | None = None) -> Answer:
-    kind = Kind.VALUE if window is None else Kind.INCREASES
-    request = LookRequest(key="k", source="main", query=query, at=at, kind=kind, window=window)
-    return (await client.answer([request]))["k"]
 
 
 async def eventually(question: Callable[[], Awaitable[Answer]], wanted: Answer, *, seconds: float = 20) -> None:
@@ -265,118 +235,6 @@ async def test_a_counter_that_is_an_expression_is_refused(prometheus: Server, co
     assert found.reason is FailureReason.REFUSED
 
 
-# How a server can go wrong.
-
-FAULTS = [
-    ("redirect", FailureReason.REDIRECT),
-    ("permanent-redirect", FailureReason.REDIRECT),
-    ("internal", FailureReason.SERVER_ERROR),
-    ("unavailable", FailureReason.SERVER_ERROR),
-    ("own-trouble", FailureReason.SERVER_ERROR),
-    ("gave-up", FailureReason.TIMEOUT),
-    ("throttled", FailureReason.THROTTLED),
-    ("unauthorized", FailureReason.UNAUTHORIZED),
-    ("forbidden", FailureReason.UNAUTHORIZED),
-    ("missing", FailureReason.NOT_PROMETHEUS),
-    ("other-400", FailureReason.REFUSED),
-    ("invented-error", FailureReason.NOT_PROMETHEUS),
-    ("execution", FailureReason.REFUSED),
-    ("bad-data", FailureReason.REFUSED),
-    ("html", FailureReason.NOT_PROMETHEUS),
-    ("empty", FailureReason.NOT_PROMETHEUS),
-    ("no-content", FailureReason.NOT_PROMETHEUS),
-    ("other-json", FailureReason.NOT_PROMETHEUS),
-    ("error-with-200", FailureReason.NOT_PROMETHEUS),
-    ("no-result", FailureReason.NOT_PROMETHEUS),
-    ("number-for-text", FailureReason.NOT_PROMETHEUS),
-    ("words-for-number", FailureReason.NOT_PROMETHEUS),
-    ("vector-of-nonsense", FailureReason.NOT_PROMETHEUS),
-    ("histogram", FailureReason.NOT_A_NUMBER),
-    ("deep", FailureReason.NOT_PROMETHEUS),
-    ("compressed", FailureReason.NOT_PROMETHEUS),
-    ("endless", FailureReason.TOO_LARGE),
-    ("endless-redirect", FailureReason.REDIRECT),
-    ("endless-error", FailureReason.SERVER_ERROR),
-    ("cut-short", FailureReason.UNREACHABLE),
-    ("no-http", FailureReason.UNREACHABLE),
-    ("closed", FailureReason.UNREACHABLE),
-    ("silent", FailureReason.TIMEOUT),
-    ("dripping-body", FailureReason.TIMEOUT),
-]
-
-
-@pytest.mark.parametrize(("fault", "reason"), FAULTS)
-async def test_a_fault_is_a_failure_with_a_sentence_and_nothing_of_the_body(
-    faulty: Faulty, connect: Open, fault: str, reason: FailureReason
-) -> None:
-    found = await ask(connect(faulty.url(fault), timeout=timedelta(milliseconds=500)))
-    assert isinstance(found, Failed)
-    assert found.reason is reason
-    assert SECRET not in found.message
-    assert found.message.isprintable()
-    assert found.message.endswith(".")
-    assert len(found.message) < 300
-    assert len(faulty.requests) == 1
-
-
-@pytest.mark.parametrize(
-    ("fault", "reason"),
-    [
-        ("matrix-of-nonsense", FailureReason.NOT_PROMETHEUS),
-        ("huge-time", FailureReason.NOT_PROMETHEUS),
-        ("histograms", FailureReason.NOT_A_NUMBER),
-        ("fine", FailureReason.NOT_PROMETHEUS),
-        ("endless", FailureReason.TOO_LARGE),
-    ],
-)
-async def test_a_fault_while_counting_is_a_failure(faulty: Faulty, connect: Open, fault: str, reason: FailureReason) -> None:
-    found = await ask(connect(faulty.url(fault)), "a_total", window=timedelta(minutes=1))
-    assert isinstance(found, Failed)
-    assert found.reason is reason
-
-
-async def test_a_port_where_nobody_listens_is_unreachable(connect: Open) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        found = await ask(connect(f"http://127.0.0.1:{free.getsockname()[1]}"))
-    assert isinstance(found, Failed)
-    assert found.reason is FailureReason.UNREACHABLE
-
-
-async def test_tls_against_plain_http_says_so(prometheus: Server, connect: Open) -> None:
-    found = await ask(connect(prometheus.url.replace("http:", "https:")))
-    assert isinstance(found, Failed)
-    assert found.reason is FailureReason.UNREACHABLE
-    assert "TLS" in found.message
-
-
-@pytest.mark.parametrize("content", [None, "", "two\nlines", "é"])
-async def test_a_token_that_cannot_be_used_is_never_sent(faulty: Faulty, connect: Open, tmp_path: Path, content: str | None) -> None:
-    token = tmp_path / "token"
-    if content is not None:
-        token.write_text(content, "utf-8")
-    found = await ask(connect(faulty.url("fine"), token_file=token))
-    assert isinstance(found, Failed)
-    assert found.reason is FailureReason.UNAUTHORIZED
-    assert not faulty.requests
-
-
-async def test_a_missing_ca_file_says_so(connect: Open, tmp_path: Path) -> None:
-    found = await ask(connect("https://127.0.0.1:1", ca_file=tmp_path / "ca.crt"))
-    assert isinstance(found, Failed)
-    assert found.reason is FailureReason.UNAUTHORIZED
-    assert "CA file" in found.message
-
-
-async def test_a_rotated_token_is_used_at_once(faulty: Faulty, connect: Open, tmp_path: Path) -> None:
-    token = tmp_path / "token"
-    client = connect(faulty.url("fine"), token_file=token)
-    for content in ("first", "second"):
-        token.write_text(content + "\n")
-        assert await ask(client) == Value(7)
-        assert f"Authorization: Bearer {content}\r\n".encode() in faulty.requests[-1]
-
-
 async def test_an_unknown_source_is_a_failure_that_names_the_known_ones(prometheus: Server, connect: Open) -> None:
     request = LookRequest(key="k", source="mian", query="1", at=ANY_TIME)
     found = (await connect(prometheus.url).answer([request]))["k"]
@@ -439,6 +297,10 @@ async def test_an_abandoned_answer_gives_its_slot_back(faulty: Faulty, connect: 
     [
         {"url": "ftp://x"},
         {"url": "x"},
+        {"url": "http://"},
+        {"url": "http://[::1"},
+        {"url": "http://x:99999"},
+        {"url": "http://x/?query=1"},
         {"url": "http://x", "max_concurrent": 0},
         {"url": "http://x", "timeout": timedelta(0)},
         {"url": "http://x", "lookback": timedelta(seconds=-1)},

@@ -44,6 +44,7 @@ ACCEPTED = [
     ("a value is filled in", 'e{variant="$variant"}', 'e{variant="treatment",namespace="shop"}'),
     ("a value is filled into the middle", 'e{v="shop-$variant-x$gate"}', 'e{v="shop-treatment-xnew-checkout",namespace="shop"}'),
     ("a dollar at a regular expression's end is an anchor", 'e{c=~"(5..$)|4..$"}', 'e{c=~"(5..$)|4..$",namespace="shop"}'),
+    ("braces around a name's value are characters", 'e{c="{$variant}"}', 'e{c="{treatment}",namespace="shop"}'),
     ("a capture group of label_replace is not a name", 'label_replace(a, "x", "$1", "y", "(.*)")', None),
     ("escapes in strings survive", r'label_replace(a, "x", "$1", "y", "\\d\"(.*)\n")', None),
     ("a scalar is a result", "scalar(up) + 1", 'scalar(up{namespace="shop"}) + 1'),
@@ -185,6 +186,13 @@ def test_a_counter_is_read_as_samples_or_as_its_last_value() -> None:
     selector = 'orders{variant="treatment",namespace="shop"}'
     assert samples_of(counter, length=timedelta(seconds=330)) == selector + "[330s]"
     assert last_value_of(counter, memory=timedelta(hours=6)) == f"last_over_time({selector}[6h])"
+
+
+@pytest.mark.parametrize("written", ["secret", "up[", 'up{namespace="shop"} or secret'])
+def test_a_tree_that_is_written_wrongly_is_never_sent(monkeypatch: pytest.MonkeyPatch, written: str) -> None:
+    monkeypatch.setattr("rampgate_operator.core.promql.show", lambda _tree: written)
+    with pytest.raises(QueryError, match="cannot be written down again"):
+        compiled("up")
 
 
 @pytest.mark.parametrize("query", ["rate(a[5m])", "a offset 5m", "a[5m]", "sum(a)", "1"])

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -65,10 +66,18 @@ class Source:
     max_series_bytes: int = 16 << 20
 
     def __post_init__(self) -> None:
-        if not self.url.startswith(("http://", "https://")):
-            raise ValueError(f"the URL of metrics source {self.name!r} must begin with http:// or https://")
+        if not _is_http_url(self.url):
+            raise ValueError(f"the URL of metrics source {self.name!r} must be http://HOST[:PORT][/PREFIX] or https://…")
         if self.max_concurrent < 1 or min(self.timeout, self.lookback, self.memory) <= timedelta(0):
             raise ValueError(f"timeout, lookback, memory and max_concurrent of metrics source {self.name!r} must be greater than zero")
+
+
+def _is_http_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and not parts.query and not parts.fragment
+    except ValueError:
+        return False
 
 
 class SourceError(Exception):

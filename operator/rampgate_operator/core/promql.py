@@ -1,18 +1,19 @@
-"""Which queries a tenant may ask, and what becomes of one before it is sent.
+"""What becomes of a tenant's query before it is sent.
 
-Knows the rules for a guardrail's PromQL (design §9): one number as result, its own namespace only, bounded cost, values put in as data.
-Must not know sources, clocks or verdicts. Reading is `core.promql_parse`, trees are `core.promql_tree`.
+Knows how a guardrail's PromQL (design §9) is checked, confined to its namespace and filled in, and how far back it reads.
+Must not know sources, clocks or verdicts. Reading is `core.promql_parse`, trees `core.promql_tree`, the rules `core.promql_rules`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from types import MappingProxyType
 
 from rampgate_operator.core.promql_parse import QueryError, parse
+from rampgate_operator.core.promql_rules import DEFAULT_LIMITS, PLACEHOLDER, RULES, SUBSTITUTIONS, Limits, selectors
 from rampgate_operator.core.promql_tree import (
     Aggregate,
     Binary,
@@ -26,7 +27,6 @@ from rampgate_operator.core.promql_tree import (
     Wrapped,
     map_selectors,
     show,
-    walk,
 )
 
 __all__ = [
@@ -42,9 +42,6 @@ __all__ = [
     "samples_of",
 ]
 
-SUBSTITUTIONS = ("variant", "gate", "experiment")
-"""The names a query may use as `$name` inside a matcher's value."""
-
 LOOKBACK = timedelta(minutes=5)
 """How far an instant selector looks back for a sample; Prometheus' default, and sent with every query."""
 
@@ -52,21 +49,7 @@ MAX_LENGTH = 2048
 """Characters. The parser's time grows with the square of the nesting: this bounds the worst query to under half a second."""
 
 _NO_TIME = timedelta(0)
-_NAME = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
 _RE2_META = re.compile(r"[\\.+*?()|\[\]{}^$]")
-_HIDDEN_READERS = frozenset({"info"})
-"""Functions that read series no selector in the query names, so that no namespace matcher can be put on them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a query may cost."""
-
-    max_range: timedelta = timedelta(hours=1)
-    max_selectors: int = 10
-
-
-DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +93,7 @@ def compile_query(
     if len(text) > MAX_LENGTH:
         raise QueryError(f"The query has {len(text)} characters, more than {MAX_LENGTH}: move a part of it into a recording rule.")
     tree = parse(text)
-    for rule in _RULES:
+    for rule in RULES:
         if (finding := rule(tree, limits)) is not None:
             raise QueryError(finding)
     uses = frozenset(_check_names(tree, substitutions))
@@ -159,111 +142,11 @@ def _show_surely(tree: Node) -> str:
     return text
 
 
-# Rules: each returns a sentence when its violation is found.
-
-
-def _result_is_no_number(tree: Node, _limits: Limits) -> str | None:
-    found = _result_type(tree)
-    if found == "matrix":
-        return "The query's result is a range of samples: wrap it in a function such as rate() or max_over_time()."
-    return "The query's result is a string: a guardrail needs a number." if found == "string" else None
-
-
-def _function_reads_unnamed_series(tree: Node, _limits: Limits) -> str | None:
-    for node in walk(tree):
-        if isinstance(node, Call) and node.function in _HIDDEN_READERS:
-            return f"The query uses {node.function}(), which reads series that the query does not name: join with on() and group_left()."
-    return None
-
-
-def _too_many_selectors(tree: Node, limits: Limits) -> str | None:
-    count = sum(1 for _ in _selectors(tree))
-    if count <= limits.max_selectors:
-        return None
-    return f"The query selects metrics {count} times, more than {limits.max_selectors}: move a part of it into a recording rule."
-
-
-def _selector_without_metric(tree: Node, _limits: Limits) -> str | None:
-    if all(_metric_name(selector) for selector in _selectors(tree)):
-        return None
-    return "A selector in the query names no metric: write the metric's name before the braces; a pattern for __name__ is not enough."
-
-
-def _offset_into_the_future(tree: Node, _limits: Limits) -> str | None:
-    if all(node.offset >= _NO_TIME for node in walk(tree) if isinstance(node, Selector | Subquery)):
-        return None
-    return "The query has a negative offset, which reads the future of its look: write a positive one or none."
-
-
-def _range_too_long(tree: Node, limits: Limits) -> str | None:
-    for node in walk(tree):
-        if isinstance(node, Selector | Subquery) and node.range is not None and node.range > limits.max_range:
-            kind = "subquery" if isinstance(node, Subquery) else "range"
-            length, allowed = _say(node.range), _say(limits.max_range)
-            return f"A {kind} in the query is {length} long, more than {allowed}: shorten it, or use a recording rule."
-    return None
-
-
-def _name_in_a_string(tree: Node, _limits: Limits) -> str | None:
-    for node in walk(tree):
-        found = _NAME.search(node.value) if isinstance(node, String) else None
-        if found is not None and found[1] in SUBSTITUTIONS:
-            return f"{found[0]} stands in a string, where nothing is substituted: it works in label matchers only."
-    return None
-
-
-_RULES: tuple[Callable[[Node, Limits], str | None], ...] = (
-    _result_is_no_number,
-    _function_reads_unnamed_series,
-    _too_many_selectors,
-    _selector_without_metric,
-    _offset_into_the_future,
-    _range_too_long,
-    _name_in_a_string,
-)
-
-
-def _result_type(node: Node) -> str:
-    match node:
-        case Selector(range=length):
-            return "vector" if length is None else "matrix"
-        case Subquery():
-            return "matrix"
-        case Call(returns=returns):
-            return returns
-        case Aggregate():
-            return "vector"
-        case Binary(left=left, right=right):
-            return "scalar" if _result_type(left) == _result_type(right) == "scalar" else "vector"
-        case Wrapped(inner=inner):
-            return _result_type(inner)
-        case Number():
-            return "scalar"
-        case String():
-            return "string"
-
-
-def _selectors(tree: Node) -> Iterator[Selector]:
-    return (node for node in walk(tree) if isinstance(node, Selector))
-
-
-def _metric_name(selector: Selector) -> str | None:
-    equals = (matcher.value for matcher in selector.matchers if matcher.name == "__name__" and matcher.op == "=")
-    return selector.name or next(filter(None, equals), None)
-
-
-def _say(length: timedelta) -> str:
-    return f"{length.total_seconds():g} s"
-
-
-# Substitution and confinement.
-
-
 def _check_names(tree: Node, substitutions: Mapping[str, str]) -> Iterator[str]:
-    for found in (name for selector in _selectors(tree) for matcher in selector.matchers for name in _NAME.finditer(matcher.value)):
+    for found in (name for selector in selectors(tree) for matcher in selector.matchers for name in PLACEHOLDER.finditer(matcher.value)):
         name = found[1]
         known = ", ".join(f"${word}" for word in SUBSTITUTIONS)
-        if found[0] != f"${name}" or name not in SUBSTITUTIONS:
+        if name not in SUBSTITUTIONS:
             raise QueryError(f"The query uses {found[0]}, which is unknown: in label matchers, {known} can be used, without braces.")
         if name not in substitutions:
             raise QueryError(f"The query uses ${name}, which has no value here: remove it.")
@@ -276,7 +159,7 @@ def _substitute(selector: Selector, substitutions: Mapping[str, str]) -> Selecto
             value = substitutions[found[1]]
             return regex_escape(value) if matcher.is_regex else value
 
-        return replace(matcher, value=_NAME.sub(value_of, matcher.value))
+        return replace(matcher, value=PLACEHOLDER.sub(value_of, matcher.value))
 
     return replace(selector, matchers=tuple(map(fill, selector.matchers)))
 

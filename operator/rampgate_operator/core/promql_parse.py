@@ -80,8 +80,7 @@ def _read_matrix(expr: parser.MatrixSelector, depth: int) -> Selector:
 
 def _read_subquery(expr: parser.SubqueryExpr, depth: int) -> Subquery:
     _refuse_at(expr.at)
-    if expr.range is None:
-        raise QueryError("A subquery in the query has no range: write one, as in [30m:1m].")
+    assert expr.range is not None, "the grammar gives every subquery a range"
     return Subquery(_read(expr.expr, depth=depth), expr.range, expr.step, expr.offset or timedelta(0))
 
 

@@ -1,0 +1,18 @@
+"""One question to one source, for tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from rampgate_operator.adapters.prometheus import Prometheus
+from rampgate_operator.core.looks import Answer, Kind, LookRequest
+
+ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
+Open = Callable[..., Prometheus]
+
+
+async def ask(client: Prometheus, query: str = "1", *, at: datetime = ANY_TIME, window: timedelta | None = None) -> Answer:
+    kind = Kind.VALUE if window is None else Kind.INCREASES
+    request = LookRequest(key="k", source="main", query=query, at=at, kind=kind, window=window)
+    return (await client.answer([request]))["k"]

@@ -1,0 +1,132 @@
+"""adapters/prometheus: every way a server can go wrong is a failure with a reason, and never quotes what the server sent."""
+
+from __future__ import annotations
+
+import socket
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from rampgate_operator.core.looks import Failed, FailureReason, Value
+from tests.adapters.asking import Open, ask
+from tests.adapters.faulty import SECRET, Faulty
+from tools.devcluster.prometheus import Prometheus as Server
+
+FAULTS = [
+    ("redirect", FailureReason.REDIRECT),
+    ("permanent-redirect", FailureReason.REDIRECT),
+    ("internal", FailureReason.SERVER_ERROR),
+    ("unavailable", FailureReason.SERVER_ERROR),
+    ("own-trouble", FailureReason.SERVER_ERROR),
+    ("gave-up", FailureReason.TIMEOUT),
+    ("throttled", FailureReason.THROTTLED),
+    ("unauthorized", FailureReason.UNAUTHORIZED),
+    ("forbidden", FailureReason.UNAUTHORIZED),
+    ("missing", FailureReason.NOT_PROMETHEUS),
+    ("other-400", FailureReason.REFUSED),
+    ("invented-error", FailureReason.NOT_PROMETHEUS),
+    ("execution", FailureReason.REFUSED),
+    ("bad-data", FailureReason.REFUSED),
+    ("html", FailureReason.NOT_PROMETHEUS),
+    ("empty", FailureReason.NOT_PROMETHEUS),
+    ("no-content", FailureReason.NOT_PROMETHEUS),
+    ("other-json", FailureReason.NOT_PROMETHEUS),
+    ("error-with-200", FailureReason.NOT_PROMETHEUS),
+    ("no-result", FailureReason.NOT_PROMETHEUS),
+    ("number-for-text", FailureReason.NOT_PROMETHEUS),
+    ("words-for-number", FailureReason.NOT_PROMETHEUS),
+    ("vector-of-nonsense", FailureReason.NOT_PROMETHEUS),
+    ("histogram", FailureReason.NOT_A_NUMBER),
+    ("deep", FailureReason.NOT_PROMETHEUS),
+    ("compressed", FailureReason.NOT_PROMETHEUS),
+    ("endless", FailureReason.TOO_LARGE),
+    ("endless-redirect", FailureReason.REDIRECT),
+    ("endless-error", FailureReason.SERVER_ERROR),
+    ("invented-kind", FailureReason.NOT_PROMETHEUS),
+    ("cut-short", FailureReason.UNREACHABLE),
+    ("no-http", FailureReason.UNREACHABLE),
+    ("closed", FailureReason.UNREACHABLE),
+    ("silent", FailureReason.TIMEOUT),
+    ("stops-half-way", FailureReason.TIMEOUT),
+    ("dripping-body", FailureReason.TIMEOUT),
+]
+
+
+@pytest.mark.parametrize(("fault", "reason"), FAULTS)
+async def test_a_fault_is_a_failure_with_a_sentence_and_nothing_of_the_body(
+    faulty: Faulty, connect: Open, fault: str, reason: FailureReason
+) -> None:
+    found = await ask(connect(faulty.url(fault), timeout=timedelta(milliseconds=500)))
+    assert isinstance(found, Failed)
+    assert found.reason is reason
+    assert SECRET not in found.message
+    assert found.message.isprintable()
+    assert found.message.endswith(".")
+    assert len(found.message) < 300
+    assert len(faulty.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("matrix-of-nonsense", FailureReason.NOT_PROMETHEUS),
+        ("huge-time", FailureReason.NOT_PROMETHEUS),
+        ("histograms", FailureReason.NOT_A_NUMBER),
+        ("fine", FailureReason.NOT_PROMETHEUS),
+        ("endless", FailureReason.TOO_LARGE),
+    ],
+)
+async def test_a_fault_while_counting_is_a_failure(faulty: Faulty, connect: Open, fault: str, reason: FailureReason) -> None:
+    found = await ask(connect(faulty.url(fault)), "a_total", window=timedelta(minutes=1))
+    assert isinstance(found, Failed)
+    assert found.reason is reason
+
+
+async def test_a_port_where_nobody_listens_is_unreachable(connect: Open) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        found = await ask(connect(f"http://127.0.0.1:{free.getsockname()[1]}"))
+    assert isinstance(found, Failed)
+    assert found.reason is FailureReason.UNREACHABLE
+
+
+async def test_tls_against_plain_http_says_so(prometheus: Server, connect: Open) -> None:
+    found = await ask(connect(prometheus.url.replace("http:", "https:")))
+    assert isinstance(found, Failed)
+    assert found.reason is FailureReason.UNREACHABLE
+    assert "TLS" in found.message
+
+
+@pytest.mark.parametrize("content", [None, "", "two\nlines", "é"])
+async def test_a_token_that_cannot_be_used_is_never_sent(faulty: Faulty, connect: Open, tmp_path: Path, content: str | None) -> None:
+    token = tmp_path / "token"
+    if content is not None:
+        token.write_text(content, "utf-8")
+    found = await ask(connect(faulty.url("fine"), token_file=token))
+    assert isinstance(found, Failed)
+    assert found.reason is FailureReason.UNAUTHORIZED
+    assert not faulty.requests
+
+
+async def test_a_missing_ca_file_says_so(connect: Open, tmp_path: Path) -> None:
+    found = await ask(connect("https://127.0.0.1:1", ca_file=tmp_path / "ca.crt"))
+    assert isinstance(found, Failed)
+    assert found.reason is FailureReason.UNAUTHORIZED
+    assert "CA file" in found.message
+
+
+async def test_a_rotated_token_is_used_at_once(faulty: Faulty, connect: Open, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    client = connect(faulty.url("fine"), token_file=token)
+    for content in ("first", "second"):
+        token.write_text(content + "\n")
+        assert await ask(client) == Value(7)
+        assert f"Authorization: Bearer {content}\r\n".encode() in faulty.requests[-1]
+
+
+async def test_a_host_name_that_cannot_be_one_says_so(connect: Open) -> None:
+    found = await ask(connect("http://*.x"))
+    assert isinstance(found, Failed)
+    assert found.reason is FailureReason.UNREACHABLE
+    assert "check its URL" in found.message
