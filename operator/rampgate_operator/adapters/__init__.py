@@ -1,1 +1,1 @@
-"""One file per outside system. Adapters may use the core; the core never uses them."""
+"""One file per outside system; each implements a protocol of ports.py. Adapters know the core, never the other way round."""

@@ -37,6 +37,10 @@ class Prometheus:
         size = sum(source.max_concurrent for source in sources.values())
         self._threads = ThreadPoolExecutor(max(size, 1), thread_name_prefix="prometheus")
 
+    def lookbacks(self) -> Mapping[str, timedelta]:
+        """Say, by source, how old a sample an instant selector may return."""
+        return {name: endpoint.lookback for name, endpoint in self._endpoints.items()}
+
     async def answer(self, requests: Collection[LookRequest]) -> Mapping[Hashable, Answer]:
         """Answer all questions together, each under its key; the same question is asked once.
 
@@ -67,6 +71,7 @@ class _Endpoint:
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self.lookback = source.lookback
         self._connection = Connection(source)
         self._slots = asyncio.Semaphore(source.max_concurrent)
         self._calls: set[Call] = set()

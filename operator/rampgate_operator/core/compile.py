@@ -10,7 +10,7 @@ from typing import Any
 
 from rampgate_operator.core.checks import compile_semver
 from rampgate_operator.core.experiment import Experiment
-from rampgate_operator.core.observation import Entry
+from rampgate_operator.core.observation import Entry, RulesSeen
 from rampgate_operator.core.spec import Condition, Spec
 from rampgate_operator.core.status import LatchCause, Phase, Status
 
@@ -67,6 +67,12 @@ def compile_entry(experiment: Experiment, status: Status, seen: Entry | None) ->
     if content is None or status.rules is None or digest(content) != status.rules.digest:
         return None
     return compile_line(content, generation=status.rules.generation)
+
+
+def fits(line: str, seen: RulesSeen) -> bool:
+    """Tell whether the entry may be written: it fits beside its neighbours, or is no larger than what is there."""
+    size = len(line.encode())
+    return size <= seen.room or size <= len((seen.line or "").encode())
 
 
 def _targeting(experiment: Experiment, spec: Spec) -> dict[str, Any]:

@@ -4,11 +4,12 @@ The last accepted spec stays in force while a newer one is invalid; `killed` and
 (design §4, "An invalid spec"). Knows the shape of a Kubernetes object; knows nothing of status.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from rampgate_operator.core.spec import Spec
+
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
@@ -37,22 +38,20 @@ class Experiment:
         return default if self.spec is None else self.spec.salt or default
 
 
-def read_experiment(body: Mapping[str, Any], *, accepted: Spec | None, examine: Callable[[Mapping[str, Any]], Spec | str]) -> Experiment:
+def read_experiment(body: Mapping[str, Any], *, accepted: Spec | None, examined: Spec | str) -> Experiment:
     """Take in an object of the API server.
 
-    `accepted` is the spec accepted before; `examine` gives the new Spec, or says in a sentence why it cannot be run.
+    `examined` is what core/examine.py makes of its spec, a Spec or why there is none; `accepted` is the spec accepted before.
     """
     metadata, spec = body["metadata"], body.get("spec") or {}
-    examined = examine(body)
-    problem = examined if isinstance(examined, str) else None
     attempt = spec.get("attempt", 1)
     return Experiment(
         namespace=metadata["namespace"],
         name=metadata["name"],
-        uid=metadata.get("uid", ""),
-        generation=metadata.get("generation", 0),
+        uid=metadata["uid"],
+        generation=metadata["generation"],
         spec=accepted if isinstance(examined, str) else examined,
-        problem=problem,
+        problem=examined if isinstance(examined, str) else None,
         attempt=attempt if isinstance(attempt, int) else 1,
         killed=spec.get("killed") is True,
         paused=spec.get("paused") is True,

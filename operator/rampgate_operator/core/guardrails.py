@@ -74,6 +74,13 @@ def take_in(status: Status, spec: Spec, looks: Iterable[Look]) -> tuple[Guardrai
     return tuple(kept)
 
 
+def any_breach(spec: Spec, looks: Iterable[Look]) -> bool:
+    """Tell whether one of the looks may call for a rollback, so that it goes first."""
+    by_name = {guardrail.name: guardrail for guardrail in spec.guardrails or ()}
+    answers = ((by_name.get(look.guardrail), answer) for look in looks for answer in look.answers.values())
+    return any(guardrail is not None and judge(guardrail, answer, "").verdict is Verdict.BREACH for guardrail, answer in answers)
+
+
 def is_broken(guardrail: Guardrail, known: GuardrailStatus) -> bool:
     """Tell whether so many of the last looks breached that the guardrail acts."""
     return known.recent[-guardrail.breaches.of :].count(Verdict.BREACH) >= guardrail.breaches.count

@@ -13,6 +13,8 @@ FORMAT_KEY = "format"
 FORMAT = "rampgate.dev/1"
 KILL_KEY = "kill"
 KEY_SUFFIX = ".json"
+RULES_LABEL = "rampgate.dev/rules"
+"""On every ConfigMap of ours, for the watch alone; whose it is, the key `format` says."""
 ROOM = 900 * 1024
 """Bytes that all keys of one ConfigMap may take together; the API server refuses 1 MiB."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from rampgate_operator.core.compile import digest
 from rampgate_operator.core.quantities import duration
 from rampgate_operator.core.reasons import Reason
 from rampgate_operator.core.spec import Step
@@ -88,12 +89,17 @@ def is_allowed(phase: Phase, trigger: Trigger) -> bool:
     return (phase, trigger) in TRANSITIONS
 
 
+def steps_digest(steps: Sequence[Step]) -> str:
+    """Identify the steps, so that an edit is noticed."""
+    return digest([step.to_wire() for step in steps])
+
+
 def highest_step(steps: Sequence[Step], percent: float) -> int:
     """Find the highest step that does not raise exposure above `percent`; -1 when every step would."""
     return max((index for index, step in enumerate(steps) if step.percent <= percent), default=-1)
 
 
-def move(status: Status, change: Change, *, steps: Sequence[Step], steps_digest: str, now: datetime) -> Status:
+def move(status: Status, change: Change, *, steps: Sequence[Step], now: datetime) -> Status:
     """Carry out a change that the table allows: the new phase, percentage, clocks, latch and history; KeyError otherwise (a bug)."""
     target = TRANSITIONS[status.phase, change.trigger]
     if target in LATCHED:
@@ -105,11 +111,11 @@ def move(status: Status, change: Change, *, steps: Sequence[Step], steps_digest:
     elif target is Phase.COMPLETED:
         moved = status.model_copy(update={"phase": target, "next_step_at": None})
     else:
-        moved = start_step(status, change.step, steps=steps, steps_digest=steps_digest, now=now)
+        moved = start_step(status, change.step, steps=steps, now=now)
     return moved.model_copy(update={"waiting_for": None, "history": _remember(status, moved, change, now)})
 
 
-def start_step(status: Status, step: int, *, steps: Sequence[Step], steps_digest: str, now: datetime) -> Status:
+def start_step(status: Status, step: int, *, steps: Sequence[Step], now: datetime) -> Status:
     """Serve a step's percentage and start its clock; step -1 is the time before the first."""
     if step < 0:
         return _clear(status).model_copy(update={"phase": Phase.PENDING, "step": -1, "percent": 0.0})
@@ -120,7 +126,7 @@ def start_step(status: Status, step: int, *, steps: Sequence[Step], steps_digest
             "percent": steps[step].percent,
             "step_started_at": now,
             "next_step_at": now + duration(steps[step].hold),
-            "steps_digest": steps_digest,
+            "steps_digest": steps_digest(steps),
             "exposures": None,
         }
     )

@@ -41,20 +41,28 @@ class Reason(StrEnum):
     NO_GUARDRAILS = "NoGuardrails"
     NOT_LOOKING = "NotLooking"
     ROLLED_BACK = "RolledBack"
+    ATTEMPT_TOO_LOW = "AttemptTooLow"
+    READY = "Ready"
     SHIP_REFUSED = "ShipRefused"
     STATUS_REBUILT = "StatusRebuilt"
 
 
 SENTENCES = {
-    Reason.KILLED: "Killed at {percent} %: everybody is on control. To begin again, remove spec.killed and set spec.attempt to {needed} or higher.",
+    Reason.KILLED: (
+        "Killed at {percent} %: everybody is on control. To begin again, remove spec.killed and set spec.attempt to {needed} or higher."
+    ),
     Reason.ATTEMPT_STARTED: "Attempt {attempt} begins at 0 %.",
     Reason.SHIPPED: "Shipped: every eligible unit gets {variant}.",
-    Reason.GUARDRAIL_BREACHED: "Rolled back from {percent} %: guardrail {guardrail}: {message}. To begin again, set spec.attempt to {needed} or higher.",
+    Reason.GUARDRAIL_BREACHED: (
+        "Rolled back from {percent} %: guardrail {guardrail}: {message}. To begin again, set spec.attempt to {needed} or higher."
+    ),
     Reason.READINGS_MISSING: (
         "Rolled back from {percent} %: guardrail {guardrail} has had no reading since {since}: {message}. "
         "To begin again, set spec.attempt to {needed} or higher."
     ),
-    Reason.DEADLINE_PASSED: "Rolled back from {percent} %: the deadline {deadline} has passed. To begin again, set spec.attempt to {needed} or higher.",
+    Reason.DEADLINE_PASSED: (
+        "Rolled back from {percent} %: the deadline {deadline} has passed. To begin again, set spec.attempt to {needed} or higher."
+    ),
     Reason.STEPPED: "Exposure rises from {before} % to {percent} %.",
     Reason.STEPS_CHANGED: "The steps were edited: {percent} % is served, and its clock starts again.",
     Reason.COMPLETED: "The last step's hold is over: the ramp is complete at {percent} %. Decide with spec.ship.",
@@ -68,19 +76,26 @@ SENTENCES = {
     Reason.NOT_BEFORE: "No step before {not_before}.",
     Reason.WINDOW: "Outside the schedule's windows; the next one opens at {opens}.",
     Reason.APPROVAL: ("The step to {next} % needs approval: set spec.approved to {{attempt: {attempt}, upTo: {next}}}."),
-    Reason.SAMPLES: "{variant} has had {count} of {needed} first exposures on this step.",
+    Reason.SAMPLES: "{variant} has had {count} of {needed} first exposures on this step{problem}.",
     Reason.HOLD: "On {percent} % until {until}.",
     Reason.ACCEPTED: "The spec is accepted.",
-    Reason.RENDERED: "Generation {generation} is in ConfigMap {config_map}.",
+    Reason.RENDERED: "The gate's entry in ConfigMap {config_map} is what it must be.",
     Reason.FOREIGN_CONFIG_MAP: (
         "ConfigMap {config_map} exists and is not Rampgate's (its key format does not say rampgate.dev/1): it is left alone. "
         "Delete or rename it, or use another configMapName."
     ),
-    Reason.CONFIG_MAP_FULL: "ConfigMap {config_map} would pass {limit} bytes: the entry stays as it was. Use another configMapName for new experiments.",
+    Reason.CONFIG_MAP_FULL: (
+        "ConfigMap {config_map} would pass {limit} bytes: the entry stays as it was. Use another configMapName for new experiments."
+    ),
     Reason.PASSING: "All guardrails pass.",
     Reason.NO_GUARDRAILS: "There are no guardrails.",
     Reason.NOT_LOOKING: "Nothing is exposed to guard: no readings are taken.",
-    Reason.ROLLED_BACK: "Attempt {attempt} was rolled back; {asked}set spec.attempt to {needed} or higher to begin again.",
+    Reason.ROLLED_BACK: "Attempt {attempt} was rolled back. To begin again, set spec.attempt to {needed} or higher.",
+    Reason.ATTEMPT_TOO_LOW: (
+        "The spec is accepted, but its attempt {asked} is over: attempt {attempt} was begun after it. "
+        "Set spec.attempt to {needed} to begin again."
+    ),
+    Reason.READY: "Nothing holds the next step.",
     Reason.SHIP_REFUSED: "ship is refused: attempt {attempt} was ended. Set spec.attempt to {needed} or higher to begin again.",
     Reason.STATUS_REBUILT: "The status was lost and is rebuilt from the gate's entry: {phase} at {percent} %.",
 }

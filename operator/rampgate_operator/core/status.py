@@ -140,6 +140,8 @@ class Exposures(StatusModel):
     """Exposures after this instant are not counted yet."""
     variants: Annotated[tuple[VariantExposures, ...], Field(max_length=16)]
     """The count of each treatment."""
+    problem: Message | None = None
+    """Why the last look could not count."""
 
 
 class Transition(StatusModel):

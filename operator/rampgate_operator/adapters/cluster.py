@@ -1,0 +1,184 @@
+"""The API server, through `kubernetes.aio`: lists, reads, and the three guarded writes of design §8.
+
+Knows paths, patches and their preconditions. Decides nothing, retries nothing: a lost race is a ConflictError, all else a ClusterError.
+"""
+
+import json
+from collections.abc import Awaitable, Mapping
+from datetime import datetime
+from http import HTTPStatus
+from typing import Any, cast
+
+import aiohttp
+from kubernetes.aio import client
+
+from rampgate_operator.core.conditions import Announcement
+from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, RULES_LABEL
+from rampgate_operator.core.quantities import timestamp
+from rampgate_operator.core.status import Status
+from rampgate_operator.ports import Body, ClusterError, ConflictError, Key
+
+GROUP, VERSION, PLURAL = "rampgate.dev", "v1alpha1", "experiments"
+FIELD_MANAGER = "rampgate"
+MERGE_PATCH, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
+_TIMEOUT = (5.0, 15.0)
+"""Seconds to connect, and for the whole request; the client's default is none at all."""
+
+
+class KubernetesCluster:
+    """The API server behind an `ApiClient`, for all namespaces or for some."""
+
+    def __init__(self, api: client.ApiClient, namespaces: tuple[str, ...] = ()) -> None:
+        self._custom = client.CustomObjectsApi(api)
+        self._core = client.CoreV1Api(api)
+        self._namespaces = namespaces
+
+    async def list_experiments(self) -> list[Body]:
+        """Give every Experiment that is watched."""
+        arguments: dict[str, Any] = {"group": GROUP, "version": VERSION, "plural": PLURAL, "_request_timeout": _TIMEOUT}
+        if not self._namespaces:
+            return _items(await _call(self._custom.list_cluster_custom_object(**arguments)))
+        lists = [await _call(self._custom.list_namespaced_custom_object(namespace=name, **arguments)) for name in self._namespaces]
+        return [body for listed in lists for body in _items(listed)]
+
+    async def list_config_maps(self) -> list[Body]:
+        """Give every ConfigMap with rules that is watched."""
+        arguments: dict[str, Any] = {"label_selector": RULES_LABEL, "_request_timeout": _TIMEOUT}
+        if not self._namespaces:
+            return _items(_plain(await _call(self._core.list_config_map_for_all_namespaces(**arguments))))
+        lists = [await _call(self._core.list_namespaced_config_map(name, **arguments)) for name in self._namespaces]
+        return [body for listed in lists for body in _items(_plain(listed))]
+
+    async def get_experiment(self, key: Key) -> Body | None:
+        """Give one Experiment as it is now; None when it is gone."""
+        return cast("Body | None", await _call(self._custom.get_namespaced_custom_object(**_experiment(key)), may_be_absent=True))
+
+    async def get_config_map(self, key: Key) -> Body | None:
+        """Give one ConfigMap as it is now; None when it does not exist."""
+        read = self._core.read_namespaced_config_map(key.name, key.namespace, _request_timeout=_TIMEOUT)
+        found = await _call(read, may_be_absent=True)
+        return None if found is None else _plain(found)
+
+    async def write_status(self, experiment: Body, status: Status) -> Body:
+        """Replace the status by a merge patch that carries the resourceVersion (RFC 7386; 409 when it has moved)."""
+        changes = merge_patch(experiment.get("status") or {}, status.to_wire())
+        patch = {"metadata": {"resourceVersion": experiment["metadata"]["resourceVersion"]}, "status": changes}
+        return await self._patch_status(experiment, patch, MERGE_PATCH)
+
+    async def latch(self, experiment: Body, status: Status) -> Body:
+        """Replace the status by a JSON Patch that tests uid and attempt only: a storm of edits cannot starve it (RFC 6902)."""
+        patch = [
+            {"op": "test", "path": "/metadata/uid", "value": experiment["metadata"]["uid"]},
+            {"op": "test", "path": "/status/attempt", "value": status.attempt},
+            {"op": "replace", "path": "/status", "value": status.to_wire()},
+        ]
+        return await self._patch_status(experiment, patch, JSON_PATCH)
+
+    async def create_config_map(self, key: Key, data: Mapping[str, str]) -> Body:
+        """Create a ConfigMap for rules; it belongs to nobody, so that pods which mount it always start."""
+        metadata = {"name": key.name, "labels": {RULES_LABEL: "true"}}
+        body = client.V1ConfigMap.model_validate(
+            {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {FORMAT_KEY: FORMAT, **data}}
+        )
+        create = self._core.create_namespaced_config_map(key.namespace, body, field_manager=FIELD_MANAGER, _request_timeout=_TIMEOUT)
+        return _plain(await _call(create))
+
+    async def swap(self, config_map: Key, *, key: str, old: str | None, new: str | None) -> Body:
+        """Compare and swap one key by JSON Patch.
+
+        A `test` of null tests for absence, as long as `data` is there: it is, since every ConfigMap of ours has the key `format`.
+        """
+        path = "/data/" + key.replace("~", "~0").replace("/", "~1")
+        change = {"op": "remove", "path": path} if new is None else {"op": "add", "path": path, "value": new}
+        return await self._patch_config_map(config_map, [_is_ours(), {"op": "test", "path": path, "value": old}, change])
+
+    async def restore_label(self, config_map: Body) -> Body:
+        """Put back the label by which a ConfigMap with rules is watched; `labels` may be absent as a whole."""
+        metadata = config_map["metadata"]
+        key = Key(metadata["namespace"], metadata["name"])
+        labels = {**(metadata.get("labels") or {}), RULES_LABEL: "true"}
+        return await self._patch_config_map(key, [_is_ours(), {"op": "add", "path": "/metadata/labels", "value": labels}])
+
+    async def announce(self, experiment: Body, announcement: Announcement, at: datetime) -> None:
+        """Post an Event about an Experiment."""
+        metadata, moment = experiment["metadata"], timestamp(at).split(".")[0] + "Z"
+        regarding = {
+            "apiVersion": f"{GROUP}/{VERSION}",
+            "kind": "Experiment",
+            **{field: metadata[field] for field in ("namespace", "name", "uid", "resourceVersion")},
+        }
+        body = {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{metadata['name']}.", "namespace": metadata["namespace"]},
+            "involvedObject": regarding,
+            "type": "Warning" if announcement.warning else "Normal",
+            "reason": announcement.reason.value,
+            "message": announcement.message[:1024],
+            "source": {"component": FIELD_MANAGER},
+            "reportingComponent": FIELD_MANAGER,
+            "firstTimestamp": moment,
+            "lastTimestamp": moment,
+            "count": 1,
+        }
+        event = client.CoreV1Event.model_validate(body)
+        await _call(self._core.create_namespaced_event(metadata["namespace"], event, _request_timeout=_TIMEOUT))
+
+    async def _patch_status(self, experiment: Body, patch: Any, content_type: str) -> Body:  # noqa: ANN401  # JSON
+        key = Key(experiment["metadata"]["namespace"], experiment["metadata"]["name"])
+        call = self._custom.patch_namespaced_custom_object_status(
+            **_experiment(key), body=patch, field_manager=FIELD_MANAGER, _content_type=content_type
+        )
+        return cast("Body", await _call(call, tested=content_type == JSON_PATCH))
+
+    async def _patch_config_map(self, key: Key, patch: list[dict[str, Any]]) -> Body:
+        call = self._core.patch_namespaced_config_map(
+            key.name, key.namespace, patch, field_manager=FIELD_MANAGER, _content_type=JSON_PATCH, _request_timeout=_TIMEOUT
+        )
+        return _plain(await _call(call, tested=True))
+
+
+def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the merge patch that turns `old` into `new`: absent fields become null, lists are replaced (RFC 7386)."""
+    patch: dict[str, Any] = dict.fromkeys(old.keys() - new.keys())
+    for field, value in new.items():
+        before = old.get(field)
+        if before != value:
+            patch[field] = merge_patch(before, value) if isinstance(before, Mapping) and isinstance(value, Mapping) else value
+    return patch
+
+
+def _experiment(key: Key) -> dict[str, Any]:
+    return {
+        "group": GROUP, "version": VERSION, "plural": PLURAL, "namespace": key.namespace, "name": key.name, "_request_timeout": _TIMEOUT,
+    }  # fmt: skip
+
+
+def _is_ours() -> dict[str, str]:
+    return {"op": "test", "path": f"/data/{FORMAT_KEY}", "value": FORMAT}
+
+
+def _items(listed: Any) -> list[Body]:  # noqa: ANN401  # JSON
+    return list(listed["items"])
+
+
+def _plain(model: Any) -> dict[str, Any]:  # noqa: ANN401  # a generated model, of which the JSON is wanted
+    return cast("dict[str, Any]", json.loads(model.to_json()))
+
+
+async def _call(request: Awaitable[Any], *, may_be_absent: bool = False, tested: bool = False) -> Any:  # noqa: ANN401  # JSON
+    """Wait for an answer. 404 is None where something may be absent; 422 is a lost race where a JSON Patch tested something.
+
+    Raw bodies of errors are not passed on.
+    """
+    try:
+        return await request
+    except client.ApiException as error:
+        if error.status == HTTPStatus.NOT_FOUND and may_be_absent:
+            return None
+        lost = {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND} | ({HTTPStatus.UNPROCESSABLE_ENTITY} if tested else set())
+        if error.status in lost:
+            raise ConflictError(f"{error.status} {error.reason}") from error
+        raise ClusterError(f"the API server answered {error.status} {error.reason}") from error
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise ClusterError(f"the API server could not be reached: {type(error).__name__}") from error

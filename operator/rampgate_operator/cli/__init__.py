@@ -1,0 +1,1 @@
+"""One file per subcommand; third-party modules are imported when a command runs."""

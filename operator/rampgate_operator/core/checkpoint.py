@@ -1,0 +1,31 @@
+"""When a status is worth a write: what a person or a restart would miss, not every look (design §8)."""
+
+from datetime import datetime, timedelta
+
+from rampgate_operator.core.status import Status
+
+LONGEST_SILENCE = timedelta(minutes=5)
+"""Looks are persisted at least this often while they come in."""
+
+
+def must_persist(persisted: Status | None, decided: Status) -> bool:
+    """Tell whether the decided status differs in more than its readings, or its readings were last persisted long ago."""
+    if persisted is None or _outline(persisted) != _outline(decided):
+        return True
+    return _last_reading(decided) - _last_reading(persisted) >= LONGEST_SILENCE
+
+
+def _outline(status: Status) -> Status:
+    return status.model_copy(
+        update={
+            "guardrails": tuple((known.name, known.digest, known.verdict) for known in status.guardrails),
+            "conditions": tuple((known.type, known.status, known.reason) for known in status.conditions),
+            "exposures": status.exposures.problem if status.exposures else None,
+        }
+    )
+
+
+def _last_reading(status: Status) -> datetime:
+    times = [known.looked_at for known in status.guardrails]
+    times += [status.exposures.counted_to] if status.exposures else []
+    return max(times, default=status.attempt_started_at)

@@ -1,0 +1,142 @@
+"""What a person reads: the conditions of an Experiment, by the conventions of metav1.Condition, and what is announced as an Event."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rampgate_operator.core.experiment import Experiment
+from rampgate_operator.core.ramp import Change
+from rampgate_operator.core.reasons import Reason, percent_text, say
+from rampgate_operator.core.status import MESSAGE_LIMIT, Condition, LatchCause, Phase, Status, Verdict, WaitingFor
+from rampgate_operator.core.waiting import Finding, Situation, metrics_missing, rules_out
+
+VALID, RULES_RENDERED, GUARDRAILS_PASSING, PROGRESSING = "Valid", "RulesRendered", "GuardrailsPassing", "Progressing"
+# waits that are part of a ramp that goes well
+_EXPECTED = frozenset({WaitingFor.HOLD, WaitingFor.SAMPLES, WaitingFor.NOT_BEFORE, WaitingFor.WINDOW})
+# reasons that call for a person when they come up; transitions are announced on their own
+_ANNOUNCED = frozenset(
+    {
+        Reason.INVALID, Reason.BREAK_GLASS, Reason.FOREIGN_CONFIG_MAP, Reason.CONFIG_MAP_FULL, Reason.METRICS, Reason.GUARDRAIL,
+        Reason.DEADLINE, Reason.APPROVAL, Reason.SHIP_REFUSED,
+    }
+)  # fmt: skip
+_ALARMING = frozenset({Reason.KILLED, Reason.GUARDRAIL_BREACHED, Reason.READINGS_MISSING, Reason.DEADLINE_PASSED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Announcement:
+    """Something to tell people once the status is persisted."""
+
+    reason: Reason
+    message: str
+    warning: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A condition before it has a time."""
+
+    type: str
+    status: str
+    reason: Reason
+    message: str
+
+
+def describe(situation: Situation, findings: Sequence[Finding]) -> tuple[Condition, ...]:
+    """Give the conditions; `lastTransitionTime` moves only when a condition's status does."""
+    judged = (_valid(situation), _rules_rendered(situation), _guardrails_passing(situation), _progressing(situation, findings))
+    return tuple(_dated(condition, situation.status, situation.experiment.generation, situation.now) for condition in judged)
+
+
+def describe_invalid(experiment: Experiment, status: Status, now: datetime) -> Status:
+    """Describe an Experiment of which no spec was ever accepted by this process: what is served is left as it is."""
+    ramps = status.phase in {Phase.PENDING, Phase.RAMPING}
+    valid = _judged(VALID, "False", Reason.INVALID, problem=experiment.problem)
+    others = tuple(condition for condition in status.conditions if condition.type != VALID)
+    conditions = (_dated(valid, status, experiment.generation, now), *others)
+    waiting = WaitingFor.INVALID if ramps else None
+    return status.model_copy(update={"observed_generation": experiment.generation, "waiting_for": waiting, "conditions": conditions})
+
+
+def announce(before: Status | None, after: Status, change: Change | None) -> tuple[Announcement, ...]:
+    """Say what people should hear of: a transition, and each condition whose reason newly calls for a person."""
+    said: dict[Reason, Announcement] = {}
+    if before is None and after.history and after.history[0].reason == Reason.STATUS_REBUILT:
+        said[Reason.STATUS_REBUILT] = Announcement(reason=Reason.STATUS_REBUILT, message=after.history[0].message, warning=True)
+    if change is not None:
+        said[change.reason] = Announcement(reason=change.reason, message=change.message, warning=change.reason in _ALARMING)
+    for condition in after.conditions:
+        known = before.condition(condition.type) if before else None
+        reason = Reason(condition.reason)
+        if reason in _ANNOUNCED and reason not in said and (known is None or known.reason != reason):
+            said[reason] = Announcement(reason=reason, message=condition.message, warning=reason is not Reason.APPROVAL)
+    return tuple(said.values())
+
+
+def _valid(situation: Situation) -> Judged:
+    experiment, status = situation.experiment, situation.status
+    if experiment.problem is not None:
+        return _judged(VALID, "False", Reason.INVALID, problem=experiment.problem)
+    if experiment.attempt < status.attempt:
+        facts = {"asked": experiment.attempt, "attempt": status.attempt, "needed": status.attempt + 1}
+        return _judged(VALID, "True", Reason.ATTEMPT_TOO_LOW, **facts)
+    return _judged(VALID, "True", Reason.ACCEPTED)
+
+
+def _rules_rendered(situation: Situation) -> Judged:
+    finding = rules_out(situation)
+    if finding is not None:
+        return Judged(type=RULES_RENDERED, status="False", reason=finding.reason, message=finding.message)
+    return _judged(RULES_RENDERED, "True", Reason.RENDERED, config_map=situation.spec.config_map_name)
+
+
+def _guardrails_passing(situation: Situation) -> Judged:
+    status, spec = situation.status, situation.spec
+    if status.latch is not None and status.latch.cause is LatchCause.GUARDRAIL:
+        return Judged(type=GUARDRAILS_PASSING, status="False", reason=Reason.GUARDRAIL_BREACHED, message=status.latch.message)
+    if status.phase not in {Phase.PENDING, Phase.RAMPING}:
+        return _judged(GUARDRAILS_PASSING, "Unknown", Reason.NOT_LOOKING)
+    if not spec.guardrails:
+        return _judged(GUARDRAILS_PASSING, "True", Reason.NO_GUARDRAILS)
+    failing = next((known for known in status.guardrails if known.verdict in {Verdict.BREACH, Verdict.INCONCLUSIVE}), None)
+    if failing is not None:
+        return _judged(GUARDRAILS_PASSING, "False", Reason.GUARDRAIL, guardrail=failing.name, message=failing.message)
+    missing = metrics_missing(situation)
+    if missing is not None:
+        return Judged(type=GUARDRAILS_PASSING, status="Unknown", reason=missing.reason, message=missing.message)
+    return _judged(GUARDRAILS_PASSING, "True", Reason.PASSING)
+
+
+def _progressing(situation: Situation, findings: Sequence[Finding]) -> Judged:
+    status, spec = situation.status, situation.spec
+    if status.latch is not None:
+        if spec.ship is not None and spec.ship.attempt == status.attempt:
+            return _judged(PROGRESSING, "False", Reason.SHIP_REFUSED, attempt=status.attempt, needed=status.attempt + 1)
+        reason = Reason.KILLED if status.phase is Phase.KILLED else Reason.ROLLED_BACK
+        return Judged(type=PROGRESSING, status="False", reason=reason, message=status.latch.message)
+    if status.phase is Phase.SHIPPED:
+        return _judged(PROGRESSING, "False", Reason.SHIPPED, variant=status.shipped)
+    if status.phase is Phase.COMPLETED:
+        return _judged(PROGRESSING, "False", Reason.COMPLETED, percent=percent_text(status.percent))
+    if not findings:
+        return _judged(PROGRESSING, "True", Reason.READY)
+    first = findings[0]
+    expected = "True" if first.waiting_for in _EXPECTED else "False"
+    return Judged(type=PROGRESSING, status=expected, reason=first.reason, message=first.message)
+
+
+def _judged(kind: str, status: str, reason: Reason, **facts: object) -> Judged:
+    return Judged(type=kind, status=status, reason=reason, message=say(reason, **facts))
+
+
+def _dated(judged: Judged, status: Status, generation: int, now: datetime) -> Condition:
+    known = status.condition(judged.type)
+    kept = known is not None and known.status == judged.status
+    return Condition(
+        type=judged.type,
+        status=judged.status,
+        reason=judged.reason.value,
+        message=judged.message[:MESSAGE_LIMIT],
+        last_transition_time=known.last_transition_time if known is not None and kept else now,
+        observed_generation=generation,
+    )

@@ -1,0 +1,131 @@
+"""What the status must be now, and why: a pure function of the Experiment, its status and what was seen.
+
+No I/O, no clock, no logging. What moves an attempt stands in triggers.py by precedence, what each move does in the table of ramp.py,
+what holds a step in waiting.py.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rampgate_operator.core.compile import compile_content, digest
+from rampgate_operator.core.conditions import Announcement, announce, describe, describe_invalid
+from rampgate_operator.core.experiment import Experiment
+from rampgate_operator.core.exposures import count_exposures
+from rampgate_operator.core.guardrails import take_in
+from rampgate_operator.core.lost import restore
+from rampgate_operator.core.observation import Observation
+from rampgate_operator.core.quantities import duration
+from rampgate_operator.core.questions import is_looking
+from rampgate_operator.core.ramp import move, start_step
+from rampgate_operator.core.spec import OnDeadline
+from rampgate_operator.core.status import Phase, Rules, Status
+from rampgate_operator.core.triggers import first_change, kill
+from rampgate_operator.core.waiting import Finding, Situation, find_all, hold_ends, rules_out
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """The status that must be persisted, what to tell people once it is, and when to decide again."""
+
+    status: Status
+    announcements: tuple[Announcement, ...] = ()
+    recheck_at: datetime | None = None
+    """When time alone could change the decision."""
+    look_every: timedelta | None = None
+    """How often to look at the guardrails; None when nothing is to be read."""
+
+
+def decide(experiment: Experiment, status: Status | None, observation: Observation) -> Decision:
+    """Decide once: at most one transition, so at most one step, however late it runs.
+
+    1. Without a status: rebuild it from the gate's entry, or begin at 0 %.
+    2. Take in what was seen: clocks that make no sense, rules that were not served, readings.
+    3. Carry out the first trigger that fires.
+    4. Say what the ramp waits for, in words a person can act on.
+    5. Number the rules anew if their content changed.
+    """
+    before = status if status is not None else restore(experiment, observation)
+    current = _without_future_clocks(before, observation.now)
+    if experiment.spec is None:
+        return _decide_without_spec(experiment, current, observation)
+    situation = Situation(experiment=experiment, spec=experiment.spec, status=current, observation=observation)
+    situation = situation.with_status(_take_in(situation))
+    change = first_change(situation)
+    if change is not None:
+        moved = move(situation.status, change, steps=situation.steps, now=situation.now)
+        situation = situation.with_status(moved)
+    findings = find_all(situation)
+    explained = number_rules(experiment, _explain(situation, findings), observation)
+    return Decision(
+        status=explained,
+        announcements=announce(status, explained, change),
+        recheck_at=_recheck_at(situation, findings),
+        look_every=duration(situation.spec.interval) if is_looking(situation, findings) else None,
+    )
+
+
+def number_rules(experiment: Experiment, status: Status, observation: Observation) -> Status:
+    """Raise the generation when the entry's content changed; the first one is the Unix time, and it only rises."""
+    seen = observation.rules.entry
+    content = compile_content(experiment, status, seen)
+    if content is None or (status.rules is not None and status.rules.digest == digest(content)):
+        return status
+    first = int(observation.now.timestamp()) if status.rules is None else 0
+    floor = max(status.rules.generation if status.rules else 0, seen.generation if seen else 0)
+    rules = Rules(generation=max(first, floor + 1), digest=digest(content), rendered_at=observation.now)
+    return status.model_copy(update={"rules": rules})
+
+
+def _decide_without_spec(experiment: Experiment, status: Status, observation: Observation) -> Decision:
+    """No spec was ever accepted by this process: what is served stays, but a kill is obeyed."""
+    change = kill(experiment, status)
+    after = status if change is None else move(status, change, steps=(), now=observation.now)
+    after = describe_invalid(experiment, after, observation.now)
+    after = number_rules(experiment, after, observation)
+    return Decision(status=after, announcements=announce(status, after, change))
+
+
+def _take_in(situation: Situation) -> Status:
+    spec, observation = situation.spec, situation.observation
+    status = _restart_after_outage(situation)
+    evidence = {"guardrails": take_in(status, spec, observation.looks), "exposures": count_exposures(status, spec, observation.exposures)}
+    return status.model_copy(update=evidence)
+
+
+def _without_future_clocks(status: Status, now: datetime) -> Status:
+    """A clock that was set back must neither stretch a hold for ever nor keep a breach from counting."""
+    clocks = {"attempt_started_at": status.attempt_started_at, "step_started_at": status.step_started_at}
+    future = {field: now for field, value in clocks.items() if value is not None and value > now}
+    return status.model_copy(update=future) if future else status
+
+
+def _restart_after_outage(situation: Situation) -> Status:
+    """Once pods obey the rules again (break-glass removed, entry repaired), the step's clock and evidence start again."""
+    status, rendered = situation.status, situation.status.condition("RulesRendered")
+    was_out = rendered is not None and rendered.status == "False"
+    if not was_out or situation.current_step is None or status.phase is not Phase.RAMPING or rules_out(situation) is not None:
+        return status
+    restarted = start_step(status, status.step, steps=situation.steps, now=situation.now)
+    return restarted.model_copy(update={"steps_digest": status.steps_digest, "percent": status.percent, "guardrails": ()})
+
+
+def _explain(situation: Situation, findings: tuple[Finding, ...]) -> Status:
+    update = {
+        "observed_generation": situation.experiment.generation,
+        "waiting_for": findings[0].waiting_for if findings else None,
+        "next_step_at": hold_ends(situation),
+        "conditions": describe(situation, findings),
+    }
+    return situation.status.model_copy(update=update)
+
+
+def _recheck_at(situation: Situation, findings: tuple[Finding, ...]) -> datetime | None:
+    schedule, status = situation.spec.schedule, situation.status
+    if status.phase not in {Phase.PENDING, Phase.RAMPING}:
+        return None
+    if not findings:
+        return situation.now  # nothing holds the next step; this decision has already made its one transition
+    times = [finding.until for finding in findings if finding.until is not None]
+    if schedule is not None and schedule.deadline is not None and schedule.on_deadline is OnDeadline.ROLLBACK:
+        times.append(schedule.deadline)
+    return min((moment for moment in times if moment > situation.now), default=None)

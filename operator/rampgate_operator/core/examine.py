@@ -1,0 +1,42 @@
+"""Whether a spec can be run: all that the models, the checks and the query compiler say of it, in one sentence per fault."""
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from rampgate_operator.core.checks import find_problems
+from rampgate_operator.core.problems import Problem, from_validation_error
+from rampgate_operator.core.promql import QueryError, compile_query
+from rampgate_operator.core.spec import Spec
+
+SHOWN_PROBLEMS = 5
+
+
+def examine(body: Mapping[str, Any], *, sources: Collection[str]) -> Spec | str:
+    """Give the spec of an Experiment, or what is wrong with it. `sources` are the names that the operator's configuration knows."""
+    try:
+        spec = Spec.from_wire(body.get("spec"))
+    except ValidationError as error:
+        return _sentence(from_validation_error(error, under="spec"))
+    found = (*find_problems(spec), *_unreadable_queries(spec, body["metadata"], sources))
+    return _sentence(found) if found else spec
+
+
+def _unreadable_queries(spec: Spec, metadata: Mapping[str, Any], sources: Collection[str]) -> Iterator[Problem]:
+    names = {"gate": metadata["name"], "experiment": metadata["name"], "variant": spec.treatments[0].name}
+    for index, guardrail in enumerate(spec.guardrails or ()):
+        if guardrail.source not in sources:
+            known = ", ".join(sorted(sources)) or "none"
+            text = f"there is no source {guardrail.source!r}; the operator's configuration names: {known}"
+            yield Problem(f"spec.guardrails[{index}].source", text)
+        try:
+            compile_query(guardrail.query, namespace=metadata["namespace"], substitutions=names)
+        except QueryError as error:
+            yield Problem(f"spec.guardrails[{index}].query", str(error))
+
+
+def _sentence(found: Collection[Problem]) -> str:
+    shown = "; ".join(str(problem) for problem in list(found)[:SHOWN_PROBLEMS])
+    more = len(found) - SHOWN_PROBLEMS
+    return shown + (f"; and {more} more" if more > 0 else "")

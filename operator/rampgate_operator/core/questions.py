@@ -1,0 +1,134 @@
+"""What to ask of Prometheus for one Experiment, when, and what the answers are answers to."""
+
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from rampgate_operator.core.exposures import LONGEST_WINDOW
+from rampgate_operator.core.guardrails import guardrail_digest
+from rampgate_operator.core.looks import Answer, Kind, LookRequest
+from rampgate_operator.core.observation import ExposureLook, Look
+from rampgate_operator.core.promql import LOOKBACK, CompiledQuery, compile_query
+from rampgate_operator.core.quantities import duration
+from rampgate_operator.core.spec import Guardrail
+from rampgate_operator.core.status import Phase, WaitingFor
+from rampgate_operator.core.waiting import Finding, Situation
+
+EXPOSURES = 'rampgate_first_exposures_total{gate="$gate"}'
+EXPOSURES_SOURCE = "default"
+SCRAPE_LAG = timedelta(seconds=10)
+"""A sample becomes visible some time after its timestamp: count a little in the past, or lose what arrives late."""
+_EXPOSURES_KEY = "exposures of the step"  # no guardrail's name has blanks
+_BEFORE_FIRST_STEP = frozenset({WaitingFor.METRICS, WaitingFor.GUARDRAIL})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Question:
+    """One look at one guardrail, not yet answered."""
+
+    guardrail: str
+    digest: str
+    attempt: int
+    at: datetime
+    reads_from: datetime
+    requests: Mapping[str, LookRequest]
+    """By treatment; the treatment "" when the query does not name one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Questions:
+    """All that is asked at one look."""
+
+    guardrails: tuple[Question, ...]
+    exposures: LookRequest | None
+    exposures_since: datetime | None = None
+
+    @property
+    def requests(self) -> tuple[LookRequest, ...]:
+        """Every request, for the port that answers them together."""
+        singles = (self.exposures,) if self.exposures else ()
+        return (*(request for question in self.guardrails for request in question.requests.values()), *singles)
+
+
+def is_looking(situation: Situation, findings: tuple[Finding, ...]) -> bool:
+    """Tell whether there is something to read: a ramp under way, or one whose first step waits for readings alone."""
+    spec, status = situation.spec, situation.status
+    about_to_start = status.phase is Phase.PENDING and all(finding.waiting_for in _BEFORE_FIRST_STEP for finding in findings)
+    return (status.phase is Phase.RAMPING or about_to_start) and bool(spec.guardrails or _counts_exposures(situation))
+
+
+def ask(situation: Situation, lookbacks: Mapping[str, timedelta]) -> Questions:
+    """Give the questions of one look. `lookbacks` says, by source, how old a sample an instant selector may return."""
+    spec = situation.spec
+    guardrails = tuple(_question(situation, guardrail, lookbacks.get(guardrail.source, LOOKBACK)) for guardrail in spec.guardrails or ())
+    since = _watermark(situation)
+    if since is None:
+        return Questions(guardrails=guardrails, exposures=None)
+    until = situation.now - min(SCRAPE_LAG, duration(spec.interval))
+    since = max(since, until - LONGEST_WINDOW)
+    if until <= since:
+        return Questions(guardrails=guardrails, exposures=None)
+    query = _compile(situation, EXPOSURES, "", lookbacks.get(EXPOSURES_SOURCE, LOOKBACK)).text
+    request = LookRequest(
+        key=(_EXPOSURES_KEY, ""), source=EXPOSURES_SOURCE, query=query, at=until, kind=Kind.INCREASES, window=until - since
+    )
+    return Questions(guardrails=guardrails, exposures=request, exposures_since=since)
+
+
+def read_answers(questions: Questions, answers: Mapping[Hashable, Answer]) -> tuple[tuple[Look, ...], ExposureLook | None]:
+    """Put the answers to what was asked."""
+    looks = tuple(
+        Look(
+            guardrail=question.guardrail,
+            digest=question.digest,
+            attempt=question.attempt,
+            at=question.at,
+            reads_from=question.reads_from,
+            answers={treatment: answers[request.key] for treatment, request in question.requests.items()},
+        )
+        for question in questions.guardrails
+    )
+    counted, since = questions.exposures, questions.exposures_since
+    if counted is None or since is None:
+        return looks, None
+    return looks, ExposureLook(since=since, until=counted.at, answer=answers[counted.key])
+
+
+def _question(situation: Situation, guardrail: Guardrail, lookback: timedelta) -> Question:
+    treatments = [variant.name for variant in situation.spec.treatments if variant.weight > 0]
+    first = _compile(situation, guardrail.query, treatments[0], lookback)
+    asked = treatments if "variant" in first.uses else [""]
+    return Question(
+        guardrail=guardrail.name,
+        digest=guardrail_digest(guardrail),
+        attempt=situation.status.attempt,
+        at=situation.now,
+        reads_from=situation.now - first.reach,
+        requests={
+            treatment: LookRequest(
+                key=(guardrail.name, treatment),
+                source=guardrail.source,
+                query=_compile(situation, guardrail.query, treatment, lookback).text,
+                at=situation.now,
+            )
+            for treatment in asked
+        },
+    )
+
+
+def _compile(situation: Situation, query: str, treatment: str, lookback: timedelta) -> CompiledQuery:
+    gate, namespace = situation.experiment.name, situation.experiment.namespace
+    names = {"gate": gate, "experiment": gate, "variant": treatment}
+    return compile_query(query, namespace=namespace, substitutions=names, lookback=lookback)
+
+
+def _counts_exposures(situation: Situation) -> bool:
+    return situation.current_step is not None and situation.current_step.min_exposures is not None
+
+
+def _watermark(situation: Situation) -> datetime | None:
+    """Say from when on exposures are still to be counted; None when none are."""
+    if not _counts_exposures(situation):
+        return None
+    known = situation.status.exposures
+    return known.counted_to if known else situation.status.step_started_at

@@ -1,0 +1,247 @@
+"""Why a ramp is not advancing: an ordered tuple of small checks, each named after what it finds; the first is `status.waitingFor`.
+
+A step needs that none of them finds anything. They only ever hold a ramp; what moves it is decide.py's.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from rampgate_operator.core.compile import compile_entry, fits
+from rampgate_operator.core.experiment import Experiment
+from rampgate_operator.core.guardrails import blocking
+from rampgate_operator.core.observation import ROOM, Observation, Ownership
+from rampgate_operator.core.quantities import duration, timestamp
+from rampgate_operator.core.reasons import Reason, percent_text, say
+from rampgate_operator.core.spec import Spec, Step
+from rampgate_operator.core.status import GuardrailStatus, Phase, Status, Verdict, WaitingFor
+from rampgate_operator.core.windows import is_open, next_opening
+
+FRESH_INTERVALS = 2
+"""A reading counts for this many intervals."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """What a check may look at. `spec` is the last accepted one."""
+
+    experiment: Experiment
+    spec: Spec
+    status: Status
+    observation: Observation
+
+    def with_status(self, status: Status) -> "Situation":
+        """Give the same situation with another status."""
+        return replace(self, status=status)
+
+    @property
+    def now(self) -> datetime:
+        """The time of this decision."""
+        return self.observation.now
+
+    @property
+    def steps(self) -> list[Step]:
+        """The steps of the ramp."""
+        return self.spec.ramp.steps
+
+    @property
+    def current_step(self) -> Step | None:
+        """The step that is served; None before the first, and while an edit has not been taken in."""
+        return self.steps[self.status.step] if 0 <= self.status.step < len(self.steps) else None
+
+    @property
+    def next_step(self) -> Step | None:
+        """The step that would begin next; None on the last one, which only bakes."""
+        following = self.status.step + 1
+        return self.steps[following] if following < len(self.steps) else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something that holds the ramp; `until` is when time alone may end it, `reason` a closer word than `waiting_for`."""
+
+    waiting_for: WaitingFor
+    message: str
+    reason: Reason
+    until: datetime | None = None
+
+
+Check = Callable[[Situation], Finding | None]
+
+
+def find_all(situation: Situation) -> tuple[Finding, ...]:
+    """Give everything that holds the ramp, in the order of `status.waitingFor`; nothing in a phase that does not ramp."""
+    if situation.status.phase not in {Phase.PENDING, Phase.RAMPING}:
+        return ()
+    return tuple(_findings(situation))
+
+
+def _findings(situation: Situation) -> Iterator[Finding]:
+    for check in CHECKS:
+        finding = check(situation)
+        if finding is not None:
+            yield finding
+
+
+def invalid(situation: Situation) -> Finding | None:
+    """The newest spec is not accepted: the last accepted one is guarded, but goes no further."""
+    problem = situation.experiment.problem
+    return (problem and _found(Reason.INVALID, problem=problem)) or None
+
+
+def break_glass(situation: Situation) -> Finding | None:
+    """A person holds the gate on control at the ConfigMap."""
+    rules = situation.observation.rules
+    return _found(Reason.BREAK_GLASS, config_map=situation.spec.config_map_name) if rules.break_glass else None
+
+
+def rules_not_served(situation: Situation) -> Finding | None:
+    """What pods can read is older than what the status says."""
+    seen, wanted, name = situation.observation.rules, situation.status.rules, situation.spec.config_map_name
+    if seen.ownership is Ownership.FOREIGN:
+        return _found(Reason.RULES, closer=Reason.FOREIGN_CONFIG_MAP, config_map=name)
+    if wanted is not None and seen.entry is not None and seen.entry.generation >= wanted.generation:
+        return None
+    line = compile_entry(situation.experiment, situation.status, seen.entry)
+    if line is not None and not fits(line, seen):
+        return _found(Reason.RULES, closer=Reason.CONFIG_MAP_FULL, config_map=name, limit=ROOM)
+    detail = "it is not there" if seen.entry is None else f"it is at generation {seen.entry.generation}"
+    return _found(Reason.RULES, config_map=name, detail=detail)
+
+
+def rules_out(situation: Situation) -> Finding | None:
+    """What pods obey is not what the status says."""
+    return break_glass(situation) or rules_not_served(situation)
+
+
+def metrics_missing(situation: Situation) -> Finding | None:
+    """A guardrail that may block has no reading to go by. Before the first step data may be missing, but the query must answer."""
+    for guardrail in blocking(situation.spec):
+        message = _missing(situation, situation.status.guardrail(guardrail.name))
+        if message is not None:
+            return _found(Reason.METRICS, guardrail=guardrail.name, message=message)
+    return None
+
+
+def guardrail_not_passing(situation: Situation) -> Finding | None:
+    """A guardrail that may block breaches, or cannot tell."""
+    for guardrail in blocking(situation.spec):
+        known = situation.status.guardrail(guardrail.name)
+        if known is not None and known.verdict in {Verdict.BREACH, Verdict.INCONCLUSIVE}:
+            return _found(Reason.GUARDRAIL, guardrail=guardrail.name, message=known.message)
+    return None
+
+
+def paused(situation: Situation) -> Finding | None:
+    """A person stopped the ramp where it is."""
+    return _found(Reason.PAUSED, percent=percent_text(situation.status.percent)) if situation.experiment.paused else None
+
+
+def deadline_passed(situation: Situation) -> Finding | None:
+    """The deadline has passed; with `onDeadline: Rollback` it only holds an attempt that began after it."""
+    schedule = situation.spec.schedule
+    if schedule is None or schedule.deadline is None or situation.now < schedule.deadline:
+        return None
+    return _found(Reason.DEADLINE, deadline=timestamp(schedule.deadline), percent=percent_text(situation.status.percent))
+
+
+def before_not_before(situation: Situation) -> Finding | None:
+    """The schedule has not begun."""
+    schedule = situation.spec.schedule
+    if situation.next_step is None or schedule is None or schedule.not_before is None or situation.now >= schedule.not_before:
+        return None
+    return _found(Reason.NOT_BEFORE, until=schedule.not_before, not_before=timestamp(schedule.not_before))
+
+
+def outside_windows(situation: Situation) -> Finding | None:
+    """Steps up happen inside the windows only; the bake may end at any time."""
+    windows = situation.spec.schedule.windows if situation.spec.schedule else None
+    if situation.next_step is None or not windows or is_open(windows, situation.now):
+        return None
+    opens = next_opening(windows, situation.now)
+    return _found(Reason.WINDOW, until=opens, opens=timestamp(opens) if opens else "no time that can be foreseen")
+
+
+def approval_missing(situation: Situation) -> Finding | None:
+    """The next step wants a person's consent, given for this attempt."""
+    step, approved = situation.next_step, situation.spec.approved
+    if step is None or not step.approval:
+        return None
+    if approved is not None and approved.attempt == situation.status.attempt and approved.up_to >= step.percent:
+        return None
+    return _found(Reason.APPROVAL, next=percent_text(step.percent), attempt=situation.status.attempt)
+
+
+def too_few_samples(situation: Situation) -> Finding | None:
+    """A treatment has not been seen by enough units on this step."""
+    needed = situation.current_step.min_exposures if situation.current_step else None
+    if needed is None:
+        return None
+    exposures = situation.status.exposures
+    counts = {seen.variant: seen.count for seen in exposures.variants} if exposures else {}
+    drawn = [variant.name for variant in situation.spec.treatments if variant.weight > 0]
+    fewest = min(drawn, key=lambda name: counts.get(name, 0))
+    if counts.get(fewest, 0) >= needed:
+        return None
+    problem = f" (not counted now: {exposures.problem})" if exposures and exposures.problem else ""
+    return _found(Reason.SAMPLES, variant=fewest, count=counts.get(fewest, 0), needed=needed, problem=problem)
+
+
+def hold_not_over(situation: Situation) -> Finding | None:
+    """The step's least time is not over."""
+    ends = hold_ends(situation)
+    if ends is None or situation.now >= ends:
+        return None
+    return _found(Reason.HOLD, until=ends, percent=percent_text(situation.status.percent))
+
+
+def reading_older_than_step(situation: Situation) -> Finding | None:
+    """A pass counts only if it lies wholly after the step began. Asked last: while the hold lasts this is nothing to report."""
+    started = situation.status.step_started_at
+    for guardrail in blocking(situation.spec) if started else ():
+        known = situation.status.guardrail(guardrail.name)
+        if known is not None and started is not None and known.reads_from < started:
+            ripe = started + (known.looked_at - known.reads_from)
+            message = f"it reads back to before this step began; from {timestamp(ripe)} on its readings count"
+            return _found(Reason.METRICS, until=ripe if ripe > situation.now else None, guardrail=guardrail.name, message=message)
+    return None
+
+
+CHECKS: tuple[Check, ...] = (
+    invalid,
+    break_glass,
+    rules_not_served,
+    metrics_missing,
+    guardrail_not_passing,
+    paused,
+    deadline_passed,
+    before_not_before,
+    outside_windows,
+    approval_missing,
+    too_few_samples,
+    hold_not_over,
+    reading_older_than_step,
+)
+
+
+def hold_ends(situation: Situation) -> datetime | None:
+    """Say when the step's hold is over, by the spec in force; None before the first step."""
+    started, step = situation.status.step_started_at, situation.current_step
+    return started + duration(step.hold) if started and step else None
+
+
+def _missing(situation: Situation, known: GuardrailStatus | None) -> str | None:
+    if known is None:
+        return "it has not been looked at yet"
+    age = situation.now - known.looked_at
+    if not timedelta(0) <= age <= FRESH_INTERVALS * duration(situation.spec.interval):
+        return f"its last reading is from {timestamp(known.looked_at)}"
+    if known.verdict is Verdict.ERROR or (known.verdict is Verdict.NO_DATA and situation.status.phase is Phase.RAMPING):
+        return known.message
+    return None
+
+
+def _found(reason: Reason, *, closer: Reason | None = None, until: datetime | None = None, **facts: object) -> Finding:
+    if until is not None:
+        facts.setdefault("until", timestamp(until))
+    return Finding(waiting_for=WaitingFor(reason.value), message=say(closer or reason, **facts), reason=closer or reason, until=until)

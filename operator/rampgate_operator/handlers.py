@@ -1,0 +1,57 @@
+"""What the watch brings: kopf's low-level events feed the caches and the queue, and do nothing else.
+
+No timers, daemons, indexes or change handlers of kopf: those keep state in annotations and finalizers, and lose their clocks at a restart.
+"""
+
+from typing import Any
+
+import kopf
+
+from rampgate_operator.cache import key_of
+from rampgate_operator.core.observation import RULES_LABEL
+from rampgate_operator.ports import Body, Key
+from rampgate_operator.queue import Queue
+from rampgate_operator.reconcile import Reconciler, wants_kill
+from rampgate_operator.rules import gates_in
+
+GROUP, VERSION, PLURAL = "rampgate.dev", "v1alpha1", "experiments"
+
+
+def register(registry: kopf.OperatorRegistry, *, reconciler: Reconciler, queue: Queue[Key]) -> None:
+    """Register the handlers of both kinds; they differ in what they feed alone."""
+
+    @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
+    async def experiment_changed(event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401  # kopf passes what it has
+        body: Body = event["object"]
+        if event["type"] == "DELETED":
+            reconciler.experiments.forget(key_of(body))
+        else:
+            reconciler.experiments.see(body)
+        queue.add(key_of(body), urgent=wants_kill(body))
+
+    @kopf.on.event("", "v1", "configmaps", registry=registry)
+    async def rules_changed(event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401  # kopf passes what it has
+        body: Body = event["object"]
+        key = key_of(body)
+        if event["type"] == "DELETED":  # or its label is lost
+            reconciler.rules.cache.forget(key)
+            gates = set(gates_in(body))
+        else:
+            gates = reconciler.rules.take_in(body)
+        for gate in gates:
+            queue.add(Key(key.namespace, gate))
+
+
+def watch_settings() -> kopf.OperatorSettings:
+    """Give kopf's settings: streams that cannot hang, least rights, no Events and no finalizers of its own."""
+    settings = kopf.OperatorSettings()
+    settings.watching.server_timeout = 300
+    settings.watching.client_timeout = 310
+    settings.watching.chunk_size = 500
+    settings.watching.label_selectors["configmaps"] = RULES_LABEL
+    settings.networking.connect_timeout = 10
+    settings.networking.request_timeout = 30
+    settings.posting.enabled = False
+    settings.peering.standalone = True
+    settings.scanning.disabled = True
+    return settings

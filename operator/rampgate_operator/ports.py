@@ -1,0 +1,82 @@
+"""What the operator needs of the outside: three protocols, and the one error it acts on. Adapters implement them; the core knows none."""
+
+from collections.abc import Collection, Hashable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple, Protocol
+
+from rampgate_operator.core.conditions import Announcement
+from rampgate_operator.core.looks import Answer, LookRequest
+from rampgate_operator.core.status import Status
+
+Body = Mapping[str, Any]
+"""An object as the API server gives it."""
+
+
+class Key(NamedTuple):
+    """A namespaced name."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        """Write it as kubectl does."""
+        return f"{self.namespace}/{self.name}"
+
+
+class ConflictError(Exception):
+    """Somebody else was faster: what was gathered is old. Gather again."""
+
+
+class ClusterError(Exception):
+    """The API server could not do it now. Try again later."""
+
+
+class Cluster(Protocol):
+    """The API server. Writes raise ConflictError when what they are based on is old, ClusterError when they could not be done."""
+
+    async def list_experiments(self) -> list[Body]:
+        """Give every Experiment that is watched."""
+
+    async def list_config_maps(self) -> list[Body]:
+        """Give every ConfigMap with rules that is watched."""
+
+    async def get_experiment(self, key: Key) -> Body | None:
+        """Give one Experiment as it is now; None when it is gone."""
+
+    async def get_config_map(self, key: Key) -> Body | None:
+        """Give one ConfigMap as it is now; None when it does not exist."""
+
+    async def write_status(self, experiment: Body, status: Status) -> Body:
+        """Replace the status, if the Experiment is still at the resourceVersion it was read at."""
+
+    async def latch(self, experiment: Body, status: Status) -> Body:
+        """Replace the status, if the Experiment is still the same one and at the same attempt, however much its spec was edited."""
+
+    async def create_config_map(self, key: Key, data: Mapping[str, str]) -> Body:
+        """Create a ConfigMap for rules; ConflictError when there is one by now."""
+
+    async def swap(self, config_map: Key, *, key: str, old: str | None, new: str | None) -> Body:
+        """Replace the value of one key, if the ConfigMap is ours and the key still has its old value; None means absent."""
+
+    async def restore_label(self, config_map: Body) -> Body:
+        """Put back the label by which a ConfigMap with rules is watched."""
+
+    async def announce(self, experiment: Body, announcement: Announcement, at: datetime) -> None:
+        """Post an Event."""
+
+
+class Metrics(Protocol):
+    """The metrics sources."""
+
+    def lookbacks(self) -> Mapping[str, timedelta]:
+        """Say, by source, how old a sample an instant selector may return."""
+
+    async def answer(self, requests: Collection[LookRequest]) -> Mapping[Hashable, Answer]:
+        """Answer a set of questions together; every failure is an answer too."""
+
+
+class Clock(Protocol):
+    """The one clock."""
+
+    def now(self) -> datetime:
+        """Give the time, aware."""

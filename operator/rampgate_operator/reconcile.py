@@ -1,0 +1,247 @@
+"""One Experiment, brought one decision forward: gather, decide, apply.
+
+The only place where the core meets the outside, through the protocols of ports.py. Level-based: it does not matter why a key came up.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from rampgate_operator.cache import Cache, key_of
+from rampgate_operator.core.checkpoint import must_persist
+from rampgate_operator.core.compile import compile_entry
+from rampgate_operator.core.conditions import Announcement
+from rampgate_operator.core.decide import Decision, decide
+from rampgate_operator.core.examine import examine
+from rampgate_operator.core.experiment import Experiment, read_experiment
+from rampgate_operator.core.guardrails import any_breach
+from rampgate_operator.core.observation import ExposureLook, Look, Observation, Ownership
+from rampgate_operator.core.questions import Questions, ask, read_answers
+from rampgate_operator.core.ramp import LATCHED
+from rampgate_operator.core.spec import Spec
+from rampgate_operator.core.status import Phase, Status, read_status
+from rampgate_operator.core.waiting import Situation
+from rampgate_operator.ports import Body, Clock, Cluster, ClusterError, ConflictError, Key, Metrics
+from rampgate_operator.queue import Queue
+from rampgate_operator.rules import Rules
+
+logger = logging.getLogger(__name__)
+Answers = tuple[tuple[Look, ...], ExposureLook | None]
+NO_ANSWERS: Answers = ((), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """What this process knows of an Experiment beyond its persisted status. Losing it costs a look, never a decision."""
+
+    uid: str
+    generation: int = -1
+    """The metadata.generation that was examined last."""
+    examined: Spec | str = "it has not been examined"
+    spec: Spec | None = None
+    """The last accepted spec."""
+    persisted: Status | None = None
+    decided: Status | None = None
+    """`persisted` with the readings that were not worth a write; void once the persisted one is another."""
+    asked_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gathered:
+    """All that one decision is made of."""
+
+    body: Body
+    experiment: Experiment
+    config_map: Key
+    persisted: Status | None
+    status: Status | None
+    observation: Observation
+
+
+class Reconciler:
+    """Brings Experiments forward one by one; keeps what was seen and what was asked."""
+
+    def __init__(self, *, cluster: Cluster, metrics: Metrics, clock: Clock, queue: Queue[Key]) -> None:
+        self._cluster, self._metrics, self._clock, self._queue = cluster, metrics, clock, queue
+        self.experiments = Cache()
+        self.rules = Rules(cluster)
+        self._memories: dict[Key, Memory] = {}
+        self._answers: dict[Key, Answers] = {}
+        self._looking: dict[Key, asyncio.Task[None]] = {}
+
+    async def reconcile(self, key: Key) -> None:
+        """Bring one Experiment one decision forward.
+
+        1. Gather: the Experiment, its status, its gate's entry, the readings that have come in, the time.
+        2. Decide: what the status must be, and why.
+        3. Apply: the status first, since it is the memory; then the gate's entry from the status as persisted; then Events.
+        4. Ask Prometheus what is due; the answers bring the key back.
+        5. Come back when time alone could change the decision.
+
+        A crash between any two is repaired by running again. Raises ConflictError when something was old, ClusterError when the API
+        server could not do it; the key is then to be tried again.
+        """
+        gathered = await self._gather(key)
+        if gathered is None:
+            await self._forget(key)
+            return
+        decision = decide(gathered.experiment, gathered.status, gathered.observation)
+        persisted = await self._apply(gathered, decision)
+        self._remember(key, gathered, decision, persisted)
+        self._ask(key, gathered, decision)
+        self._come_back(key, decision)
+
+    async def refresh(self, key: Key) -> None:
+        """Look again at all that a decision about a key is made of, after a lost race."""
+        body = await self._cluster.get_experiment(key)
+        if body is None:
+            self.experiments.forget(key)
+            return
+        self.experiments.see(body)
+        await self.rules.refresh(Key(key.namespace, _config_map_name(body)))
+
+    async def close(self) -> None:
+        """Stop waiting for answers."""
+        tasks = list(self._looking.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    # --- gather ---
+
+    async def _gather(self, key: Key) -> Gathered | None:
+        body = self.experiments.get(key)
+        if body is None:
+            body = await self._cluster.get_experiment(key)  # never act on an absence that was not asked for
+        if body is None:
+            return None
+        self.experiments.see(body)
+        memory = self._memories[key] = self._examine(key, body)
+        experiment = read_experiment(body, accepted=memory.spec, examined=memory.examined)
+        config_map = Key(key.namespace, _config_map_name(body))
+        persisted = read_status(body.get("status"))
+        looks, exposures = self._answers.get(key, NO_ANSWERS)
+        rules = await self.rules.see(config_map, key.name)
+        return Gathered(
+            body=body,
+            experiment=experiment,
+            config_map=config_map,
+            persisted=persisted,
+            status=memory.decided if persisted is not None and persisted == memory.persisted else persisted,
+            observation=Observation(now=self._clock.now(), rules=rules, looks=looks, exposures=exposures),
+        )
+
+    def _examine(self, key: Key, body: Body) -> Memory:
+        """Examine a spec once per generation; forget what was known of an earlier object of that name."""
+        uid, generation = body["metadata"]["uid"], body["metadata"]["generation"]
+        memory = self._memories.get(key)
+        if memory is None or memory.uid != uid:
+            memory = Memory(uid=uid)
+        if memory.generation == generation:
+            return memory
+        examined = examine(body, sources=self._metrics.lookbacks().keys())
+        spec = memory.spec if isinstance(examined, str) else examined
+        return replace(memory, generation=generation, examined=examined, spec=spec)
+
+    # --- apply ---
+
+    async def _apply(self, gathered: Gathered, decision: Decision) -> Status:
+        persisted = gathered.persisted
+        if persisted is None or must_persist(persisted, decision.status):
+            body = await self._persist(gathered, decision.status)
+            self.experiments.see(body)
+            persisted = read_status(body["status"])
+        if persisted is None:
+            raise TypeError("the API server gave back a status that cannot be read")
+        await self._serve(gathered, persisted)
+        for announcement in decision.announcements:
+            await self._announce(gathered, announcement)
+        return persisted
+
+    async def _persist(self, gathered: Gathered, status: Status) -> Body:
+        before = gathered.persisted
+        is_new_latch = status.phase in LATCHED and before is not None and before.latch != status.latch
+        return await (self._cluster.latch if is_new_latch else self._cluster.write_status)(gathered.body, status)
+
+    async def _serve(self, gathered: Gathered, persisted: Status) -> None:
+        experiment, seen = gathered.experiment, gathered.observation.rules
+        line = compile_entry(experiment, persisted, seen.entry)
+        if seen.ownership is Ownership.ABSENT:
+            neighbours = self._neighbours(gathered.config_map)
+            await self.rules.create(gathered.config_map, neighbours | ({experiment.name: line} if line else {}))
+        elif line is not None:
+            await self.rules.write(gathered.config_map, experiment.name, line, seen=seen)
+        await self.rules.remove(experiment.namespace, experiment.name, keep=gathered.config_map.name)
+
+    def _neighbours(self, config_map: Key) -> dict[str, str]:
+        """Render every gate of a ConfigMap that has to be created, each from its own persisted status."""
+        lines: dict[str, str] = {}
+        for body in self.experiments:
+            key, status = key_of(body), read_status(body.get("status"))
+            if status is not None and Key(key.namespace, _config_map_name(body)) == config_map:
+                memory = self._examine(key, body)
+                experiment = read_experiment(body, accepted=memory.spec, examined=memory.examined)
+                line = compile_entry(experiment, status, None)
+                lines |= {key.name: line} if line else {}
+        return lines
+
+    async def _announce(self, gathered: Gathered, announcement: Announcement) -> None:
+        level = logging.WARNING if announcement.warning else logging.INFO
+        experiment = gathered.experiment
+        logger.log(level, "%s/%s: %s: %s", experiment.namespace, experiment.name, announcement.reason, announcement.message)
+        try:
+            await self._cluster.announce(gathered.body, announcement, gathered.observation.now)
+        except (ClusterError, ConflictError) as error:  # an Event is a courtesy: status and condition say the same
+            logger.warning("%s/%s: no Event was posted: %s", experiment.namespace, experiment.name, error)
+
+    async def _forget(self, key: Key) -> None:
+        await self.rules.remove(key.namespace, key.name, keep=None)
+        self.experiments.forget(key)
+        for known in (self._memories, self._answers):
+            known.pop(key, None)
+
+    # --- what comes next ---
+
+    def _remember(self, key: Key, gathered: Gathered, decision: Decision, persisted: Status) -> None:
+        self._memories[key] = replace(self._memories[key], persisted=persisted, decided=decision.status)
+        if self._answers.get(key, NO_ANSWERS) == (gathered.observation.looks, gathered.observation.exposures):
+            self._answers.pop(key, None)
+
+    def _ask(self, key: Key, gathered: Gathered, decision: Decision) -> None:
+        spec, now, memory = gathered.experiment.spec, gathered.observation.now, self._memories[key]
+        if decision.look_every is None or spec is None or key in self._looking:
+            return
+        due = now if memory.asked_at is None or memory.asked_at > now else memory.asked_at + decision.look_every
+        if due > now:
+            self._queue.add(key, delay=(due - now).total_seconds())
+            return
+        # a late look keeps to the grid, unless a whole interval was missed
+        self._memories[key] = replace(memory, asked_at=due if now - due < decision.look_every else now)
+        situation = Situation(experiment=gathered.experiment, spec=spec, status=decision.status, observation=gathered.observation)
+        questions = ask(situation, self._metrics.lookbacks())
+        self._looking[key] = asyncio.create_task(self._look(key, questions, spec))
+
+    async def _look(self, key: Key, questions: Questions, spec: Spec) -> None:
+        urgent = False
+        try:
+            answers = read_answers(questions, await self._metrics.answer(questions.requests))
+            self._answers[key] = answers
+            urgent = any_breach(spec, answers[0])
+        finally:
+            del self._looking[key]
+            self._queue.add(key, urgent=urgent)
+
+    def _come_back(self, key: Key, decision: Decision) -> None:
+        if decision.recheck_at is not None:
+            self._queue.add(key, delay=(decision.recheck_at - self._clock.now()).total_seconds())
+
+
+def wants_kill(body: Body) -> bool:
+    """Tell whether a person wants a kill that is not yet carried out: it goes before everything else."""
+    phase = (body.get("status") or {}).get("phase")
+    return (body.get("spec") or {}).get("killed") is True and phase != Phase.KILLED
+
+
+def _config_map_name(body: Body) -> str:
+    return str((body.get("spec") or {}).get("configMapName", "feature-gates"))
