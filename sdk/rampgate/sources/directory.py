@@ -78,7 +78,8 @@ def _current(root: Path) -> Path:
 def _version(root: Path) -> Version:
     current = _current(root)
     if current != root:
-        return (current,)
+        status = current.stat()  # a volume that was mounted anew may use a name again
+        return current, status.st_ino, status.st_mtime_ns
     with os.scandir(root) as entries:
         files = [(entry.name, entry.stat()) for entry in entries if is_rules_key(entry.name)]
     return tuple(sorted((name, status.st_mtime_ns, status.st_size, status.st_ino) for name, status in files))

@@ -1,0 +1,234 @@
+"""rampgate.exposure, rampgate.measure and the Prometheus integration, read through prometheus_client's own exposition."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from rampgate import Decision, Gates, Reason
+from rampgate.exposure import FirstSeen
+from rampgate.integrations.prometheus import KNOWN_STRANGERS, PrometheusMetrics
+from rampgate.sources.memory import MemorySource
+from tests.sdk.entries import entry
+
+ARM_ONLY = {"percent": 100, "variants": [{"name": "control", "value": 0, "weight": 0}, {"name": "treatment", "value": 1, "weight": 1}]}
+
+
+class Measured:
+    """Gates over rules that can be replaced, with metrics of their own registry."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.registry = CollectorRegistry()
+        self.source = MemorySource({"g": entry(**changes)})
+        self.gates = Gates(self.source, metrics=PrometheusMetrics(self.registry, buckets=(0.1, 0.3)))
+
+    def __call__(self, name: str, **labels: str) -> float | None:
+        return self.registry.get_sample_value(name, labels)
+
+    def first(self, kind: str, variant: str) -> float | None:
+        return self(f"rampgate_first_{kind}_total", gate="g", variant=variant)
+
+    def requests(self, variant: str) -> tuple[float | None, ...]:
+        return tuple(self("rampgate_requests_total", gate="g", variant=variant, outcome=outcome) for outcome in ("ok", "error"))
+
+
+@pytest.fixture
+def measured() -> Iterator[Measured]:
+    with (made := Measured(**ARM_ONLY)).gates:
+        yield made
+
+
+def test_the_series_of_every_arm_and_the_baseline_exist_before_anybody_is_exposed(measured: Measured) -> None:
+    for variant in ("control", "treatment", "baseline"):
+        reason = "NOT_ENROLLED" if variant == "baseline" else "ENROLLED"
+        assert measured("rampgate_exposures_total", gate="g", variant=variant, reason=reason) == 0
+        assert (measured.first("exposures", variant), measured.first("errors", variant), measured.requests(variant)) == (0, 0, (0, 0))
+        assert measured("rampgate_request_duration_seconds_count", gate="g", variant=variant) == 0
+
+
+def test_the_names_and_types_of_all_metrics_are_the_fixed_ones(measured: Measured) -> None:
+    types = {tuple(line.split()[2:]) for line in generate_latest(measured.registry).decode().splitlines() if line.startswith("# TYPE")}
+    assert {each for each in types if not each[0].endswith("_created")} == {
+        ("rampgate_exposures_total", "counter"),
+        ("rampgate_first_exposures_total", "counter"),
+        ("rampgate_first_errors_total", "counter"),
+        ("rampgate_processes", "gauge"),
+        ("rampgate_requests_total", "counter"),
+        ("rampgate_request_duration_seconds", "histogram"),
+        ("rampgate_rules_generation", "gauge"),
+        ("rampgate_rules_age_seconds", "gauge"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("changes", "context", "label", "reason"),
+    [
+        (ARM_ONLY, {"userId": "u"}, "treatment", "ENROLLED"),
+        ({"percent": 0}, {"userId": "u"}, "baseline", "NOT_ENROLLED"),
+        ({"overrides": [{"variant": "treatment", "units": ["u"]}]}, {"userId": "u"}, "override", "OVERRIDE"),
+        ({"eligibility": [{"attribute": "country", "in": []}]}, {"userId": "u"}, "ineligible", "NOT_ELIGIBLE"),
+        ({"ship": "treatment"}, {"userId": "u"}, "none", "SHIPPED"),
+        ({"serve": "ROLLED_BACK"}, {"userId": "u"}, "none", "ROLLED_BACK"),
+        ({"format": 2}, {"userId": "u"}, "none", "ERROR"),
+        ({}, {}, "none", "NO_UNIT"),
+    ],
+)
+def test_every_answer_is_counted_under_its_label_and_only_draws_as_first_exposures(
+    changes: dict[str, Any], context: dict[str, str], label: str, reason: str
+) -> None:
+    measured = Measured(**changes)
+    for _ in range(3):
+        measured.gates.decide("g", context)
+    assert measured("rampgate_exposures_total", gate="g", variant=label, reason=reason) == 3
+    assert measured.first("exposures", label) == (1 if reason in ("ENROLLED", "NOT_ENROLLED") else None)
+
+
+def test_a_unit_is_a_first_exposure_again_at_another_percentage_and_in_another_attempt(measured: Measured) -> None:
+    measured.gates.decide("g", {"userId": "u"})
+    for changes in ({"percent": 90}, {"percent": 90}, {"percent": 100, "attempt": 2}, {"percent": 100, "generation": 1795600009}):
+        measured.source.replace({"g": entry(**{**ARM_ONLY, **changes})})
+        for unit in ("u", "u"):
+            measured.gates.decide("g", {"userId": unit})
+    counted = (measured.first("exposures", "treatment") or 0) + (measured.first("exposures", "baseline") or 0)
+    assert counted == 3
+
+
+def test_a_request_is_counted_with_its_outcome_and_duration(measured: Measured) -> None:
+    with measured.gates.measure("g", {"userId": "u"}) as decision:
+        assert (decision.variant, decision.value, decision.reason) == ("treatment", 1, Reason.ENROLLED)
+    assert measured.requests("treatment") == (1, 0)
+    assert measured("rampgate_request_duration_seconds_bucket", gate="g", variant="treatment", le="+Inf") == 1
+    assert measured("rampgate_request_duration_seconds_bucket", gate="g", variant="treatment", le="0.3") is not None
+
+
+def by_exception(measured: Measured, unit: str) -> None:
+    with pytest.raises(ZeroDivisionError), measured.gates.measure("g", {"userId": unit}):
+        _ = 1 / 0
+
+
+def by_status(measured: Measured, unit: str) -> None:
+    with measured.gates.measure("g", {"userId": unit}) as decision:
+        decision.fail()
+
+
+@pytest.mark.parametrize("fail", [by_exception, by_status])
+def test_an_error_is_counted_per_request_and_once_per_unit(measured: Measured, fail: Callable[[Measured, str], None]) -> None:
+    for unit in ("u", "v", "u"):
+        fail(measured, unit)
+    assert measured.requests("treatment") == (0, 3)
+    assert measured.first("errors", "treatment") == 2
+    assert measured.first("exposures", "treatment") == 2
+
+
+async def test_a_measured_block_may_await(measured: Measured) -> None:
+    async def answer() -> str:
+        return "answer"
+
+    with measured.gates.measure("g", {"userId": "u"}):
+        assert await answer() == "answer"
+    assert measured.requests("treatment") == (1, 0)
+
+
+def test_errors_outside_a_draw_are_no_first_errors() -> None:
+    measured = Measured(ship="treatment")
+    by_exception(measured, "u")
+    assert (measured.requests("none"), measured.first("errors", "none")) == ((None, 1), None)
+
+
+def test_the_generation_is_that_of_the_rules_in_force(measured: Measured) -> None:
+    assert measured("rampgate_rules_generation", gate="g") == 1795600000
+    measured.source.replace({"g": entry(generation=1795600001), "h": entry(gate="h")})
+    assert measured("rampgate_rules_generation", gate="g") == 1795600001
+    measured.source.replace({"h": entry(gate="h")})
+    assert (measured("rampgate_rules_generation", gate="g"), measured("rampgate_rules_generation", gate="h")) == (None, 1795600000)
+
+
+def test_processes_and_age_are_reported(measured: Measured) -> None:
+    assert measured("rampgate_processes") == 1
+    age = measured("rampgate_rules_age_seconds")
+    assert age is not None
+    assert age <= measured.gates.age_seconds()
+
+
+def test_gates_that_nobody_declared_do_not_become_series_without_end(measured: Measured) -> None:
+    for number in range(KNOWN_STRANGERS + 5):
+        measured.gates.decide(f"stranger-{number}")
+    measured.gates.decide([])  # type: ignore[arg-type]
+    assert measured("rampgate_exposures_total", gate="stranger-0", variant="none", reason="UNKNOWN_GATE") == 1
+    assert measured("rampgate_exposures_total", gate="_other", variant="none", reason="UNKNOWN_GATE") == 5
+    assert measured("rampgate_exposures_total", gate="_other", variant="none", reason="ERROR") == 1
+
+
+def test_an_observer_that_comes_later_hears_the_rules_in_force() -> None:
+    registry = CollectorRegistry()
+    gates = Gates.from_rules({"g": entry()})
+    gates.observe(PrometheusMetrics(registry))
+    assert registry.get_sample_value("rampgate_rules_generation", {"gate": "g"}) == 1795600000
+
+
+class Broken:
+    """An observer with nothing but faults."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise RuntimeError("sink is broken")
+
+
+def test_a_broken_observer_harms_neither_the_request_nor_its_neighbour(caplog: pytest.LogCaptureFixture) -> None:
+    registry = CollectorRegistry()
+    gates = Gates.from_rules({"g": entry(**ARM_ONLY)}, metrics=Broken())
+    gates.observe(PrometheusMetrics(registry))
+    for _ in range(3):
+        with gates.measure("g", {"userId": "u"}) as decision:
+            assert decision.variant == "treatment"
+    assert registry.get_sample_value("rampgate_requests_total", {"gate": "g", "variant": "treatment", "outcome": "ok"}) == 3
+    assert len([record for record in caplog.records if "sink is broken" in record.getMessage()]) == 1
+
+
+def drawn(**changes: Any) -> Decision:
+    return Decision("g", "treatment", True, Reason.ENROLLED, 1, 1, 50, "treatment")._replace(**changes)
+
+
+def test_first_seen_tells_gates_attempts_percentages_and_units_apart() -> None:
+    seen = FirstSeen()
+    cases = [(drawn(), "u"), (drawn(), "v"), (drawn(gate="h"), "u"), (drawn(attempt=2), "u"), (drawn(percent=60), "u")]
+    assert [seen.is_first_exposure(*case) for case in cases * 2] == [True] * 5 + [False] * 5
+    assert [seen.is_first_failure(*case) for case in cases * 2] == [True] * 5 + [False] * 5
+
+
+def test_first_seen_forgets_the_oldest_half_when_it_is_full() -> None:
+    seen = FirstSeen(capacity=200)
+    for number in range(1_000):
+        seen.is_first_exposure(drawn(), f"u{number}")
+        assert len(seen._newer) + len(seen._older) <= 200
+    assert [seen.is_first_exposure(drawn(), f"u{number}") for number in (999, 950, 0)] == [False, False, True]
+
+
+def test_a_unit_that_is_seen_all_the_time_is_never_forgotten() -> None:
+    seen = FirstSeen(capacity=100)
+    firsts = [seen.is_first_exposure(drawn(), "always") for number in range(1_000) if seen.is_first_exposure(drawn(), f"u{number}")]
+    assert firsts == [True] + [False] * 999
+
+
+def test_a_failed_unit_that_is_remembered_stays_failed_when_halves_change() -> None:
+    seen = FirstSeen(capacity=4)
+    assert seen.is_first_failure(drawn(), "u")
+    for number in range(3):
+        seen.is_first_exposure(drawn(), f"u{number}")
+    assert seen.is_first_exposure(drawn(), "u") is False
+    assert seen.is_first_failure(drawn(), "u") is False
+
+
+def test_threads_agree_on_who_was_first(measured: Measured) -> None:
+    def evaluate() -> None:
+        for number in range(500):
+            measured.gates.decide("g", {"userId": f"u{number}"})
+
+    threads = [threading.Thread(target=evaluate) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert measured.first("exposures", "treatment") == 500
+    assert measured("rampgate_exposures_total", gate="g", variant="treatment", reason="ENROLLED") == 2_000
