@@ -21,8 +21,8 @@ from rampgate_operator.ports import Body, ClusterError, ConflictError, Key
 GROUP, VERSION, PLURAL = "rampgate.dev", "v1alpha1", "experiments"
 FIELD_MANAGER = "rampgate"
 MERGE_PATCH, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
-_TIMEOUT = (5.0, 15.0)
-"""Seconds to connect, and for the whole request; the client's default is none at all."""
+_TIMEOUT = 15.0
+"""Seconds for a whole request; the client's default is none at all."""
 
 
 class KubernetesCluster:

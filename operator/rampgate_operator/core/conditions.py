@@ -12,7 +12,9 @@ from rampgate_operator.core.waiting import Finding, Situation, metrics_missing, 
 
 VALID, RULES_RENDERED, GUARDRAILS_PASSING, PROGRESSING = "Valid", "RulesRendered", "GuardrailsPassing", "Progressing"
 # waits that are part of a ramp that goes well
-_EXPECTED = frozenset({WaitingFor.HOLD, WaitingFor.SAMPLES, WaitingFor.NOT_BEFORE, WaitingFor.WINDOW})
+_EXPECTED = frozenset(
+    {Reason.HOLD, Reason.SAMPLES, Reason.NOT_BEFORE, Reason.WINDOW, Reason.FIRST_LOOK, Reason.READING_TOO_EARLY}
+)  # fmt: skip
 # reasons that call for a person when they come up; transitions are announced on their own
 _ANNOUNCED = frozenset(
     {
@@ -121,7 +123,7 @@ def _progressing(situation: Situation, findings: Sequence[Finding]) -> Judged:
     if not findings:
         return _judged(PROGRESSING, "True", Reason.READY)
     first = findings[0]
-    expected = "True" if first.waiting_for in _EXPECTED else "False"
+    expected = "True" if first.reason in _EXPECTED else "False"
     return Judged(type=PROGRESSING, status=expected, reason=first.reason, message=first.message)
 
 

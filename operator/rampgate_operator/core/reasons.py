@@ -24,6 +24,8 @@ class Reason(StrEnum):
     BREAK_GLASS = "BreakGlass"
     RULES = "Rules"
     METRICS = "Metrics"
+    FIRST_LOOK = "FirstLook"
+    READING_TOO_EARLY = "ReadingTooEarly"
     GUARDRAIL = "Guardrail"
     PAUSED = "Paused"
     DEADLINE = "Deadline"
@@ -70,6 +72,8 @@ SENTENCES = {
     Reason.BREAK_GLASS: "The key kill in ConfigMap {config_map} names this gate: everybody is on control until a person removes it.",
     Reason.RULES: "The gate's entry in ConfigMap {config_map} is not yet what it must be: {detail}.",
     Reason.METRICS: "Guardrail {guardrail}: {message}. There is no step without a reading.",
+    Reason.FIRST_LOOK: "Guardrail {guardrail} has not been looked at yet.",
+    Reason.READING_TOO_EARLY: "Guardrail {guardrail} reads back to before this step began; from {ripe} on its readings count.",
     Reason.GUARDRAIL: "Guardrail {guardrail}: {message}.",
     Reason.PAUSED: "spec.paused is set: it stays at {percent} %; guardrails still act.",
     Reason.DEADLINE: "The deadline {deadline} has passed: it stays at {percent} %. Move schedule.deadline, ship, or kill.",

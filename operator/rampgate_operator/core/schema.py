@@ -73,7 +73,9 @@ class KeyedBy:
     def _unique(self, items: Sequence[Any]) -> Sequence[Any]:
         keys = [getattr(item, self.key) for item in items]
         duplicates = [
-            (f"[{index}]", f"Duplicate value: {json.dumps({self.key: key})}") for index, key in enumerate(keys) if key in keys[:index]
+            (f"[{index}]", f"Duplicate value: {json.dumps({self.key: key}, separators=(',', ':'))}")
+            for index, key in enumerate(keys)
+            if key in keys[:index]
         ]
         if duplicates:
             raise broken(duplicates)

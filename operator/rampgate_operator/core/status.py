@@ -7,14 +7,16 @@ what cannot be read at all counts as lost and is rebuilt from the gate's entry (
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, PlainSerializer, ValidationError
 
-from rampgate_operator.core.quantities import Percent, Time
+from rampgate_operator.core.quantities import Percent, Time, timestamp
 from rampgate_operator.core.schema import KeyedBy, Model
 
 HISTORY_LIMIT = 20
 MESSAGE_LIMIT = 1024
 
+Moment = Annotated[Time, PlainSerializer(timestamp, return_type=str, when_used="json")]
+"""An instant, written with milliseconds."""
 Message = Annotated[str, Field(max_length=MESSAGE_LIMIT)]
 Word = Annotated[str, Field(max_length=63)]
 
@@ -76,7 +78,7 @@ class Latch(StatusModel):
 
     attempt: int
     """The attempt that it ended."""
-    at: Time
+    at: Moment
     """When."""
     cause: LatchCause
     """Whether a guardrail, the deadline or a person ended it."""
@@ -95,7 +97,7 @@ class Rules(StatusModel):
     """The entry's number; it only rises."""
     digest: Word
     """A digest of the entry's content, by which a change is noticed."""
-    rendered_at: Time
+    rendered_at: Moment
     """When this content was decided."""
 
 
@@ -112,13 +114,13 @@ class GuardrailStatus(StatusModel):
     """The same in a sentence, with the numbers."""
     value: float | None = None
     """What was read, of the treatment with the worst verdict."""
-    looked_at: Time
+    looked_at: Moment
     """When it was read."""
-    reads_from: Time
+    reads_from: Moment
     """How far back that reading reaches."""
-    last_data_at: Time | None = None
+    last_data_at: Moment | None = None
     """When this attempt last had data."""
-    without_data_since: Time | None = None
+    without_data_since: Moment | None = None
     """Since when data is missing or the query fails."""
     recent: Annotated[tuple[Verdict, ...], Field(max_length=10)] = ()
     """The last verdicts, newest last."""
@@ -136,7 +138,7 @@ class VariantExposures(StatusModel):
 class Exposures(StatusModel):
     """First exposures since the step began, for `minExposures`."""
 
-    counted_to: Time
+    counted_to: Moment
     """Exposures after this instant are not counted yet."""
     variants: Annotated[tuple[VariantExposures, ...], Field(max_length=16)]
     """The count of each treatment."""
@@ -147,7 +149,7 @@ class Exposures(StatusModel):
 class Transition(StatusModel):
     """One change of phase or percentage."""
 
-    at: Time
+    at: Moment
     """When."""
     from_: Annotated[Phase, Field(alias="from")]
     """The phase before."""
@@ -174,7 +176,7 @@ class Condition(StatusModel):
     """Why, in a word."""
     message: Message
     """Why, in a sentence, with the remedy."""
-    last_transition_time: Time
+    last_transition_time: Moment
     """When `status` last changed."""
     observed_generation: int
     """The metadata.generation that it speaks of."""
@@ -195,11 +197,11 @@ class Status(StatusModel):
     """Index into ramp.steps; -1 before the first."""
     percent: Percent = 0.0
     """What is served: the authority."""
-    attempt_started_at: Time
+    attempt_started_at: Moment
     """When the attempt was taken up."""
-    step_started_at: Time | None = None
+    step_started_at: Moment | None = None
     """When the step's clock started."""
-    next_step_at: Time | None = None
+    next_step_at: Moment | None = None
     """When the hold is over; other things may still be waited for."""
     steps_digest: Word = ""
     """A digest of ramp.steps, by which an edit is noticed."""

@@ -117,7 +117,10 @@ def rules_out(situation: Situation) -> Finding | None:
 def metrics_missing(situation: Situation) -> Finding | None:
     """A guardrail that may block has no reading to go by. Before the first step data may be missing, but the query must answer."""
     for guardrail in blocking(situation.spec):
-        message = _missing(situation, situation.status.guardrail(guardrail.name))
+        known = situation.status.guardrail(guardrail.name)
+        if known is None:
+            return _found(Reason.METRICS, closer=Reason.FIRST_LOOK, guardrail=guardrail.name)
+        message = _missing(situation, known)
         if message is not None:
             return _found(Reason.METRICS, guardrail=guardrail.name, message=message)
     return None
@@ -202,8 +205,8 @@ def reading_older_than_step(situation: Situation) -> Finding | None:
         known = situation.status.guardrail(guardrail.name)
         if known is not None and started is not None and known.reads_from < started:
             ripe = started + (known.looked_at - known.reads_from)
-            message = f"it reads back to before this step began; from {timestamp(ripe)} on its readings count"
-            return _found(Reason.METRICS, until=ripe if ripe > situation.now else None, guardrail=guardrail.name, message=message)
+            facts = {"guardrail": guardrail.name, "ripe": timestamp(ripe)}
+            return _found(Reason.METRICS, closer=Reason.READING_TOO_EARLY, until=ripe if ripe > situation.now else None, **facts)
     return None
 
 
@@ -230,9 +233,7 @@ def hold_ends(situation: Situation) -> datetime | None:
     return started + duration(step.hold) if started and step else None
 
 
-def _missing(situation: Situation, known: GuardrailStatus | None) -> str | None:
-    if known is None:
-        return "it has not been looked at yet"
+def _missing(situation: Situation, known: GuardrailStatus) -> str | None:
     age = situation.now - known.looked_at
     if not timedelta(0) <= age <= FRESH_INTERVALS * duration(situation.spec.interval):
         return f"its last reading is from {timestamp(known.looked_at)}"
