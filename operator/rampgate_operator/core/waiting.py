@@ -230,7 +230,8 @@ CHECKS: tuple[Check, ...] = (
 def hold_ends(situation: Situation) -> datetime | None:
     """Say when the step's hold is over, by the spec in force; None before the first step."""
     started, step = situation.status.step_started_at, situation.current_step
-    return started + duration(step.hold) if started and step else None
+    ramps = situation.status.phase is Phase.RAMPING
+    return started + duration(step.hold) if ramps and started and step else None
 
 
 def _missing(situation: Situation, known: GuardrailStatus) -> str | None:
