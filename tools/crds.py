@@ -15,6 +15,8 @@ from rampgate_operator.core.resource import GROUP, KIND, PLURAL, VERSION, Experi
 ROOT = Path(__file__).parent.parent
 FILE = ROOT / "crds" / f"{GROUP}_{PLURAL}.yaml"
 HEADER = "# Generated from operator/rampgate_operator/core by `python -m tools.crds`; edit the models.\n"
+# Never `exp`: that is Argo Rollouts' Experiment.
+SHORT_NAME = "rexp"
 # What a structural schema may not contain, or what only Python needs.
 DROPPED = ("title", "discriminator", "additionalProperties")
 COLUMNS = (
@@ -45,7 +47,19 @@ def structural(schema: Schema, definitions: Schema) -> Schema:
         result["properties"] = {name: structural(value, definitions) for name, value in result["properties"].items()}
     if "items" in result:
         result["items"] = structural(result["items"], definitions)
+        if "x-kubernetes-list-type" not in result:
+            _drop_defaults(result["items"])
     return result
+
+
+def _drop_defaults(item: Schema) -> None:
+    """Leave defaults in the items of an atomic list to the models.
+
+    Server-side apply compares such a list as a whole, as it was applied, with what is stored: one default in it, and a second person
+    who applies the very same list gets a conflict.
+    """
+    for field in item.get("properties", {}).values():
+        field.pop("default", None)
 
 
 def _resolved(schema: Schema, definitions: Schema) -> Schema:
@@ -89,8 +103,7 @@ def definition() -> Schema:
                 "listKind": f"{KIND}List",
                 "plural": PLURAL,
                 "singular": singular,
-                # Never `exp`: that is Argo Rollouts' Experiment.
-                "shortNames": ["rexp"],
+                "shortNames": [SHORT_NAME],
                 "categories": ["rampgate"],
             },
             "scope": "Namespaced",

@@ -44,6 +44,7 @@ TimeOfDay = Annotated[str, Field(pattern=TIME_OF_DAY_PATTERN, max_length=5)]
 _DATE_TIME = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]+)?(Z|[+-][0-9]{2}:[0-9]{2})", re.IGNORECASE
 )
+_TIME_LENGTH = 40
 _KNOWN_YEARS = Rule(
     # The format alone lets 09:00:00+25:00 and the year 0 through, which no clock can show.
     cel="self >= timestamp('2000-01-01T00:00:00Z') && self < timestamp('3000-01-01T00:00:00Z')",
@@ -56,13 +57,24 @@ def read_time(value: object) -> datetime:
     """Read an instant into UTC, from text as the API server's `date-time` has it; raises the API server's sentence."""
     if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC)
-    if not isinstance(value, str) or not _DATE_TIME.fullmatch(value) or not _is_date(value[:10]):
-        shown = value if isinstance(value, str) else _GO_TYPES.get(type(value), type(value).__name__)
-        raise broken([("", f'must be of type date-time: "{shown}"')])
+    found = [*_too_long(value), *_no_date_time(value)]
+    if found:
+        raise broken([("", sentence) for sentence in found])
     try:
-        return datetime.fromisoformat(value).astimezone(UTC)
+        return datetime.fromisoformat(str(value)).astimezone(UTC)
     except (ValueError, OverflowError):
         raise broken([("", _KNOWN_YEARS.message)]) from None
+
+
+def _too_long(value: object) -> list[str]:
+    return [f"Too long: may not be more than {_TIME_LENGTH} bytes"] if isinstance(value, str) and len(value) > _TIME_LENGTH else []
+
+
+def _no_date_time(value: object) -> list[str]:
+    if isinstance(value, str) and _DATE_TIME.fullmatch(value) and _is_date(value[:10]):
+        return []
+    shown = value if isinstance(value, str) else _GO_TYPES.get(type(value), type(value).__name__)
+    return [f'must be of type date-time: "{shown}"']
 
 
 def _is_date(text: str) -> bool:
@@ -79,7 +91,9 @@ Time = Annotated[
     datetime,
     Obeys(_KNOWN_YEARS),
     BeforeValidator(read_time),
-    WithJsonSchema({"type": "string", "format": "date-time", "maxLength": 40, "x-kubernetes-validations": [_KNOWN_YEARS.as_validation()]}),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "maxLength": _TIME_LENGTH, "x-kubernetes-validations": [_KNOWN_YEARS.as_validation()]}
+    ),
 ]
 """An instant as RFC 3339 with an offset, `2026-12-01T09:00:00Z`."""
 

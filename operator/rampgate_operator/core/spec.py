@@ -123,7 +123,7 @@ class Step(Model):
     min_exposures: Annotated[int, Field(ge=1, le=1_000_000_000)] | None = None
     """How many first exposures each treatment needs on this step before it may end."""
     approval: bool = False
-    """Wait for `approved.upTo` to reach this step's percentage before it begins."""
+    """Wait for `approved.upTo` to reach this step's percentage before it begins; by default no."""
 
 
 class Ramp(Model):
@@ -152,7 +152,7 @@ class Window(Model):
     to: TimeOfDay
     """When it closes, `16:00`; `24:00` is the end of the day. A window over midnight is written as two."""
     time_zone: ShortText = "UTC"
-    """An IANA time zone such as `Europe/Berlin`; daylight saving is followed."""
+    """An IANA time zone such as `Europe/Berlin`, by default `UTC`; daylight saving is followed."""
 
     RULES: ClassVar = (
         Rule(
@@ -196,9 +196,9 @@ class Breaches(Model):
     """How many of the last looks must breach before the guardrail acts."""
 
     count: Annotated[int, Field(ge=1, le=10)] = 1
-    """So many breaching looks …"""
+    """How many of the last `of` looks must breach."""
     of: Annotated[int, Field(ge=1, le=10)] = 1
-    """… among so many of the last ones."""
+    """How many of the last looks are taken into account."""
 
     RULES: ClassVar = (
         Rule(
@@ -283,7 +283,7 @@ class Spec(Model):
 
     A new one with a new attempt lets other units go first."""
     hash_input: HashInput = HashInput.UTF8
-    """How the hashed text becomes bytes: `UTF8`, or `CBOR` to agree with flagd's third generation."""
+    """How the hashed text becomes bytes: `UTF8`, or `CBOR` to agree with openfeature-flagd-core 2.x."""
     config_map_name: Name = "feature-gates"
     """The ConfigMap that receives the rules, shared by the namespace's experiments; immutable."""
     variants: Annotated[
