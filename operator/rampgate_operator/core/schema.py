@@ -141,7 +141,11 @@ def as_stored(value: Any) -> Any:  # noqa: ANN401  # JSON
         return {key: item if key == "value" else as_stored(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):
         return [as_stored(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    whole = isinstance(value, float) and value.is_integer() and abs(value) < _EXACT
+    return int(value) if whole else value
+
+
+_EXACT = 2.0**53  # beyond it a float is no particular whole number
 
 
 def must_be(wanted: str, value: object) -> str:

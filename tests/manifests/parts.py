@@ -1,0 +1,193 @@
+"""The table of manifests: what is said of the parts of a spec, its eligibility, ramp, schedule and guardrails."""
+
+from tests.manifests.table import REMOVED, Row
+from tests.manifests.words import (
+    DURATION,
+    GUARDRAIL,
+    HOLD,
+    LABEL,
+    ONE_TEST,
+    RISING,
+    TIME_OF_DAY,
+    TIME_RULE,
+    WINDOW,
+    WINDOW_ORDER,
+    must_be,
+    steps,
+)
+
+ELIGIBILITY = (
+    Row("no eligibility is everybody", {"spec.eligibility": REMOVED}),
+    Row("an empty eligibility is refused", {"spec.eligibility": []}, (("spec.eligibility", "should have at least 1 items"),)),
+    Row("a condition without a test is refused", {"spec.eligibility[0]": {"attribute": "country"}}, (("spec.eligibility[0]", ONE_TEST),)),
+    Row("a condition with two tests is refused", {"spec.eligibility[0].notIn": ["FR"]}, (("spec.eligibility[0]", ONE_TEST),)),
+    Row("a test that is null does not count", {"spec.eligibility[0].semver": None}),
+    Row("a condition that is null is refused", {"spec.eligibility[1]": None}, must_be("spec.eligibility[1]", "object", "null")),
+    Row(
+        "Norway, which YAML reads as false, is refused",
+        {"spec.eligibility[0].in": ["US", False]},
+        must_be("spec.eligibility[0].in[1]", "string", "boolean"),
+    ),
+    Row("an empty text is a value", {"spec.eligibility[0].in": [""]}),
+    Row("no value at all is refused", {"spec.eligibility[0].in": []}, (("spec.eligibility[0].in", "should have at least 1 items"),)),
+    Row("a thousand values are accepted", {"spec.eligibility[0].in": [f"{n:0256}" for n in range(1000)]}),
+    Row(
+        "a thousand and one values are refused",
+        {"spec.eligibility[0].in": ["US"] * 1001},
+        (("spec.eligibility[0].in", "Too many: 1001: must have at most 1000 items"),),
+    ),
+)
+
+RAMP = (
+    Row("one step is a ramp", {"spec.ramp.steps": steps(100)}),
+    Row("no steps are refused", {"spec.ramp.steps": []}, (("spec.ramp.steps", "should have at least 1 items"),)),
+    Row("a ramp without steps is refused", {"spec.ramp": {}}, (("spec.ramp.steps", "Required value"),)),
+    Row("steps that are an object are refused", {"spec.ramp.steps": {}}, must_be("spec.ramp.steps", "array", "object")),
+    Row("twenty steps are accepted", {"spec.ramp.steps": steps(*range(1, 21))}),
+    Row(
+        "twenty-one steps are refused",
+        {"spec.ramp.steps": steps(*range(1, 22))},
+        (("spec.ramp.steps", "Too many: 21: must have at most 20 items"),),
+    ),
+    Row("steps that fall are refused", {"spec.ramp.steps": steps(10, 5, 50)}, (("spec.ramp.steps", RISING),)),
+    Row("two equal steps are refused", {"spec.ramp.steps": steps(5, 10, 10)}, (("spec.ramp.steps", RISING),)),
+    Row("whole numbers and fractions may be mixed in a ramp", {"spec.ramp.steps": steps(0.5, 1, 2.5, 10)}),
+    Row("a hold is required", {HOLD: REMOVED}, ((HOLD, "Required value"),)),
+    *(Row(f"a hold of {hold} is accepted", {HOLD: hold}) for hold in ("0s", "300ms", "90s", "10m", "4h", "7d")),
+    *(
+        Row(f"a hold of {hold!r} is refused", {HOLD: hold}, ((HOLD, DURATION),))
+        for hold in ("", "10", "1.5h", "-1h", "1h30m", "1 h", "10min", "1h\n", "\N{FULLWIDTH DIGIT ONE}h")
+    ),
+    Row("a hold as a bare number is refused", {HOLD: 600}, must_be(HOLD, "string", "integer")),
+    Row("a hold of nine characters is refused", {HOLD: "1234567ms"}, ((HOLD, "Too long: may not be more than 8 bytes"),)),
+    Row(
+        "no exposures at all are no minimum",
+        {"spec.ramp.steps[0].minExposures": 0},
+        (("spec.ramp.steps[0].minExposures", "should be greater than or equal to 1"),),
+    ),
+    Row(
+        "approval as text is refused",
+        {"spec.ramp.steps[0].approval": "true"},
+        must_be("spec.ramp.steps[0].approval", "boolean", "string"),
+    ),
+)
+
+SCHEDULE = (
+    Row("an empty schedule is accepted", {"spec.schedule": {}}),
+    Row("a time with an offset is accepted", {"spec.schedule.notBefore": "2026-12-01T09:00:00+05:30"}),
+    Row("a time with nanoseconds is accepted", {"spec.schedule.notBefore": "2026-12-01T09:00:00.123456789Z"}),
+    *(
+        Row(
+            f"the time {text!r} is refused",
+            {"spec.schedule.deadline": text},
+            must_be("spec.schedule.deadline", "date-time", text),
+        )
+        for text in (
+            "",
+            "tomorrow",
+            "2026-12-20",
+            "2026-12-20T00:00:00",
+            "2026-12-20 00:00:00Z",
+            "2026-12-20T00:00Z",
+            "2026-02-30T00:00:00Z",
+            "2026-12-20T24:00:00Z",
+            "2026-12-20T23:59:60Z",
+        )
+    ),
+    *(
+        Row(
+            f"the time {text!r} is refused by a rule",
+            {"spec.schedule.deadline": text, "spec.schedule.notBefore": REMOVED},
+            (("spec.schedule.deadline", TIME_RULE),),
+        )
+        for text in ("1999-12-31T23:59:59Z", "3000-01-01T00:00:00Z", "2026-12-20t00:00:00z", "2026-12-20T00:00:00+25:00")
+    ),
+    Row(
+        "a time as seconds since 1970 is refused",
+        {"spec.schedule.deadline": 1766188800},
+        must_be("spec.schedule.deadline", "date-time", "int64"),
+    ),
+    Row(
+        "a time with too many decimals is refused",
+        {"spec.schedule.deadline": f"2026-12-20T00:00:00.{'0' * 30}Z"},
+        (("spec.schedule.deadline", "Too long: may not be more than 40 bytes"),),
+    ),
+    Row("a deadline that is null is absent", {"spec.schedule.deadline": None}),
+    Row(
+        "a deadline at notBefore is refused",
+        {"spec.schedule.deadline": "2026-12-01T10:00:00+01:00"},
+        (("spec.schedule.deadline", "deadline must be later than notBefore"),),
+    ),
+    Row("a deadline one second after notBefore is accepted", {"spec.schedule.deadline": "2026-12-01T10:00:01+01:00"}),
+    Row(
+        "a deadline may not ship",
+        {"spec.schedule.onDeadline": "Ship"},
+        (("spec.schedule.onDeadline", 'Unsupported value: "Ship": supported values: "Hold", "Rollback"'),),
+    ),
+    Row("a window to the end of the day is accepted", {f"{WINDOW}.to": "24:00"}),
+    Row("a window from its end is refused", {f"{WINDOW}.from": "16:00"}, ((f"{WINDOW}.to", WINDOW_ORDER),)),
+    Row("a window over midnight is refused", {f"{WINDOW}.from": "22:00", f"{WINDOW}.to": "04:00"}, ((f"{WINDOW}.to", WINDOW_ORDER),)),
+    Row("an hour without its 0 is refused", {f"{WINDOW}.from": "0:00"}, ((f"{WINDOW}.from", TIME_OF_DAY),)),
+    Row("24:30 is refused", {f"{WINDOW}.to": "24:30"}, ((f"{WINDOW}.to", TIME_OF_DAY),)),
+    Row(
+        "an hour that YAML reads as a number of seconds is refused", {f"{WINDOW}.from": 540}, must_be(f"{WINDOW}.from", "string", "integer")
+    ),
+    Row("a day named twice is refused", {f"{WINDOW}.days": ["Mon", "Tue", "Mon"]}, ((f"{WINDOW}.days", "each day may be named once"),)),
+    Row("all seven days are accepted", {f"{WINDOW}.days": ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"]}),
+    Row(
+        "a day in full is refused",
+        {f"{WINDOW}.days": ["Monday"]},
+        ((f"{WINDOW}.days[0]", 'Unsupported value: "Monday": supported values: "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"'),),
+    ),
+    Row("a window without days is refused", {f"{WINDOW}.days": REMOVED}, ((f"{WINDOW}.days", "Required value"),)),
+    Row("a window's time zone may be left out", {f"{WINDOW}.timeZone": REMOVED}),
+)
+
+GUARDRAILS = (
+    Row("no guardrails are accepted", {"spec.guardrails": REMOVED}),
+    Row("a guardrail with a lower bound alone is accepted", {f"{GUARDRAIL}.min": 1, f"{GUARDRAIL}.max": REMOVED}),
+    Row("bounds may be negative", {f"{GUARDRAIL}.min": -2.5, f"{GUARDRAIL}.max": -1}),
+    Row("a guardrail without bounds is refused", {f"{GUARDRAIL}.max": REMOVED}, ((GUARDRAIL, "give max, min or both"),)),
+    Row("a bound that is null is absent", {f"{GUARDRAIL}.max": None}, ((GUARDRAIL, "give max, min or both"),)),
+    Row("a minimum at the maximum is refused", {f"{GUARDRAIL}.min": 0.8}, ((f"{GUARDRAIL}.min", "min must be smaller than max"),)),
+    Row("a bound beyond all whole numbers is accepted", {f"{GUARDRAIL}.max": 1e30}),
+    Row("a bound as text is refused", {f"{GUARDRAIL}.max": "0.8"}, must_be(f"{GUARDRAIL}.max", "number", "string")),
+    Row("a query is required", {f"{GUARDRAIL}.query": REMOVED}, ((f"{GUARDRAIL}.query", "Required value"),)),
+    Row("an empty query is refused", {f"{GUARDRAIL}.query": ""}, ((f"{GUARDRAIL}.query", "should be at least 1 chars long"),)),
+    Row(
+        "a query of 4097 characters is refused",
+        {f"{GUARDRAIL}.query": "x" * 4097},
+        ((f"{GUARDRAIL}.query", "Too long: may not be more than 4096 bytes"),),
+    ),
+    Row("a guardrail's name in capitals is refused", {f"{GUARDRAIL}.name": "P99"}, ((f"{GUARDRAIL}.name", LABEL),)),
+    Row(
+        "two guardrails of one name are refused",
+        {"spec.guardrails[1].name": "p99"},
+        (("spec.guardrails[1]", 'Duplicate value: {"name":"p99"}'),),
+    ),
+    Row(
+        "a breach may not ship",
+        {f"{GUARDRAIL}.onBreach": "rollback"},
+        ((f"{GUARDRAIL}.onBreach", 'Unsupported value: "rollback": supported values: "Rollback", "Hold", "Notify"'),),
+    ),
+    Row(
+        "missing data may not notify alone",
+        {f"{GUARDRAIL}.onNoData": "Notify"},
+        ((f"{GUARDRAIL}.onNoData", 'Unsupported value: "Notify": supported values: "Hold", "Rollback"'),),
+    ),
+    Row("breaches take their defaults", {f"{GUARDRAIL}.breaches": {}}),
+    Row("as many breaches as looks are accepted", {f"{GUARDRAIL}.breaches": {"count": 3, "of": 3}}),
+    Row(
+        "more breaches than looks are refused",
+        {f"{GUARDRAIL}.breaches": {"count": 2}},
+        ((f"{GUARDRAIL}.breaches.count", "count must not be larger than of"),),
+    ),
+    Row(
+        "no breach at all is refused",
+        {f"{GUARDRAIL}.breaches.count": 0},
+        ((f"{GUARDRAIL}.breaches.count", "should be greater than or equal to 1"),),
+    ),
+    Row("a source that is no name is refused", {f"{GUARDRAIL}.source": "http://prometheus:9090"}, ((f"{GUARDRAIL}.source", LABEL),)),
+)
+
+PARTS = (*ELIGIBILITY, *RAMP, *SCHEDULE, *GUARDRAILS)
