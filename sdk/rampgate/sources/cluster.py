@@ -88,14 +88,15 @@ def _account_namespace() -> str:
 
 
 class _RefusedError(Exception):
-    """The server answered, but not with rules; what it said about resource versions no longer holds."""
+    """The server answered, but not with rules."""
 
 
 class ClusterSource:
     """Keeps a watch open from a daemon thread. Whatever happens, it comes back, and until then the last good rules stay.
 
-    A watch that ended, or a connection that broke, is resumed at the last resource version, so that no change is missed; an answer that
-    refuses (410 Gone and all others) leads to a new list. Failures in a row wait longer, with full jitter, up to 30 seconds.
+    A watch that the server ended is resumed at the last event's or bookmark's resource version. Anything else leads to a new list: 410 Gone
+    and other refusals, a broken or silent connection, and a watch that ended without a word: a server that was restored from a backup is
+    behind our version, and would keep every change from us. Failures in a row wait longer, with full jitter, up to 30 seconds.
     """
 
     def __init__(self, place: Place, *, watch_seconds: float = WATCH_SECONDS) -> None:
@@ -125,13 +126,8 @@ class ClusterSource:
         version: str | None = None
         while not self._stop.is_set():
             try:
-                if version is None:
-                    version = self._list(receiver)
-                for newer in self._watch(receiver, version):
-                    version, self._failures = newer, 0  # a stream that breaks is resumed after its last event
+                version = self._watch(receiver, version or self._list(receiver))
                 self._failures = 0
-            except (OSError, HTTPException) as error:
-                self._fail(error)
             except Exception as error:  # noqa: BLE001 - whatever a server answers, this thread must live to ask again
                 version = None
                 self._fail(error)
@@ -144,8 +140,7 @@ class ClusterSource:
 
     def _pause(self) -> None:
         if self._failures:
-            longest = min(_LONGEST_DELAY, _FIRST_DELAY * 2 ** min(self._failures - 1, 10))
-            self._stop.wait(uniform(0, longest))  # noqa: S311 - spreads clients; no secret
+            self._stop.wait(uniform(0, longest_delay(self._failures)))  # noqa: S311 - spreads clients; no secret
 
     def _list(self, receiver: Receiver) -> str:
         with self._get({}) as response:
@@ -155,17 +150,19 @@ class ClusterSource:
         self._trouble.report("")
         return str(answer["metadata"]["resourceVersion"])
 
-    def _watch(self, receiver: Receiver, version: str) -> Iterator[str]:
-        """Yield the resource version after each event, until the server ends the stream."""
+    def _watch(self, receiver: Receiver, version: str) -> str | None:
+        """Pass events on until the server ends the stream; return the version to resume at, None when nothing was heard."""
         seconds = self._watch_seconds * uniform(0.75, 1)  # noqa: S311 - spreads clients; no secret
         query = {"watch": "1", "allowWatchBookmarks": "true", "resourceVersion": version, "timeoutSeconds": str(max(1, round(seconds)))}
-        began = monotonic()
+        began, heard = monotonic(), None
         with self._get(query, silence=seconds + _SILENCE_MARGIN) as response:
             while line := response.readline(_LONGEST_ANSWER):
-                yield _take(json.loads(line), receiver)
+                heard = _take(json.loads(line), receiver)
+                self._failures = 0
                 self._trouble.report("")
-        if monotonic() - began < min(1, seconds / 2):
+        if heard is None and monotonic() - began < min(1, seconds / 2):
             raise HTTPException("the watch ended at once")
+        return heard
 
     @contextmanager
     def _get(self, query: Mapping[str, str], *, silence: float = _REQUEST_TIMEOUT) -> Iterator[HTTPResponse]:
@@ -204,6 +201,11 @@ class ClusterSource:
         if self._place.token_file is not None:
             headers["Authorization"] = f"Bearer {self._place.token_file.read_text().strip()}"
         return headers
+
+
+def longest_delay(failures: int) -> float:
+    """Upper bound in seconds of the pause after so many failures in a row (from 1); the pause is drawn from all of it (full jitter)."""
+    return min(_LONGEST_DELAY, _FIRST_DELAY * 2.0 ** min(failures - 1, 10))
 
 
 def _take(event: dict[str, Any], receiver: Receiver) -> str:
