@@ -28,6 +28,11 @@ def digest(value: object) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
 
 
+def draw_digest(spec: Spec) -> str:
+    """Identify what draws the units into arms: another one moves them."""
+    return digest(spec.model_dump(mode="json", include={"unit", "salt", "hash_input", "variants", "control"}))
+
+
 def number(percent: float) -> float:
     """Write a whole percentage as an integer, since canonical JSON must not depend on how it was spelled."""
     return int(percent) if percent == int(percent) else percent

@@ -7,7 +7,7 @@ what holds a step in waiting.py.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rampgate_operator.core.compile import compile_content, digest
+from rampgate_operator.core.compile import compile_content, digest, draw_digest
 from rampgate_operator.core.conditions import Announcement, announce, describe, describe_invalid
 from rampgate_operator.core.experiment import Experiment
 from rampgate_operator.core.exposures import count_exposures
@@ -16,7 +16,7 @@ from rampgate_operator.core.lost import restore
 from rampgate_operator.core.observation import Observation
 from rampgate_operator.core.quantities import duration
 from rampgate_operator.core.questions import is_looking
-from rampgate_operator.core.ramp import move, start_step
+from rampgate_operator.core.ramp import STARTED, move, start_step
 from rampgate_operator.core.spec import OnDeadline
 from rampgate_operator.core.status import Phase, Rules, Status
 from rampgate_operator.core.triggers import first_change, kill
@@ -110,13 +110,15 @@ def _restart_after_outage(situation: Situation) -> Status:
 
 
 def _explain(situation: Situation, findings: tuple[Finding, ...]) -> Status:
+    status = situation.status
     update = {
+        "draw_digest": (status.draw_digest or draw_digest(situation.spec)) if status.phase in STARTED else "",
         "observed_generation": situation.experiment.generation,
         "waiting_for": findings[0].waiting_for if findings else None,
         "next_step_at": hold_ends(situation),
         "conditions": describe(situation, findings),
     }
-    return situation.status.model_copy(update=update)
+    return status.model_copy(update=update)
 
 
 def _recheck_at(situation: Situation, findings: tuple[Finding, ...]) -> datetime | None:

@@ -6,9 +6,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from rampgate_operator.core.checks import find_problems
+from rampgate_operator.core.compile import draw_digest
 from rampgate_operator.core.problems import Problem, from_validation_error
 from rampgate_operator.core.promql import QueryError, compile_query
 from rampgate_operator.core.spec import Spec
+from rampgate_operator.core.status import Status, read_status
 
 SHOWN_PROBLEMS = 5
 
@@ -19,8 +21,21 @@ def examine(body: Mapping[str, Any], *, sources: Collection[str]) -> Spec | str:
         spec = Spec.from_wire(body.get("spec"))
     except ValidationError as error:
         return _sentence(from_validation_error(error, under="spec"))
-    found = (*find_problems(spec), *_unreadable_queries(spec, body["metadata"], sources))
+    status = read_status(body.get("status"))
+    found = (*find_problems(spec), *_unreadable_queries(spec, body["metadata"], sources), *_other_draw(spec, status))
     return _sentence(found) if found else spec
+
+
+def _other_draw(spec: Spec, status: Status | None) -> Iterator[Problem]:
+    """Refuse to move units within an attempt.
+
+    The CRD's rules refuse it from one spec to the next, but an attempt that was raised and lowered again while the operator did not run
+    passes them.
+    """
+    if status is None or not status.draw_digest or spec.attempt > status.attempt or status.draw_digest == draw_digest(spec):
+        return
+    text = f"not what attempt {status.attempt} began with; set them back, or set attempt to {status.attempt + 1} or higher"
+    yield Problem("spec", f"unit, salt, hashInput, variants or control are {text}")
 
 
 def _unreadable_queries(spec: Spec, metadata: Mapping[str, Any], sources: Collection[str]) -> Iterator[Problem]:

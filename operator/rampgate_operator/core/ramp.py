@@ -63,6 +63,7 @@ TRANSITIONS: dict[tuple[Phase, Trigger], Phase] = {
     (Phase.RAMPING, Trigger.STEP): Phase.RAMPING,
     (Phase.RAMPING, Trigger.COMPLETE): Phase.COMPLETED,
 }
+STARTED = frozenset({Phase.RAMPING, Phase.COMPLETED, Phase.SHIPPED})
 LATCHED = frozenset({Phase.ROLLED_BACK, Phase.KILLED})
 CAUSES = {Trigger.KILL: LatchCause.KILL, Trigger.DEADLINE: LatchCause.DEADLINE}
 

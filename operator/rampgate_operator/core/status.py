@@ -205,6 +205,8 @@ class Status(StatusModel):
     """When the hold is over; other things may still be waited for."""
     steps_digest: Word = ""
     """A digest of ramp.steps, by which an edit is noticed."""
+    draw_digest: Word = ""
+    """A digest of what draws the units, by which a change that would move them is noticed."""
     shipped: Word | None = None
     """The variant that everybody gets, once shipped."""
     latch: Latch | None = None
