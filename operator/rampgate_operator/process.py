@@ -107,6 +107,7 @@ async def run(settings: Settings, *, metrics: Metrics) -> None:
         cluster = KubernetesCluster(api, settings.namespaces)
         reconciler = Reconciler(cluster=cluster, metrics=metrics, clock=SystemClock(), queue=queue)
         await first_sync(cluster, reconciler, queue)
+        logger.info("watching %s; metrics sources: %s", _scope(settings), ", ".join(sorted(settings.sources)) or "none")
         workers = Workers(reconciler, queue)
         tasks = [asyncio.create_task(workers.work()) for _ in range(settings.workers)]
         listing = asyncio.create_task(resync_for_ever(cluster, reconciler, queue, every=settings.resync.total_seconds()))
@@ -136,6 +137,10 @@ async def _watch(settings: Settings, reconciler: Reconciler, queue: Queue[Key]) 
         namespaces=settings.namespaces,
         standalone=True,
     )
+
+
+def _scope(settings: Settings) -> str:
+    return f"the namespaces {', '.join(settings.namespaces)}" if settings.namespaces else "all namespaces"
 
 
 def connect(settings: Settings) -> Prometheus:

@@ -1,0 +1,188 @@
+"""What a team does with its Experiments, and what it sees: plain HTTP where kubectl would only be slower."""
+
+import copy
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from tools.devcluster.cluster import Cluster
+from tools.devcluster.prometheus import Prometheus
+from tools.devcluster.roles import Role
+from tools.devcluster.server import supervised
+
+PATIENCE = 20.0
+"""Seconds until something that must happen counts as not happening: a bound, not an expectation."""
+POLL = 0.02
+Json = dict[str, Any]
+
+EXPERIMENT: Json = {
+    "apiVersion": "rampgate.dev/v1alpha1",
+    "kind": "Experiment",
+    "metadata": {"name": "new-checkout"},
+    "spec": {
+        "owner": "payments",
+        "variants": [{"name": "control", "value": "old"}, {"name": "treatment", "value": "new"}],
+        "control": "control",
+        "interval": "1s",
+        "ramp": {"steps": [{"percent": 1, "hold": "1s"}, {"percent": 10, "hold": "1s"}, {"percent": 50, "hold": "1h"}]},
+        "guardrails": [{"name": "errors", "query": 'max_over_time(shop_errors{variant=~"$variant|"}[1s])', "max": 0.5}],
+    },
+}
+
+
+class Operator:
+    """`rampgate operator` as its own process, under its own token, for one namespace."""
+
+    def __init__(self, cluster: Cluster, prometheus: Prometheus, namespace: str, *, log: Path) -> None:
+        self.log = log
+        self._environment = {
+            **os.environ,
+            "KUBECONFIG": str(cluster.kubeconfig(Role.ADMIN)),
+            "RAMPGATE_SOURCES__DEFAULT__URL": prometheus.url,
+            "RAMPGATE_NAMESPACES": json.dumps([namespace]),
+        }
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it, and wait until it watches."""
+        command = supervised([sys.executable, "-m", "rampgate_operator", "operator"])
+        seen = self.lines("watching")
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment)
+        wait_until(lambda: self.lines("watching") > seen, "the operator watches")
+
+    def stop(self) -> int:
+        """SIGTERM; give the exit status."""
+        return self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL, as the kernel does it when memory runs out."""
+        self._end(signal.SIGKILL)
+
+    def lines(self, text: str) -> int:
+        """Count the lines of the log with this text."""
+        return sum(text in line for line in self.log.read_text().splitlines()) if self.log.exists() else 0
+
+    def _end(self, number: signal.Signals) -> int:
+        if self._process is None:
+            return 0
+        process, self._process = self._process, None
+        subprocess.run(["pkill", f"-{number.value}", "-P", str(process.pid)], check=False)
+        return process.wait(PATIENCE)
+
+
+class Team:
+    """One namespace and the Experiment `new-checkout` in it."""
+
+    def __init__(self, cluster: Cluster, namespace: str) -> None:
+        self.namespace = namespace
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.verify = str(cluster.ca_file)
+        self._session.headers["Authorization"] = f"Bearer {cluster.token(Role.ADMIN)}"
+        self._experiments = f"{cluster.url}/apis/rampgate.dev/v1alpha1/namespaces/{namespace}/experiments"
+        self._core = f"{cluster.url}/api/v1/namespaces/{namespace}"
+
+    # --- what a team does ---
+
+    def apply(self, name: str = "new-checkout", *, changes: Json | None = None) -> Json:
+        """`kubectl apply --server-side` of the Experiment, with some fields of the spec changed; None drops a field."""
+        manifest = copy.deepcopy(EXPERIMENT)
+        manifest["metadata"]["name"] = name
+        manifest["spec"] = {key: value for key, value in {**manifest["spec"], **(changes or {})}.items() if value is not None}
+        headers = {"Content-Type": "application/apply-patch+yaml"}
+        url = f"{self._experiments}/{name}?fieldManager=team&force=true"
+        return self._checked(self._session.patch(url, data=json.dumps(manifest), headers=headers))
+
+    def patch(self, spec: Json, name: str = "new-checkout") -> Json:
+        """`kubectl patch --type=merge`."""
+        return self._merge(f"{self._experiments}/{name}", {"spec": spec})
+
+    def patch_status(self, status: Json | None, name: str = "new-checkout") -> Json:
+        """`kubectl patch --subresource=status --type=merge`: what only the operator should do."""
+        return self._merge(f"{self._experiments}/{name}/status", {"status": status})
+
+    def delete(self, name: str = "new-checkout") -> None:
+        """`kubectl delete experiment`."""
+        self._checked(self._session.delete(f"{self._experiments}/{name}"))
+
+    def patch_rules(self, data: Json, name: str = "feature-gates") -> None:
+        """`kubectl patch configmap --type=merge`."""
+        self._merge(f"{self._core}/configmaps/{name}", {"data": data})
+
+    def delete_rules(self, name: str = "feature-gates") -> None:
+        """`kubectl delete configmap`."""
+        self._checked(self._session.delete(f"{self._core}/configmaps/{name}"))
+
+    def create_config_map(self, data: Json, name: str = "feature-gates") -> None:
+        """`kubectl create configmap`."""
+        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+        self._checked(self._session.post(f"{self._core}/configmaps", json=body))
+
+    # --- what a team sees ---
+
+    def experiment(self, name: str = "new-checkout") -> Json:
+        """`kubectl get experiment -o json`."""
+        return self._checked(self._session.get(f"{self._experiments}/{name}"))
+
+    def status(self, name: str = "new-checkout") -> Json:
+        """The status, empty before there is one."""
+        return dict(self.experiment(name).get("status") or {})
+
+    def rules(self, name: str = "feature-gates") -> Json | None:
+        """The data of the ConfigMap with the rules; None when there is none."""
+        answer = self._session.get(f"{self._core}/configmaps/{name}")
+        return None if answer.status_code == requests.codes.not_found else dict(self._checked(answer).get("data") or {})
+
+    def entry(self, name: str = "new-checkout") -> Json | None:
+        """The gate's entry; None when there is none."""
+        line = (self.rules() or {}).get(f"{name}.json")
+        return None if line is None else json.loads(line)
+
+    def events(self) -> list[str]:
+        """The reasons of the namespace's Events, oldest first."""
+        items = self._checked(self._session.get(f"{self._core}/events"))["items"]
+        return [item["reason"] for item in sorted(items, key=lambda item: int(item["metadata"]["resourceVersion"]))]
+
+    def exposure(self, name: str = "new-checkout") -> float:
+        """The percentage that pods would serve by what is written now."""
+        entry = self.entry(name)
+        return 0.0 if entry is None or "serve" in entry else entry["percent"]
+
+    def wait_for(self, name: str = "new-checkout", **wanted: object) -> Json:
+        """Wait until the status has these fields: `wait_for(phase="Ramping", percent=10)`."""
+        wait_until(lambda: wanted.items() <= self.status(name).items(), f"{name} has {wanted}", lambda: self.status(name))
+        return self.status(name)
+
+    def _merge(self, url: str, patch: Json) -> Json:
+        headers = {"Content-Type": "application/merge-patch+json"}
+        return self._checked(self._session.patch(f"{url}?fieldManager=kubectl-patch", data=json.dumps(patch), headers=headers))
+
+    def _checked(self, answer: requests.Response) -> Json:
+        if not answer.ok:
+            raise AssertionError(f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text}")
+        return dict(answer.json())
+
+
+def wait_until(condition: Callable[[], bool], what: str, shown: Callable[[], object] = lambda: "") -> None:
+    """Wait until a condition holds; AssertionError, with what is shown instead, when it does not within PATIENCE."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"after {PATIENCE:g} s it is still not so that {what}: {shown()}"
+        time.sleep(POLL)
+
+
+def stays(condition: Callable[[], bool], what: str, *, seconds: float) -> None:
+    """Watch that a condition holds all the time."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert condition(), f"it is no longer so that {what}"
+        time.sleep(POLL)
