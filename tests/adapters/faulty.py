@@ -74,7 +74,7 @@ FAULTS: dict[str, bytes] = {
 
 
 class Faulty(socketserver.ThreadingTCPServer):
-    """`url(fault)` answers every query with that fault. Records what it was asked, and how many at once."""
+    """`url(fault)` answers every query with that fault. Records what it was asked, and how many it held at once."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -85,7 +85,7 @@ class Faulty(socketserver.ThreadingTCPServer):
         self.release = threading.Event()
         self.ending = threading.Event()
         self.lock = threading.Lock()
-        self.at_once = self.most_at_once = 0
+        self.held = self.most_held = 0
         self.arrivals = threading.Semaphore(0)
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
@@ -116,19 +116,9 @@ class _Handler(socketserver.StreamRequestHandler):
         head = b"".join(iter(lambda: self.rfile.readline(), b"\r\n"))
         self.server.requests.append(head)
         fault = head.split()[1].split(b"/")[1].decode()
-        with self.server.lock:
-            self.server.at_once += 1
-            self.server.most_at_once = max(self.server.most_at_once, self.server.at_once)
         self.server.arrivals.release()
-        try:
-            self._go_wrong(fault)
-        finally:
-            with self.server.lock:
-                self.server.at_once -= 1
-
-    def _go_wrong(self, fault: str) -> None:
         if fault == "held":
-            self.server.release.wait(30)
+            self._hold()
         self.wfile.write(FAULTS[fault])
         if fault in {"silent", "stops-half-way"}:
             self.server.ending.wait(30)
@@ -136,3 +126,12 @@ class _Handler(socketserver.StreamRequestHandler):
             self.wfile.write(b" " * 65536)
         while fault.startswith("dripping") and not self.server.ending.wait(0.05):
             self.wfile.write(b" ")
+
+    def _hold(self) -> None:
+        # Over before the answer goes out: a client may send its next query before this thread runs again.
+        with self.server.lock:
+            self.server.held += 1
+            self.server.most_held = max(self.server.most_held, self.server.held)
+        self.server.release.wait(30)
+        with self.server.lock:
+            self.server.held -= 1

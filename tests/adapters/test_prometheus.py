@@ -79,6 +79,18 @@ async def test_the_instant_is_the_questions(prometheus: Server, connect: Open) -
     assert await ask(connect(prometheus.url), "time()", at=at) == Value(at.timestamp())
 
 
+async def test_an_instant_selector_looks_back_as_far_as_the_source_says(prometheus: Server, connect: Open) -> None:
+    client, short = connect(prometheus.url), connect(prometheus.url, lookback=timedelta(milliseconds=50))
+    with Exporter(prometheus, job="lookback", namespace="lookback") as exporter:
+        exporter.set("lookback_total", 4)
+        await eventually(lambda: ask(client, "lookback_total", at=now()), Value(4))
+        sampled = await ask(client, "timestamp(lookback_total)", at=now())
+    assert isinstance(sampled, Value)
+    later = datetime.fromtimestamp(sampled.value + 0.1, UTC)
+    assert await ask(client, "lookback_total", at=later) == Value(4)
+    assert await ask(short, "lookback_total", at=later) == NoData("The query found no series.")
+
+
 async def test_warnings_come_along(prometheus: Server, connect: Open) -> None:
     found = await ask(connect(prometheus.url), "clamp_max(quantile(2, vector(1)), 5)")
     assert isinstance(found, Value)
@@ -258,7 +270,7 @@ async def test_no_more_questions_are_in_flight_than_allowed(faulty: Faulty, conn
     await faulty.arrived()
     faulty.release.set()
     assert await answering == dict.fromkeys(range(8), Value(7))
-    assert faulty.most_at_once == 2
+    assert faulty.most_held == 2
     assert len(faulty.requests) == 8
 
 

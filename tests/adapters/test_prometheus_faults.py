@@ -11,6 +11,7 @@ import pytest
 from rampgate_operator.core.looks import Failed, FailureReason, Value
 from tests.adapters.asking import Open, ask
 from tests.adapters.faulty import SECRET, Faulty
+from tools.devcluster.cluster import Cluster
 from tools.devcluster.prometheus import Prometheus as Server
 
 FAULTS = [
@@ -83,6 +84,14 @@ async def test_a_fault_while_counting_is_a_failure(faulty: Faulty, connect: Open
     assert found.reason is reason
 
 
+async def test_a_server_that_closes_after_every_answer_costs_no_query(faulty: Faulty, connect: Open) -> None:
+    """On a kept connection a query now and then meets the close: found by running into it."""
+    client = connect(faulty.url("fine"))
+    answers = [await ask(client, str(number)) for number in range(20)]
+    assert answers == [Value(7)] * 20
+    assert all(b"Connection: close\r\n" in request for request in faulty.requests)
+
+
 async def test_a_port_where_nobody_listens_is_unreachable(connect: Open) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -96,6 +105,17 @@ async def test_tls_against_plain_http_says_so(prometheus: Server, connect: Open)
     assert isinstance(found, Failed)
     assert found.reason is FailureReason.UNREACHABLE
     assert "TLS" in found.message
+
+
+async def test_a_certificate_is_trusted_by_the_ca_file_and_by_nothing_else(cluster: Cluster, connect: Open) -> None:
+    """The API server is the TLS server at hand: that it refuses an anonymous query shows that the query arrived."""
+    trusted, untrusted = await ask(connect(cluster.url, ca_file=cluster.ca_file)), await ask(connect(cluster.url))
+    assert isinstance(trusted, Failed)
+    assert trusted.reason is FailureReason.UNAUTHORIZED
+    assert "token and rights" in trusted.message
+    assert isinstance(untrusted, Failed)
+    assert untrusted.reason is FailureReason.UNREACHABLE
+    assert "TLS" in untrusted.message
 
 
 @pytest.mark.parametrize("content", [None, "", "two\nlines", "é"])

@@ -17,7 +17,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from rampgate_operator.adapters.prometheus_ask import ask
-from rampgate_operator.adapters.prometheus_http import Call, Connection, Source
+from rampgate_operator.adapters.prometheus_http import Call, Source
 from rampgate_operator.core.looks import Answer, Failed, FailureReason, Kind, LookRequest
 
 __all__ = ["Prometheus", "Source"]
@@ -53,7 +53,7 @@ class Prometheus:
         return {key: answer for keys, answer in zip(questions.values(), answers, strict=True) for key in keys}
 
     def close(self) -> None:
-        """Abandon what is in flight and free threads and connections."""
+        """Abandon what is in flight, and free the threads."""
         for endpoint in self._endpoints.values():
             endpoint.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -67,20 +67,18 @@ class Prometheus:
 
 
 class _Endpoint:
-    """One source: its connections, its free slots, its calls in flight."""
+    """One source: its free slots, its calls in flight."""
 
     def __init__(self, source: Source) -> None:
         self._source = source
         self.lookback = source.lookback
-        self._connection = Connection(source)
         self._slots = asyncio.Semaphore(source.max_concurrent)
         self._calls: set[Call] = set()
 
     def close(self) -> None:
-        """End the calls in flight, and close idle connections."""
+        """End the calls in flight."""
         for call in tuple(self._calls):
             call.abandon()
-        self._connection.close()
 
     async def run(self, question: LookRequest, threads: ThreadPoolExecutor) -> Answer:
         """Wait for a slot, ask in a thread, and stop waiting in time."""
@@ -91,7 +89,7 @@ class _Endpoint:
         except TimeoutError:
             busy = f"All {source.max_concurrent} connections to metrics source {source.name} stayed busy"
             return Failed(FailureReason.THROTTLED, f"{busy}: lengthen intervals, or allow it more.")
-        call = Call(self._connection)
+        call = Call(source)
         running = self._start(call, question, threads)
         # Counting may take a second request.
         rounds = 2 if question.kind is Kind.INCREASES else 1

@@ -27,7 +27,7 @@ def ask(question: LookRequest, call: Call) -> Answer:
 
 
 def _value(question: LookRequest, call: Call) -> Answer:
-    source = call.connection.source
+    source = call.source
     # Two series are as wrong as a thousand, and shorter.
     result = _query(question.query, call, at=_milliseconds(question.at), limit=2, max_bytes=source.max_value_bytes)
     return read_value(result, source=source.name)
@@ -40,7 +40,7 @@ def _increases(question: LookRequest, call: Call) -> Answer:
     longer than the margin. A counter in a Prometheus that lost its data, or away for longer than `memory`, counts from 0.
     """
     assert question.window is not None
-    source = call.connection.source
+    source = call.source
     end, start = _milliseconds(question.at), _milliseconds(question.at - question.window)
     result = _all_series(samples_of(question.query, length=timedelta(milliseconds=end - start) + source.lookback), call, at=end)
     series = read_series(result, source=source.name)
@@ -53,7 +53,7 @@ def _increases(question: LookRequest, call: Call) -> Answer:
 
 
 def _all_series(text: str, call: Call, *, at: int) -> Result:
-    source = call.connection.source
+    source = call.source
     # One more than allowed, so that a cut answer can be told from a full one.
     result = _query(text, call, at=at, limit=source.max_series + 1, max_bytes=source.max_series_bytes)
     if isinstance(result.items, list) and len(result.items) > source.max_series:
@@ -63,13 +63,13 @@ def _all_series(text: str, call: Call, *, at: int) -> Result:
 
 
 def _query(text: str, call: Call, *, at: int, limit: int, max_bytes: int) -> Result:
-    source = call.connection.source
+    source = call.source
     params = {
         "query": text,
         "time": f"{at / 1000:.3f}",
         # A little less than the client waits, so that the server is the one to say why.
-        "timeout": f"{0.9 * source.timeout.total_seconds():.3f}",
-        "lookback_delta": f"{source.lookback.total_seconds():.3f}",
+        "timeout": _duration(0.9 * source.timeout),
+        "lookback_delta": _duration(source.lookback),
         "limit": str(limit),
         # Thanos: half of the data would be a wrong number. Prometheus ignores the parameter.
         "partial_response": "false",
@@ -79,3 +79,7 @@ def _query(text: str, call: Call, *, at: int, limit: int, max_bytes: int) -> Res
 
 def _milliseconds(at: datetime) -> int:
     return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+def _duration(length: timedelta) -> str:
+    return f"{max(length // timedelta(milliseconds=1), 1)}ms"

@@ -6,6 +6,9 @@ prometheus-api-client is used as far as it is safe: its `PrometheusConnect` hold
 `custom_query` is not used, because it drops `resultType` and `warnings`, reads a body of any size, follows redirects and puts the raw
 body of an error into its exception.
 
+A session and a connection per query: a kept connection may be closed by its server just as the next query is sent on it. Without retries
+that would be a failure which is nobody's fault, and under `onError: Rollback` a rollback. Sessions are not made for many threads either.
+
 Bounds: no retries (the next look is the retry), no redirects, no proxies and no .netrc from the environment, no cookies, a timeout per
 read, a cap on bytes while they arrive, and `Call.abandon` for a server that sends one byte now and then.
 """
@@ -24,7 +27,6 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 from prometheus_api_client import PrometheusConnect
-from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from rampgate_operator.core.looks import Failed, FailureReason
@@ -33,6 +35,12 @@ from rampgate_operator.core.promql import LOOKBACK
 _CONNECT_SECONDS = 3.0
 _CHUNK = 1 << 16
 _ERROR_BYTES = 1 << 16
+_HEADERS = {
+    "Accept": "application/json",
+    # A compressed body of few bytes could unpack to any size.
+    "Accept-Encoding": "identity",
+    "Connection": "close",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,58 +115,47 @@ class _Session(requests.Session):
         return None
 
 
-class Connection:
-    """The pooled connections to one source; used by many threads at once."""
+def _new_session(source: Source) -> requests.Session:
+    session = _Session()
+    session.trust_env = False
+    session.verify = True if source.ca_file is None else str(source.ca_file)
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return session
 
-    def __init__(self, source: Source) -> None:
-        self.source = source
-        self._session = _Session()
-        self._session.trust_env = False
-        self._session.verify = True if source.ca_file is None else str(source.ca_file)
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        no_retries = Retry(0, read=False, redirect=False, status=False)
-        client = PrometheusConnect(url=source.url.rstrip("/"), session=self._session, retry=no_retries)
-        self._query_url = f"{client.url}/api/v1/query"
-        # The client's adapter keeps ten connections; more in flight would be thrown away after each use.
-        self._session.mount(client.url, HTTPAdapter(max_retries=no_retries, pool_maxsize=source.max_concurrent))
 
-    def close(self) -> None:
-        """Close idle connections; those in use end with their call."""
-        self._session.close()
+def _authorization(source: Source) -> dict[str, str]:
+    if source.token_file is None:
+        return {}
+    token = source.token_file.read_text("utf-8").strip()
+    if not token or not token.isascii() or not token.isprintable():
+        raise ValueError("the token is empty or no printable ASCII")
+    return {"Authorization": f"Bearer {token}"}
 
-    def open(self, params: Mapping[str, str]) -> requests.Response:
-        """Send the query and read the answer's head.
 
-        Raises:
-            OSError: token or CA file cannot be read, or any `requests` exception.
-            ValueError: token is not printable text.
-        """
-        seconds = self.source.timeout.total_seconds()
-        # Identity: a compressed body of few bytes could unpack to any size.
-        headers = {"Accept": "application/json", "Accept-Encoding": "identity", **self._authorization()}
-        return self._session.get(
-            self._query_url,
-            params=dict(params),
-            headers=headers,
-            timeout=(min(_CONNECT_SECONDS, seconds), seconds),
-            allow_redirects=False,
-            stream=True,
-        )
+def _open(source: Source, session: requests.Session, params: Mapping[str, str]) -> requests.Response:
+    """Send the query and read the answer's head.
 
-    def _authorization(self) -> dict[str, str]:
-        if self.source.token_file is None:
-            return {}
-        token = self.source.token_file.read_text("utf-8").strip()
-        if not token or not token.isascii() or not token.isprintable():
-            raise ValueError("the token is empty or no printable ASCII")
-        return {"Authorization": f"Bearer {token}"}
+    Raises:
+        OSError: token or CA file cannot be read, or any `requests` exception.
+        ValueError: token is not printable text.
+    """
+    seconds = source.timeout.total_seconds()
+    client = PrometheusConnect(url=source.url.rstrip("/"), session=session, retry=Retry(0, read=False, redirect=False, status=False))
+    return session.get(
+        f"{client.url}/api/v1/query",
+        params=dict(params),
+        headers={**_HEADERS, **_authorization(source)},
+        timeout=(min(_CONNECT_SECONDS, seconds), seconds),
+        allow_redirects=False,
+        stream=True,
+    )
 
 
 @dataclass(slots=True, eq=False)
 class Call:
     """What one thread is doing, so that another can stop it."""
 
-    connection: Connection
+    source: Source
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _response: requests.Response | None = None
     _abandoned: bool = False
@@ -176,21 +173,21 @@ class Call:
         Raises:
             SourceError: whatever went wrong.
         """
-        name = self.connection.source.name
         if self._abandoned:
-            raise SourceError(FailureReason.TIMEOUT, f"Metrics source {name} took too long before this request.")
-        try:
-            response = self.connection.open(params)
-        except (OSError, ValueError) as error:
-            raise _before_an_answer(error, name) from error
-        try:
-            self._remember(response)
-            return _read(response, max_bytes=max_bytes, name=name)
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            raise _within_an_answer(error, name) from error
-        finally:
-            self._remember(None)
-            response.close()
+            raise SourceError(FailureReason.TIMEOUT, f"Metrics source {self.source.name} took too long before this request.")
+        with _new_session(self.source) as session:
+            try:
+                response = _open(self.source, session, params)
+            except (OSError, ValueError) as error:
+                raise _before_an_answer(error, self.source.name) from error
+            try:
+                self._remember(response)
+                return _read(response, max_bytes=max_bytes, name=self.source.name)
+            except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+                raise _within_an_answer(error, self.source.name) from error
+            finally:
+                self._remember(None)
+                response.close()
 
     def _remember(self, response: requests.Response | None) -> None:
         with self._lock:
