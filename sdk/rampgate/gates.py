@@ -172,7 +172,7 @@ class Gates:
             self._trouble.report(f"on_change raised {error!r}")
 
     def _expose(self, gate: str, context: Context, default: object) -> tuple[Decision, str]:
-        """Evaluate, and tell the audience; the unit is empty unless enrolment was drawn."""
+        """Evaluate, and tell the audience; the unit is empty unless enrolment was drawn and somebody listens."""
         decision, unit = self._evaluate(gate, {} if context is None else context) or (self._undecided(gate, default), "")
         if monotonic() - self._confirmed_at > self._stale_after:
             decision = decision._replace(stale=True)
@@ -187,7 +187,7 @@ class Gates:
             if compiled is None:
                 return None
             decision = compiled.decide(context)
-            return decision, str(context[compiled.unit]) if decision.is_drawn else ""
+            return decision, str(context[compiled.unit]) if self._audience.observers and decision.is_drawn else ""
         except Exception:  # noqa: BLE001 - gate and context may be anything that an application has at hand; its request must go on
             return None if compiled is None else (compiled.error, "")
 

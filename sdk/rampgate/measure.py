@@ -41,6 +41,11 @@ class Measurement:
         """Why this decision."""
         return self.decision.reason
 
+    @property
+    def generation(self) -> int:
+        """Generation of the rules that decided; 0 when none did."""
+        return self.decision.generation
+
     def fail(self) -> None:
         """Mark the request as an error that raised nothing, such as an answer with status 500."""
         self._failed = True

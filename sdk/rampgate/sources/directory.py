@@ -50,8 +50,8 @@ class DirectorySource:
             try:
                 seen = self._look(receiver, seen)
                 self._trouble.report("")
-            except OSError as error:
-                self._trouble.report(str(error))
+            except Exception as error:  # noqa: BLE001 - whatever lies in the directory, this thread must live to look again
+                self._trouble.report(f"{type(error).__name__}: {error}")
             self._stop.wait(self._interval)
 
     def _look(self, receiver: Receiver, seen: Version | None) -> Version | None:
