@@ -79,7 +79,7 @@ class Rules:
             line = _data(body).get(gate + KEY_SUFFIX)
             if metadata["namespace"] != namespace or metadata["name"] == keep or line is None:
                 continue
-            entry = read_entry(line)
+            entry = read_entry(line, gate)
             if entry is not None and not {"latch", "ship"} & entry.content.keys():
                 key = Key(namespace, metadata["name"])
                 self.cache.see(await self._cluster.swap(key, key=gate + KEY_SUFFIX, old=line, new=None))

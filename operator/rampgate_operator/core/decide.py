@@ -13,11 +13,10 @@ from rampgate_operator.core.experiment import Experiment
 from rampgate_operator.core.exposures import count_exposures
 from rampgate_operator.core.guardrails import take_in
 from rampgate_operator.core.lost import restore
-from rampgate_operator.core.observation import Observation
+from rampgate_operator.core.observation import Entry, Observation
 from rampgate_operator.core.quantities import duration
 from rampgate_operator.core.questions import is_looking
-from rampgate_operator.core.ramp import STARTED, move, start_step
-from rampgate_operator.core.spec import OnDeadline
+from rampgate_operator.core.ramp import STARTED, move
 from rampgate_operator.core.status import Phase, Rules, Status
 from rampgate_operator.core.triggers import first_change, kill
 from rampgate_operator.core.waiting import Finding, Situation, find_all, hold_ends, rules_out
@@ -68,12 +67,19 @@ def number_rules(experiment: Experiment, status: Status, observation: Observatio
     """Raise the generation when the entry's content changed; the first one is the Unix time, and it only rises."""
     seen = observation.rules.entry
     content = compile_content(experiment, status, seen)
-    if content is None or (status.rules is not None and status.rules.digest == digest(content)):
+    if content is None or (status.rules is not None and status.rules.digest == digest(content) and not _overwritten(status.rules, seen)):
         return status
     first = int(observation.now.timestamp()) if status.rules is None else 0
     floor = max(status.rules.generation if status.rules else 0, seen.generation if seen else 0)
     rules = Rules(generation=max(first, floor + 1), digest=digest(content), rendered_at=observation.now)
     return status.model_copy(update={"rules": rules})
+
+
+def _overwritten(rules: Rules, seen: Entry | None) -> bool:
+    """Tell whether somebody else put an entry there that pods may have taken for a newer one than ours."""
+    if seen is None or seen.generation < rules.generation:
+        return False
+    return seen.generation > rules.generation or digest(seen.content) != rules.digest
 
 
 def _decide_without_spec(experiment: Experiment, status: Status, observation: Observation) -> Decision:
@@ -88,15 +94,18 @@ def _decide_without_spec(experiment: Experiment, status: Status, observation: Ob
 def _take_in(situation: Situation) -> Status:
     spec, observation = situation.spec, situation.observation
     status = _restart_after_outage(situation)
-    evidence = {"guardrails": take_in(status, spec, observation.looks), "exposures": count_exposures(status, spec, observation.exposures)}
-    return status.model_copy(update=evidence)
+    guardrails = take_in(status, spec, observation.looks, now=observation.now)
+    exposures = count_exposures(status, spec, observation.exposures)
+    return status.model_copy(update={"guardrails": guardrails, "exposures": exposures})
 
 
 def _without_future_clocks(status: Status, now: datetime) -> Status:
     """A clock that was set back must neither stretch a hold for ever nor keep a breach from counting."""
     clocks = {"attempt_started_at": status.attempt_started_at, "step_started_at": status.step_started_at}
-    future = {field: now for field, value in clocks.items() if value is not None and value > now}
-    return status.model_copy(update=future) if future else status
+    update: dict[str, object] = {field: now for field, value in clocks.items() if value is not None and value > now}
+    if status.exposures is not None and status.exposures.counted_to > now:
+        update["exposures"] = None  # counted anew from the step's start: rather too few than twice
+    return status.model_copy(update=update)
 
 
 def _restart_after_outage(situation: Situation) -> Status:
@@ -105,8 +114,7 @@ def _restart_after_outage(situation: Situation) -> Status:
     was_out = rendered is not None and rendered.status == "False"
     if not was_out or situation.current_step is None or status.phase is not Phase.RAMPING or rules_out(situation) is not None:
         return status
-    restarted = start_step(status, status.step, steps=situation.steps, now=situation.now)
-    return restarted.model_copy(update={"steps_digest": status.steps_digest, "percent": status.percent, "guardrails": ()})
+    return status.model_copy(update={"step_started_at": situation.now, "exposures": None, "guardrails": ()})
 
 
 def _explain(situation: Situation, findings: tuple[Finding, ...]) -> Status:
@@ -128,6 +136,6 @@ def _recheck_at(situation: Situation, findings: tuple[Finding, ...]) -> datetime
     if not findings:
         return situation.now  # nothing holds the next step; this decision has already made its one transition
     times = [finding.until for finding in findings if finding.until is not None]
-    if schedule is not None and schedule.deadline is not None and schedule.on_deadline is OnDeadline.ROLLBACK:
+    if schedule is not None and schedule.deadline is not None:
         times.append(schedule.deadline)
     return min((moment for moment in times if moment > situation.now), default=None)

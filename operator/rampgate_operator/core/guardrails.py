@@ -4,6 +4,7 @@
 verdict does to the ramp (waiting.py and decide.py).
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,6 +51,8 @@ def judge(guardrail: Guardrail, answer: Answer, treatment: str) -> Judgement:
             return Judgement(verdict=Verdict.NO_DATA, message=f"no data{whose}: {why}")
         case Increases():
             return Judgement(verdict=Verdict.ERROR, message=f"query{whose} failed: counts where one number is needed")
+        case Value(value=value) if not math.isfinite(value):  # a NaN is above no limit and below none: it must not pass for that
+            return Judgement(verdict=Verdict.NO_DATA, message=f"no data{whose}: {value} is no number to judge by")
         case Value(value=value) if guardrail.max is not None and value > guardrail.max:
             return Judgement(verdict=Verdict.BREACH, message=f"{value:.4g}{whose} is above max {guardrail.max:g}", value=value)
         case Value(value=value) if guardrail.min is not None and value < guardrail.min:
@@ -58,8 +61,8 @@ def judge(guardrail: Guardrail, answer: Answer, treatment: str) -> Judgement:
             return Judgement(verdict=Verdict.PASS, message=f"{value:.4g}{whose} is within {_limits(guardrail)}", value=value)
 
 
-def take_in(status: Status, spec: Spec, looks: Iterable[Look]) -> tuple[GuardrailStatus, ...]:
-    """Add new looks to the evidence; a changed guardrail starts again, a removed one is forgotten, a void look is ignored."""
+def take_in(status: Status, spec: Spec, looks: Iterable[Look], *, now: datetime) -> tuple[GuardrailStatus, ...]:
+    """Add new looks to the evidence; a changed guardrail starts again, a removed one is forgotten, a void or late look is ignored."""
     by_name = {look.guardrail: look for look in looks if look.attempt == status.attempt}
     kept = []
     for guardrail in spec.guardrails or ():
@@ -67,7 +70,7 @@ def take_in(status: Status, spec: Spec, looks: Iterable[Look]) -> tuple[Guardrai
         known = status.guardrail(guardrail.name)
         known = known if known is not None and known.digest == mark else None
         look = by_name.get(guardrail.name)
-        if look is not None and look.digest == mark and (known is None or known.looked_at != look.at):
+        if look is not None and look.digest == mark and _is_news(known, look, now):
             known = _add(known, guardrail, look, status.attempt_started_at)
         if known is not None:
             kept.append(known)
@@ -83,13 +86,23 @@ def any_breach(spec: Spec, looks: Iterable[Look]) -> bool:
 
 def is_broken(guardrail: Guardrail, known: GuardrailStatus) -> bool:
     """Tell whether so many of the last looks breached that the guardrail acts."""
-    return known.recent[-guardrail.breaches.of :].count(Verdict.BREACH) >= guardrail.breaches.count
+    return recent_breaches(guardrail, known) >= guardrail.breaches.count
+
+
+def recent_breaches(guardrail: Guardrail, known: GuardrailStatus) -> int:
+    """Count the breaches among the last looks that `breaches.of` takes into account."""
+    return known.recent[-guardrail.breaches.of :].count(Verdict.BREACH)
+
+
+def _is_news(known: GuardrailStatus | None, look: Look, now: datetime) -> bool:
+    """Tell whether a look is later than what is known; after a clock was set back, what is known may lie in the future."""
+    return known is None or known.looked_at < look.at or look.at <= now < known.looked_at
 
 
 def _add(known: GuardrailStatus | None, guardrail: Guardrail, look: Look, attempt_started_at: datetime) -> GuardrailStatus:
     judgement = _judge_look(guardrail, look, attempt_started_at)
     missing = judgement.verdict in _WITHOUT_DATA
-    missing_since = (known.without_data_since if known else None) or look.at
+    missing_since = min((known.without_data_since if known else None) or look.at, look.at)
     return GuardrailStatus(
         name=guardrail.name,
         digest=look.digest,

@@ -24,17 +24,19 @@ def restore(experiment: Experiment, observation: Observation) -> Status:
 
 
 def _ended(known: Status, entry: Entry, now: datetime) -> Status | None:
-    cause = entry.content.get("latch")
-    if cause not in set(LatchCause):
+    if "latch" not in entry.content:
         return None
-    latch = Latch(attempt=known.attempt, at=now, cause=LatchCause(cause), from_percent=0.0, message="It ended before the status was lost.")
-    phase = Phase.KILLED if latch.cause is LatchCause.KILL else Phase.ROLLED_BACK
+    causes = {cause.value: cause for cause in LatchCause}
+    cause = causes.get(str(entry.content["latch"]), LatchCause.GUARDRAIL)  # a newer operator's word ends an attempt all the same
+    message = say(Reason.ROLLED_BACK, attempt=known.attempt, needed=known.attempt + 1)
+    latch = Latch(attempt=known.attempt, at=now, cause=cause, from_percent=0.0, message=message)
+    phase = Phase.KILLED if cause is LatchCause.KILL else Phase.ROLLED_BACK
     return known.model_copy(update={"phase": phase, "latch": latch})
 
 
 def _shipped(known: Status, experiment: Experiment, entry: Entry) -> Status | None:
-    variant = entry.content.get("ship")
-    if variant is None or not _draws_alike(known, experiment, entry):
+    variant, spec = entry.content.get("ship"), experiment.spec
+    if spec is None or variant not in spec.variant_names or not _draws_alike(known, experiment, entry):
         return None
     return known.model_copy(update={"phase": Phase.SHIPPED, "shipped": variant, "percent": 100.0})
 
@@ -49,5 +51,5 @@ def _ramping(known: Status, experiment: Experiment, entry: Entry, now: datetime)
 
 def _draws_alike(known: Status, experiment: Experiment, entry: Entry) -> bool:
     """Tell whether the spec would draw the units as the entry does; otherwise its percentage means other people."""
-    wanted = compile_content(experiment, known, None) or {}
+    wanted = compile_content(experiment, known, entry) or {}
     return all(wanted.get(field) == entry.content.get(field) for field in ASSIGNMENT_FIELDS)

@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from rampgate.errors import UnusableEntryError
+from rampgate.rules import parse_entry
 from rampgate_operator.core.looks import Answer
 
 FORMAT_KEY = "format"
@@ -15,6 +17,8 @@ KILL_KEY = "kill"
 KEY_SUFFIX = ".json"
 RULES_LABEL = "rampgate.dev/rules"
 """On every ConfigMap of ours, for the watch alone; whose it is, the key `format` says."""
+LARGEST_NUMBER = 2**53
+"""What a status can hold, and what JSON numbers are good for (RFC 8259 §6)."""
 ROOM = 900 * 1024
 """Bytes that all keys of one ConfigMap may take together; the API server refuses 1 MiB."""
 
@@ -83,18 +87,15 @@ class Observation:
     exposures: ExposureLook | None = None
 
 
-def read_entry(line: str | None) -> Entry | None:
-    """Read a gate's entry; None when there is none, or none that its frozen fields (design §6) can be read from."""
+def read_entry(line: str | None, gate: str) -> Entry | None:
+    """Read a gate's entry; None when there is none, or none that its frozen fields (design §6) can be read from, as in every SDK."""
     try:
-        content = json.loads(line or "")
-    except ValueError:
+        numbers = parse_entry(line or "", gate=gate)
+    except UnusableEntryError:
         return None
-    if not isinstance(content, dict) or not isinstance(content.get("control"), dict):
+    if max(numbers.generation, numbers.attempt) > LARGEST_NUMBER:
         return None
-    if not all(isinstance(content.get(field), int) for field in ("format", "generation", "attempt")):
-        return None
-    if not isinstance(content.get("percent"), int | float) or not {"name", "value"} <= content["control"].keys():
-        return None
+    content = json.loads(line or "")
     return Entry(line=line or "", generation=content.pop("generation"), content=content)
 
 
@@ -109,7 +110,7 @@ def see_rules(data: Mapping[str, str] | None, gate: str) -> RulesSeen:
     named = data.get(KILL_KEY, "").replace(",", " ").split()
     return RulesSeen(
         ownership=Ownership.OURS,
-        entry=read_entry(data.get(key)),
+        entry=read_entry(data.get(key), gate),
         line=data.get(key),
         room=ROOM - others - len(key.encode()),
         break_glass=gate in named or "*" in named,

@@ -1,7 +1,7 @@
 """The state machine of an attempt: one table, and what each transition does to the status.
 
 What is not in the table changes nothing. docs/states.md is drawn from it (tools/states.py). No clock, no I/O, no policy: *whether* a
-trigger fires is decide.py's, *what it does* is here. Rollback is a row like any other.
+trigger fires is triggers.py's, *what it does* is here. Rollback is a row like any other.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,6 @@ from datetime import datetime
 from enum import StrEnum
 
 from rampgate_operator.core.compile import digest
-from rampgate_operator.core.quantities import duration
 from rampgate_operator.core.reasons import Reason
 from rampgate_operator.core.spec import Step
 from rampgate_operator.core.status import HISTORY_LIMIT, MESSAGE_LIMIT, Latch, LatchCause, Phase, Status, Transition
@@ -110,7 +109,7 @@ def move(status: Status, change: Change, *, steps: Sequence[Step], now: datetime
     elif change.trigger is Trigger.NEW_ATTEMPT:
         moved = _begin(status, change.attempt, now)
     elif target is Phase.COMPLETED:
-        moved = status.model_copy(update={"phase": target, "next_step_at": None})
+        moved = status.model_copy(update={"phase": target})
     else:
         moved = start_step(status, change.step, steps=steps, now=now)
     return moved.model_copy(update={"waiting_for": None, "history": _remember(status, moved, change, now)})
@@ -126,7 +125,6 @@ def start_step(status: Status, step: int, *, steps: Sequence[Step], now: datetim
             "step": step,
             "percent": steps[step].percent,
             "step_started_at": now,
-            "next_step_at": now + duration(steps[step].hold),
             "steps_digest": steps_digest(steps),
             "exposures": None,
         }

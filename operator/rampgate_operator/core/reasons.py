@@ -94,7 +94,7 @@ SENTENCES = {
     Reason.PASSING: "All guardrails pass.",
     Reason.NO_GUARDRAILS: "There are no guardrails.",
     Reason.NOT_LOOKING: "Nothing is exposed to guard: no readings are taken.",
-    Reason.ROLLED_BACK: "Attempt {attempt} was rolled back. To begin again, set spec.attempt to {needed} or higher.",
+    Reason.ROLLED_BACK: "Attempt {attempt} was ended: everybody is on control. To begin again, set spec.attempt to {needed} or higher.",
     Reason.ATTEMPT_TOO_LOW: (
         "The spec is accepted, but its attempt {asked} is over: attempt {attempt} was begun after it. "
         "Set spec.attempt to {needed} to begin again."

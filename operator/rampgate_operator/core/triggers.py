@@ -71,9 +71,8 @@ def readings_missing(situation: Situation) -> Change | None:
         return None
     patience = MISSING_INTERVALS * duration(situation.spec.interval)
     for guardrail, known in _looked_at(situation):
-        policy = {Verdict.NO_DATA: guardrail.on_no_data, Verdict.ERROR: guardrail.on_error}.get(known.verdict)
         since = known.without_data_since
-        if policy is OnMissing.ROLLBACK and known.last_data_at and since and known.looked_at - since >= patience:
+        if known.last_data_at and since and known.looked_at - since >= patience and _calls_for_rollback(guardrail, known):
             facts = {"message": known.message, "since": timestamp(known.last_data_at)}
             return _rollback(situation, Trigger.READINGS_MISSING, Reason.READINGS_MISSING, guardrail.name, **facts)
     return None
@@ -132,6 +131,12 @@ TRIGGERS: tuple[Callable[[Situation], Change | None], ...] = (
 def _looked_at(situation: Situation) -> list[tuple[Guardrail, GuardrailStatus]]:
     pairs = ((guardrail, situation.status.guardrail(guardrail.name)) for guardrail in situation.spec.guardrails or ())
     return [(guardrail, known) for guardrail, known in pairs if known is not None]
+
+
+def _calls_for_rollback(guardrail: Guardrail, known: GuardrailStatus) -> bool:
+    """Tell whether the last looks all failed in a way that was told to roll back: one error after hours without data is no outage."""
+    policies = {Verdict.NO_DATA: guardrail.on_no_data, Verdict.ERROR: guardrail.on_error}
+    return all(policies.get(verdict) is OnMissing.ROLLBACK for verdict in known.recent[-MISSING_INTERVALS:])
 
 
 def _rollback(situation: Situation, trigger: Trigger, reason: Reason, guardrail: str | None, **facts: object) -> Change:

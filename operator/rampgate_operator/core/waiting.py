@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rampgate_operator.core.compile import compile_entry, fits
+from rampgate_operator.core.compile import compile_entry, digest, fits
 from rampgate_operator.core.experiment import Experiment
-from rampgate_operator.core.guardrails import blocking
-from rampgate_operator.core.observation import ROOM, Observation, Ownership
+from rampgate_operator.core.guardrails import blocking, is_broken, recent_breaches
+from rampgate_operator.core.observation import ROOM, Entry, Observation, Ownership
 from rampgate_operator.core.quantities import duration, timestamp
 from rampgate_operator.core.reasons import Reason, percent_text, say
 from rampgate_operator.core.spec import Spec, Step
-from rampgate_operator.core.status import GuardrailStatus, Phase, Status, Verdict, WaitingFor
+from rampgate_operator.core.status import GuardrailStatus, Phase, Rules, Status, Verdict, WaitingFor
 from rampgate_operator.core.windows import is_open, next_opening
 
 FRESH_INTERVALS = 2
@@ -86,7 +86,7 @@ def _findings(situation: Situation) -> Iterator[Finding]:
 def invalid(situation: Situation) -> Finding | None:
     """The newest spec is not accepted: the last accepted one is guarded, but goes no further."""
     problem = situation.experiment.problem
-    return (problem and _found(Reason.INVALID, problem=problem)) or None
+    return None if problem is None else _found(Reason.INVALID, problem=problem)
 
 
 def break_glass(situation: Situation) -> Finding | None:
@@ -96,16 +96,16 @@ def break_glass(situation: Situation) -> Finding | None:
 
 
 def rules_not_served(situation: Situation) -> Finding | None:
-    """What pods can read is older than what the status says."""
+    """What pods can read is not what the status says: older, or changed by somebody else."""
     seen, wanted, name = situation.observation.rules, situation.status.rules, situation.spec.config_map_name
     if seen.ownership is Ownership.FOREIGN:
         return _found(Reason.RULES, closer=Reason.FOREIGN_CONFIG_MAP, config_map=name)
-    if wanted is not None and seen.entry is not None and seen.entry.generation >= wanted.generation:
+    if wanted is not None and seen.entry is not None and _says(seen.entry, wanted):
         return None
     line = compile_entry(situation.experiment, situation.status, seen.entry)
     if line is not None and not fits(line, seen):
         return _found(Reason.RULES, closer=Reason.CONFIG_MAP_FULL, config_map=name, limit=ROOM)
-    detail = "it is not there" if seen.entry is None else f"it is at generation {seen.entry.generation}"
+    detail = "it is not there" if seen.entry is None else f"generation {seen.entry.generation} is not the operator's last"
     return _found(Reason.RULES, config_map=name, detail=detail)
 
 
@@ -127,11 +127,14 @@ def metrics_missing(situation: Situation) -> Finding | None:
 
 
 def guardrail_not_passing(situation: Situation) -> Finding | None:
-    """A guardrail that may block breaches, or cannot tell."""
+    """A guardrail that may block breaches, cannot tell, or breached so often lately that a step would be taken back at once."""
     for guardrail in blocking(situation.spec):
         known = situation.status.guardrail(guardrail.name)
         if known is not None and known.verdict in {Verdict.BREACH, Verdict.INCONCLUSIVE}:
             return _found(Reason.GUARDRAIL, guardrail=guardrail.name, message=known.message)
+        if known is not None and is_broken(guardrail, known):
+            message = f"{recent_breaches(guardrail, known)} of its last {guardrail.breaches.of} looks breached"
+            return _found(Reason.GUARDRAIL, guardrail=guardrail.name, message=message)
     return None
 
 
@@ -232,6 +235,10 @@ def hold_ends(situation: Situation) -> datetime | None:
     started, step = situation.status.step_started_at, situation.current_step
     ramps = situation.status.phase is Phase.RAMPING
     return started + duration(step.hold) if ramps and started and step else None
+
+
+def _says(entry: Entry, wanted: Rules) -> bool:
+    return entry.generation >= wanted.generation and digest(entry.content) == wanted.digest
 
 
 def _missing(situation: Situation, known: GuardrailStatus) -> str | None:

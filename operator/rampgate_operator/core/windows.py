@@ -1,7 +1,8 @@
 """The windows in which steps may begin: wall-clock hours in a time zone, daylight saving followed.
 
 A window's bounds are turned into instants day by day, so an hour that the clocks skip or repeat shortens or lengthens the window as a
-person on site would see it (PEP 495: the first of two equal wall-clock times opens, the second closes).
+person on site would see it: the first of two equal wall-clock times opens, the second closes (PEP 495), and a time that is skipped is
+the moment at which the clocks jump. Knows wall clocks; knows nothing of ramps.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +12,7 @@ from zoneinfo import ZoneInfo
 from rampgate_operator.core.spec import Day, Window
 
 _DAYS = tuple(Day)
+_MINUTE = timedelta(minutes=1)
 _HORIZON = 9
 """Days to look ahead: a weekly window opens at least once, whatever the time zone."""
 
@@ -32,12 +34,27 @@ def _spans(windows: Iterable[Window], now: datetime) -> Iterator[tuple[datetime,
         for offset in range(-1, _HORIZON):
             day = today + timedelta(days=offset)
             if _DAYS[day.weekday()] in window.days:
-                opens, closes = _instant(day, window.from_, zone, fold=0), _instant(day, window.to, zone, fold=1)
+                opens, closes = _opens(day, window, zone), _closes(day, window, zone)
                 if opens < closes:
                     yield opens, closes
 
 
-def _instant(day: date, text: str, zone: ZoneInfo, *, fold: int) -> datetime:
-    if text == "24:00":
-        day, text = day + timedelta(days=1), "00:00"
-    return datetime.combine(day, time.fromisoformat(text).replace(fold=fold), zone).astimezone(UTC)
+def _opens(day: date, window: Window, zone: ZoneInfo) -> datetime:
+    return _instant(datetime.combine(day, time.fromisoformat(window.from_)), zone)
+
+
+def _closes(day: date, window: Window, zone: ZoneInfo) -> datetime:
+    if window.to == "24:00":
+        return _instant(datetime.combine(day + timedelta(days=1), time.min), zone)  # the first midnight ends the day
+    return _instant(datetime.combine(day, time.fromisoformat(window.to)).replace(fold=1), zone)
+
+
+def _instant(wall: datetime, zone: ZoneInfo) -> datetime:
+    moment = wall.replace(tzinfo=zone).astimezone(UTC)
+    if moment.astimezone(zone).replace(tzinfo=None) == wall:
+        return moment
+    before = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)  # in a gap, the later offset gives the earlier instant
+    offset = before.astimezone(zone).utcoffset()
+    while before.astimezone(zone).utcoffset() == offset:
+        before += _MINUTE
+    return before
