@@ -1,0 +1,79 @@
+"""Users of the shop: each in turn checks out at one of the processes, at a steady rate.
+
+Prints one line of JSON twice a second: what the users were shown so far. Knows HTTP and the shop's address, nothing else.
+"""
+
+import argparse
+import itertools
+import json
+import threading
+import time
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from urllib.parse import urlsplit
+
+from examples.shop.tally import Tally
+
+TIMEOUT = 5.0
+LATEST = 0.5
+"""Seconds a worker may be behind its schedule before it gives the rest up: a busy machine must not be answered by a flood."""
+
+
+class Load:
+    """Workers that share the users, the tally and a rate."""
+
+    def __init__(self, *, users: int, rate: float, until: float) -> None:
+        self._users = itertools.cycle(f"user-{number}" for number in range(users))
+        self._rate, self._until = rate, until
+        self._tally = Tally()
+        self._lock = threading.Lock()
+
+    def run(self, shops: list[str], *, workers_each: int) -> None:
+        """Send requests until the time is over, and print what came of them."""
+        pause = len(shops) * workers_each / self._rate
+        for shop in shops * workers_each:
+            threading.Thread(target=self._work, args=(shop, pause), daemon=True).start()
+        while time.monotonic() < self._until:
+            time.sleep(0.5)
+            with self._lock:
+                summary = self._tally.summary()
+            print(json.dumps(summary), flush=True)
+
+    def _work(self, shop: str, pause: float) -> None:
+        connection = HTTPConnection(urlsplit(shop).netloc, timeout=TIMEOUT)
+        due = time.monotonic()
+        while time.monotonic() < self._until:
+            with self._lock:
+                user = next(self._users)
+            self._check_out(connection, user)
+            due = max(due + pause, time.monotonic() - LATEST)
+            time.sleep(max(0.0, due - time.monotonic()))
+
+    def _check_out(self, connection: HTTPConnection, user: str) -> None:
+        try:
+            connection.request("GET", f"/checkout?user={user}")
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        except (OSError, HTTPException):
+            connection.close()  # the next request opens it again
+            with self._lock:
+                self._tally.unanswered += 1
+            return
+        with self._lock:
+            self._tally.add(user, answer, failed=response.status != HTTPStatus.OK)
+
+
+def main() -> None:
+    """Run for as long as told."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("shops", nargs="+", metavar="URL", help="http://host:port of each process")
+    parser.add_argument("--users", type=int, default=3000, help="distinct users (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=400.0, help="requests a second in all (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=3600.0, help="how long (default: %(default)s)")
+    options = parser.parse_args()
+    load = Load(users=options.users, rate=options.rate, until=time.monotonic() + options.seconds)
+    load.run(options.shops, workers_each=2)
+
+
+if __name__ == "__main__":
+    main()
