@@ -1,0 +1,92 @@
+"""`python -m tools.demo [--keep]`: plays the story and ends with the table of checks.
+
+Exit status: 0 all checks ok; 1 one failed, or something did not start; 130 interrupted.
+"""
+
+import argparse
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+from subprocess import CalledProcessError
+
+from tools.demo.audience import seat
+from tools.demo.checks import Report
+from tools.demo.keeping import invite, wait_for_interrupt
+from tools.demo.scenario import Play, play
+from tools.demo.sources import Sources
+from tools.demo.stage import Stage, set_up
+from tools.demo.timeline import Timeline
+from tools.demo.witness import NotSeenError
+from tools.devcluster.binaries import BinaryMissingError
+from tools.devcluster.server import ServerError
+
+INTERRUPTED = 130
+
+
+def main() -> int:
+    """Play, and return the exit status."""
+    options = _parser().parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both signals unwind, so that everything ends in order
+    timeline = Timeline(started=time.time())
+    report = Report()
+    directory = Path(tempfile.mkdtemp(prefix="rampgate-demo-"))
+    try:
+        _run(directory, timeline, report, keep=options.keep)
+    except KeyboardInterrupt:
+        timeline.plain("interrupted: everything has been stopped")
+        shutil.rmtree(directory, ignore_errors=True)
+        return INTERRUPTED
+    except (BinaryMissingError, ServerError) as error:
+        timeline.plain(f"demo: {error}")
+    if report.exit_status == 0:
+        shutil.rmtree(directory, ignore_errors=True)
+    else:
+        timeline.plain(f"the logs are in {directory}")
+    return report.exit_status
+
+
+def _run(directory: Path, timeline: Timeline, report: Report, *, keep: bool) -> None:
+    timeline.act("A control plane, Prometheus, the operator, 3 processes of a shop, and its users")
+    with set_up(directory) as stage:
+        _tell_places(stage, timeline)
+        sources = Sources()
+        try:
+            _play(Play(stage, seat(stage, timeline, sources), report, timeline))
+        finally:
+            sources.close()
+        timeline.plain(report.table())
+        timeline.say("the end")
+        if keep:
+            invite(stage, timeline)
+            wait_for_interrupt()
+
+
+def _play(scene: Play) -> None:
+    try:
+        play(scene)
+    except NotSeenError as error:
+        scene.timeline.say(f"the demo cannot go on: {error}")
+        scene.timeline.say("the operator's last words:")
+        scene.timeline.show(scene.stage.operator.last_words())
+    except CalledProcessError as error:
+        scene.timeline.say(f"the demo cannot go on: {error}: {error.stderr}")
+
+
+def _tell_places(stage: Stage, timeline: Timeline) -> None:
+    timeline.say(f"API server  {stage.cluster.url}")
+    timeline.say(f"Prometheus  {stage.prometheus.url}, scrapes twice a second")
+    timeline.say(f"shop        {'  '.join(stage.shops)}")
+    timeline.say("users       3000, 400 checkouts a second, each at any of the processes")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tools.demo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--keep", action="store_true", help="leave everything running at the end, with things to try, until Ctrl-C")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
