@@ -29,7 +29,8 @@ INTERRUPTED = 130
 def main() -> int:
     """Play, and return the exit status."""
     options = _parser().parse_args()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # both signals unwind, so that everything ends in order
+    for each in (signal.SIGINT, signal.SIGTERM):  # both unwind, so that everything ends in order; a background job ignores SIGINT else
+        signal.signal(each, signal.default_int_handler)
     timeline = Timeline(started=time.time())
     report = Report()
     directory = Path(tempfile.mkdtemp(prefix="rampgate-demo-"))

@@ -12,7 +12,7 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from tools.demo.audience import Audience, Status
+from tools.demo.audience import Audience
 from tools.demo.checks import Check, Report
 from tools.demo.stage import CONFIG_MAP, EXPERIMENTS, GATE, PROCESSES, Stage
 from tools.demo.timeline import Timeline
@@ -23,6 +23,8 @@ INTERVAL_SECONDS = 1.0
 DECISION_LIMIT = INTERVAL_SECONDS + 0.5
 OBEY_LIMIT = 1.0
 LEAST_USERS = 500
+MISTAKES = ("baseline, ineligible", "control must be", "steps must rise")
+"""What the answer to refused.yaml must say."""
 SIGMAS = 4.0
 """How far the observed share of users may lie from the planned one, in standard deviations of the draw."""
 
@@ -55,9 +57,9 @@ def a_bad_manifest_is_refused(scene: Play) -> None:
     scene.timeline.say("$ kubectl apply -f examples/experiments/refused.yaml")
     printed = scene.stage.kubectl("apply", "-f", str(EXPERIMENTS / "refused.yaml"), check=False)
     scene.timeline.show(printed)
-    told = [word for word in ("baseline", "control must be", "steps must rise") if word in printed]
-    left = scene.stage.kubectl("get", "experiments.rampgate.dev", "-o", "name")
-    scene.report.record(Check.REFUSED, ok=len(told) == 3 and GATE not in left, detail=f"{len(told)} of 3 mistakes named")
+    told = [mistake for mistake in MISTAKES if mistake in printed]
+    left = scene.stage.kubectl("get", "experiments.rampgate.dev", "--output=name")
+    scene.report.record(Check.REFUSED, ok=len(told) == len(MISTAKES) and not left, detail=f"{len(told)} of {len(MISTAKES)} mistakes named")
 
 
 def an_experiment_is_applied(scene: Play) -> None:
@@ -252,17 +254,12 @@ def judge_rollback(scene: Play, began: float, breach: float) -> None:
     last = audience.all_obey("ROLLED_BACK", since=began)[-1]
     decided = unix(seen.value["latch"]["at"])
     scene.timeline.say("every process is back on control; nobody was woken", at=last.at)
-    record(Check.ROLLED_BACK, seconds=last.at - began, detail=f"from the first error; {cause(seen.value)}")
+    by_itself = (seen.value["latch"]["cause"], seen.value["latch"].get("guardrail")) == ("Guardrail", "errors")
+    record(Check.ROLLED_BACK, ok=by_itself, seconds=last.at - began, detail="from the first error to the last process")
     record(Check.DECISION, seconds=decided - breach, limit=DECISION_LIMIT, detail="status.latch.at; limit: one interval + 0.5 s")
     record(Check.STATUS_SEEN, seconds=seen.at - breach, limit=DECISION_LIMIT)
     record(Check.CONFIG_MAP, seconds=rules.at - breach)
     record(Check.OBEYED, seconds=last.at - decided, limit=OBEY_LIMIT, detail=f"{last.at - breach:.2f} s after the breach was visible")
-
-
-def cause(status: Status) -> str:
-    """Say what ended the attempt."""
-    latch = status["latch"]
-    return f"{latch['cause']} {latch.get('guardrail', '')}".strip()
 
 
 def unix(timestamp: str) -> float:

@@ -106,7 +106,8 @@ def set_up(directory: Path) -> Iterator[Stage]:
         shops = tuple(_start_shops(directory, cluster, running))
         for shop in shops:
             prometheus.add_target("shop", shop.removeprefix("http://"), {"namespace": NAMESPACE})
-        load = Server("load", [sys.executable, "-m", "examples.shop.load", *shops], log=directory / "load.log")
+        # The last one started also clears up when this process is killed and cannot.
+        load = Server("load", [sys.executable, "-m", "examples.shop.load", *shops], log=directory / "load.log", remove=directory)
         running.callback(load.stop)
         stage = Stage(directory, cluster, prometheus, operator, shops)
         load.start(lambda: bool(stage.tally()))
