@@ -63,6 +63,7 @@ def _run(directory: Path, timeline: Timeline, report: Report, *, keep: bool) -> 
         if keep:
             invite(stage, timeline)
             wait_for_interrupt()
+            timeline.plain("stopping everything")
 
 
 def _play(scene: Play) -> None:

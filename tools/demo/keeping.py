@@ -11,12 +11,12 @@ from tools.demo.stage import CONFIG_MAP, GATE, NAMESPACE, Stage, environment
 from tools.demo.timeline import Timeline
 
 THINGS = """\
-Everything still runs. In another terminal:
+Everything still runs, and what the operator decides is told here. In another terminal:
 
   source {env}
-  kubectl get rexp -n {namespace} -w                        # watch it
+  kubectl get rexp -n {namespace} -w                               # watch it
   kubectl describe rexp {gate} -n {namespace}
-  kubectl explain rexp.spec.guardrails               # every field is explained
+  kubectl explain rexp.spec.guardrails                      # every field is explained
   kubectl get configmap {config_map} -n {namespace} -o yaml     # the rules, a key per gate
 
 The break-glass key still holds the gate on control. Take it away, and the ramp goes on:

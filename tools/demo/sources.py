@@ -68,7 +68,7 @@ class Sources:
         self._repeat(ask, name=f"poll {url}", every=every)
 
     def close(self) -> None:
-        """End the threads; one that waits for an answer ends with the process."""
+        """End the pollers. A watch goes on telling until its connection ends, so that a kept demo still says what happens."""
         self._closed.set()
 
     def _repeat(self, action: Callable[[], None], *, name: str, every: float) -> None:
