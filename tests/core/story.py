@@ -31,20 +31,20 @@ FAILED = Failed(FailureReason.TIMEOUT, "no answer in 5 s")
 BAD, GOOD = Value(2.0), Value(0.5)
 
 
-def steps(*percents: float, hold: str = "1m", **last: Any) -> dict[str, Any]:  # noqa: ANN401  # any field of a step
+def steps(*percents: float, hold: str = "1m", **last: Any) -> dict[str, Any]:  # any field of a step
     listed: list[dict[str, Any]] = [{"percent": percent, "hold": hold} for percent in percents]
     listed[-1] |= last
     return {"steps": listed}
 
 
-def make_spec(**fields: Any) -> Spec:  # noqa: ANN401  # any field of a spec
+def make_spec(**fields: Any) -> Spec:  # any field of a spec
     return Spec.from_wire({**SPEC, **fields})
 
 
 class Story:
     """What happens to one Experiment; every time is a whole second."""
 
-    def __init__(self, **fields: Any) -> None:  # noqa: ANN401  # any field of a spec
+    def __init__(self, **fields: Any) -> None:  # any field of a spec
         self.fields: dict[str, Any] = {**SPEC, **fields}
         self.now = NOON
         self.generation = 1
@@ -56,7 +56,7 @@ class Story:
 
     # --- what people do ---
 
-    def edit(self, *, invalid: str | None = None, **fields: Any) -> "Story":  # noqa: ANN401  # any field of a spec
+    def edit(self, *, invalid: str | None = None, **fields: Any) -> "Story":  # any field of a spec
         """Change fields, None removes one; `invalid` says what is wrong with the new spec."""
         if self.problem is None:
             self.accepted = Spec.from_wire(self.fields)
@@ -150,9 +150,11 @@ class Story:
     def settle(self) -> "Story":
         """Decide with good readings until nothing moves."""
         before: object = self
+        spec = self.experiment.spec
+        guardrails = (spec and spec.guardrails) or ()
         while before != self.status:
             before = self.status
-            self.decide(*(self.look(Value(5.0 if each.min is not None else 0.5), each.name) for each in self.spec.guardrails or ()))
+            self.decide(*(self.look(GOOD if each.min is None else Value(5.0), each.name) for each in guardrails))
         return self
 
     def ramp_to(self, percent: float) -> "Story":

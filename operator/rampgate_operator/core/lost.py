@@ -24,10 +24,10 @@ def restore(experiment: Experiment, observation: Observation) -> Status:
 
 
 def _ended(known: Status, entry: Entry, now: datetime) -> Status | None:
-    if "latch" not in entry.content:
+    if not {"latch", "serve"} & entry.content.keys():
         return None
     causes = {cause.value: cause for cause in LatchCause}
-    cause = causes.get(str(entry.content["latch"]), LatchCause.GUARDRAIL)  # a newer operator's word ends an attempt all the same
+    cause = causes.get(entry.content.get("latch"), LatchCause.GUARDRAIL)  # a newer operator's word ends an attempt all the same
     message = say(Reason.ROLLED_BACK, attempt=known.attempt, needed=known.attempt + 1)
     latch = Latch(attempt=known.attempt, at=now, cause=cause, from_percent=0.0, message=message)
     phase = Phase.KILLED if cause is LatchCause.KILL else Phase.ROLLED_BACK
@@ -35,9 +35,11 @@ def _ended(known: Status, entry: Entry, now: datetime) -> Status | None:
 
 
 def _shipped(known: Status, experiment: Experiment, entry: Entry) -> Status | None:
-    variant, spec = entry.content.get("ship"), experiment.spec
-    if spec is None or variant not in spec.variant_names or not _draws_alike(known, experiment, entry):
+    if "ship" not in entry.content:
         return None
+    variant, spec = entry.content["ship"], experiment.spec
+    if spec is None or variant not in spec.variant_names or not _draws_alike(known, experiment, entry):
+        return known
     return known.model_copy(update={"phase": Phase.SHIPPED, "shipped": variant, "percent": 100.0})
 
 

@@ -13,8 +13,8 @@ from rampgate_operator.core.spec import Day, Window
 
 _DAYS = tuple(Day)
 _MINUTE = timedelta(minutes=1)
-_HORIZON = 9
-"""Days to look ahead: a weekly window opens at least once, whatever the time zone."""
+_HORIZON = 16
+"""Days to look ahead: a weekly window opens at least once, even if the clocks skip one."""
 
 
 def is_open(windows: Sequence[Window], now: datetime) -> bool:
