@@ -30,7 +30,8 @@ def test_a_newer_format_is_an_entry_as_well() -> None:
 BAD = [
     ("nothing", None), ("an empty value", ""), ("no JSON", "{"), ("no object", "[1]"),
     ("another gate's", line(gate="h")), ("no control", line(control="gone")), ("a control without a value", line(control={"name": "off"})),
-    ("a percentage above 100", line(percent=101)), ("a percentage below 0", line(percent=-1)), ("a percentage in words", line(percent="10")),
+    ("a percentage above 100", line(percent=101)), ("a percentage below 0", line(percent=-1)),
+    ("a percentage in words", line(percent="10")),
     ("true for a number", line(attempt=True)), ("half a generation", line(generation=7.5)), ("NaN", line(percent=float("nan"))),
     ("a generation no status can hold", line(generation=LARGEST_NUMBER + 1)), ("an attempt no status can hold", line(attempt=2**70)),
     *((f"no {field}", line(**{field: "gone"})) for field in ("format", "gate", "generation", "attempt", "percent")),
