@@ -9,7 +9,8 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable
-from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from math import isfinite
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -40,7 +41,7 @@ class Sources:
             try:
                 token = cluster.token(Role.ADMIN)
                 connection.request("GET", f"{path}?watch=1&timeoutSeconds={WATCH_SECONDS}", headers={"Authorization": f"Bearer {token}"})
-                response = connection.getresponse()
+                response = _accepted(connection)  # a kind that has just been established may be refused for a moment
                 while line := response.readline():
                     event = json.loads(line)
                     if event["type"] in ("ADDED", "MODIFIED"):
@@ -48,7 +49,7 @@ class Sources:
             finally:
                 connection.close()
 
-        self._repeat(stream, name=f"watch {path}", every=0.0)
+        self._repeat(stream, name=f"watch {path}", every=PAUSE_AFTER_TROUBLE)
 
     def poll(self, url: str, take: Callable[[Json, float, float], None], *, every: float) -> None:
         """Call `take(answer, asked_at, answered_at)` for the JSON that GET `url` answers, again and again; `every` is in seconds."""
@@ -59,7 +60,7 @@ class Sources:
             asked_at = time.time()
             try:
                 connection.request("GET", f"{parts.path}?{parts.query}")
-                answer = json.loads(connection.getresponse().read())
+                answer = json.loads(_accepted(connection).read())
             except (OSError, HTTPException, ValueError):
                 connection.close()
                 raise
@@ -82,6 +83,14 @@ class Sources:
                 self._closed.wait(max(0.0, due - time.monotonic()))
 
         threading.Thread(target=loop, name=name, daemon=True).start()
+
+
+def _accepted(connection: HTTPConnection) -> HTTPResponse:
+    """Give the answer; HTTPException unless its status is 200."""
+    response = connection.getresponse()
+    if response.status != HTTPStatus.OK:
+        raise HTTPException(f"{response.status} {response.reason}")
+    return response
 
 
 def query_url(prometheus: str, query: str) -> str:
