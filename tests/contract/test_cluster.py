@@ -1,0 +1,307 @@
+"""The port `Cluster`: the same cases on the real API server and on the one in memory that the simulation runs on.
+
+They pin what design §6 and §8 rest on: compare-and-swap of a key, also where the key, `data` or the ConfigMap is absent; a status that is
+written only over what was read; a latch that a storm of edits cannot starve.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import pytest
+import requests
+from kubernetes.aio import client, config
+
+from rampgate_operator.adapters.cluster import KubernetesCluster
+from rampgate_operator.core.conditions import Announcement
+from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, RULES_LABEL
+from rampgate_operator.core.reasons import Reason
+from rampgate_operator.core.status import Latch, LatchCause, Phase, Status
+from rampgate_operator.ports import Body, Cluster, ConflictError, Key
+from tests.core.story import NOON, SPEC
+from tests.simulation.memory import MemoryCluster
+from tools.devcluster.cluster import Cluster as ControlPlane
+from tools.devcluster.roles import Role
+
+LABELS = {RULES_LABEL: "true"}
+
+
+class People(Protocol):
+    """What people do with kubectl, whatever the cluster is."""
+
+    def apply(self, key: Key, spec: Mapping[str, Any]) -> Body: ...
+    def put_config_map(self, key: Key, data: Mapping[str, str] | None, *, labels: Mapping[str, str] | None = None) -> Body: ...
+    def delete_experiment(self, key: Key) -> None: ...
+    def delete_config_map(self, key: Key) -> None: ...
+    def wipe_status(self, key: Key) -> None: ...
+
+
+class RealPeople:
+    """The same over plain HTTP."""
+
+    def __init__(self, control_plane: ControlPlane) -> None:
+        self._url = control_plane.url
+        self._session = requests.Session()
+        self._session.verify = str(control_plane.ca_file)
+        self._session.trust_env = False
+        self._session.headers["Authorization"] = f"Bearer {control_plane.token(Role.ADMIN)}"
+
+    def close(self) -> None:
+        self._session.close()
+
+    def apply(self, key: Key, spec: Mapping[str, Any]) -> Body:
+        body = {"apiVersion": "rampgate.dev/v1alpha1", "kind": "Experiment", "metadata": {"name": key.name}, "spec": spec}
+        path = f"/apis/rampgate.dev/v1alpha1/namespaces/{key.namespace}/experiments"
+        return self._put(path, key.name, body)
+
+    def put_config_map(self, key: Key, data: Mapping[str, str] | None, *, labels: Mapping[str, str] | None = None) -> Body:
+        body = {"metadata": {"name": key.name, "labels": dict(labels or {})}, **({} if data is None else {"data": dict(data)})}
+        return self._put(f"/api/v1/namespaces/{key.namespace}/configmaps", key.name, body)
+
+    def delete_experiment(self, key: Key) -> None:
+        self._call("DELETE", f"/apis/rampgate.dev/v1alpha1/namespaces/{key.namespace}/experiments/{key.name}")
+
+    def delete_config_map(self, key: Key) -> None:
+        self._call("DELETE", f"/api/v1/namespaces/{key.namespace}/configmaps/{key.name}")
+
+    def wipe_status(self, key: Key) -> None:
+        path = f"/apis/rampgate.dev/v1alpha1/namespaces/{key.namespace}/experiments/{key.name}/status"
+        self._call("PATCH", path, [{"op": "remove", "path": "/status"}], kind="application/json-patch+json")
+
+    def _put(self, path: str, name: str, body: dict[str, Any]) -> Body:
+        found = self._session.get(f"{self._url}{path}/{name}")
+        if found.status_code == requests.codes.not_found:
+            return self._call("POST", path, body)
+        body["metadata"]["resourceVersion"] = found.json()["metadata"]["resourceVersion"]
+        return self._call("PUT", f"{path}/{name}", body)
+
+    def _call(self, method: str, path: str, body: object = None, kind: str = "application/json") -> Body:
+        answer = self._session.request(method, self._url + path, json=body, headers={"Content-Type": kind})
+        answer.raise_for_status()
+        return dict(answer.json())
+
+
+class Parts:
+    """A cluster, the people at it, and a namespace of its own."""
+
+    def __init__(self, cluster: Cluster, people: People, namespace: str) -> None:
+        self.cluster, self.people = cluster, people
+        self.gate, self.rules = Key(namespace, "new-checkout"), Key(namespace, "feature-gates")
+
+    async def data(self) -> Mapping[str, str]:
+        body = await self.cluster.get_config_map(self.rules)
+        assert body is not None
+        return body.get("data") or {}
+
+    async def experiment(self) -> Body:
+        body = await self.cluster.get_experiment(self.gate)
+        assert body is not None
+        return body
+
+
+@pytest.fixture(params=["memory", "real"])
+async def parts(request: pytest.FixtureRequest) -> AsyncIterator[Parts]:
+    if request.param == "memory":
+        memory = MemoryCluster()
+        yield Parts(memory, memory, f"t-{secrets.token_hex(4)}")
+        return
+    control_plane: ControlPlane = request.getfixturevalue("cluster")
+    namespace: str = request.getfixturevalue("namespace")
+    people = RealPeople(control_plane)
+    settings = client.Configuration()
+    await config.load_kube_config(str(control_plane.kubeconfig(Role.ADMIN)), client_configuration=settings)  # type: ignore[no-untyped-call]
+    async with client.ApiClient(settings) as api:
+        yield Parts(KubernetesCluster(api, (namespace,)), people, namespace)
+    people.close()
+
+
+def status(attempt: int = 1, **fields: Any) -> Status:
+    return Status(attempt=attempt, attempt_started_at=NOON, **fields)
+
+
+def latched(attempt: int = 1) -> Status:
+    latch = Latch(attempt=attempt, at=NOON, cause=LatchCause.KILL, from_percent=10, message="why")
+    return status(attempt, phase=Phase.KILLED, latch=latch)
+
+
+# --- a key of a ConfigMap ---
+
+SWAPS = [
+    ("an absent key is added", {}, None, "b", "b"),
+    ("a key is changed", {"g.json": "a"}, "a", "b", "b"),
+    ("a key is removed", {"g.json": "a"}, "a", None, None),
+    ("a key is set to what it is", {"g.json": "a"}, "a", "a", "a"),
+    ("a key that is there is not absent", {"g.json": "a"}, None, "b", ConflictError),
+    ("a key that is not there is not what it was", {}, "a", "b", ConflictError),
+    ("a key that has changed is not what it was", {"g.json": "c"}, "a", "b", ConflictError),
+    ("a key that is gone cannot be removed", {}, "a", None, ConflictError),
+    ("an empty value is not an absent one", {"g.json": ""}, None, "b", ConflictError),
+    ("an absent key is not an empty value", {}, "", "b", ConflictError),
+]
+
+
+@pytest.mark.parametrize(("there", "old", "new", "expected"), [row[1:] for row in SWAPS], ids=[row[0] for row in SWAPS])
+async def test_compare_and_swap(parts: Parts, there: dict[str, str], old: str | None, new: str | None, expected: Any) -> None:
+    before = {FORMAT_KEY: FORMAT, "h.json": "neighbour", "kill": "x", **there}
+    parts.people.put_config_map(parts.rules, before)
+    if expected is ConflictError:
+        with pytest.raises(ConflictError):
+            await parts.cluster.swap(parts.rules, key="g.json", old=old, new=new)
+        assert await parts.data() == before
+        return
+    body = await parts.cluster.swap(parts.rules, key="g.json", old=old, new=new)
+    after = {name: value for name, value in {**before, "g.json": expected}.items() if value is not None}
+    assert (body["data"], await parts.data()) == (after, after)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [None, {}, {"g.json": "a"}, {FORMAT_KEY: "rampgate.dev/2", "g.json": "a"}],
+    ids=["without data", "empty", "without a format", "of another format"],
+)
+@pytest.mark.parametrize("old", [None, "a"])
+async def test_a_foreign_config_map_is_never_touched(parts: Parts, data: dict[str, str] | None, old: str | None) -> None:
+    before = parts.people.put_config_map(parts.rules, data)
+    for new in ("b", None):
+        with pytest.raises(ConflictError):
+            await parts.cluster.swap(parts.rules, key="g.json", old=old, new=new)
+    with pytest.raises(ConflictError):
+        await parts.cluster.restore_label(before)
+    with pytest.raises(ConflictError):
+        await parts.cluster.create_config_map(parts.rules, {"g.json": "b"})
+    assert await parts.data() == (data or {})
+
+
+async def test_a_key_of_an_absent_config_map_cannot_be_swapped(parts: Parts) -> None:
+    with pytest.raises(ConflictError):
+        await parts.cluster.swap(parts.rules, key="g.json", old=None, new="b")
+    assert await parts.cluster.get_config_map(parts.rules) is None
+
+
+@pytest.mark.parametrize("key", ["a.b-c_d.json", "UPPER.json"])
+async def test_every_key_that_a_config_map_may_have_can_be_swapped(parts: Parts, key: str) -> None:
+    parts.people.put_config_map(parts.rules, {FORMAT_KEY: FORMAT})
+    await parts.cluster.swap(parts.rules, key=key, old=None, new='{"a":"ü"}')
+    assert (await parts.data())[key] == '{"a":"ü"}'
+
+
+async def test_a_created_config_map_is_ours_labelled_and_whole(parts: Parts) -> None:
+    body = await parts.cluster.create_config_map(parts.rules, {"g.json": "a", "h.json": "b"})
+    assert body["data"] == {FORMAT_KEY: FORMAT, "g.json": "a", "h.json": "b"}
+    assert (body["metadata"]["labels"], body["metadata"].get("ownerReferences")) == (LABELS, None)
+    assert [each["metadata"]["name"] for each in await parts.cluster.list_config_maps()] == ["feature-gates"]
+
+
+async def test_a_lost_label_comes_back_beside_the_others(parts: Parts) -> None:
+    body = parts.people.put_config_map(parts.rules, {FORMAT_KEY: FORMAT}, labels={"team": "shop"})
+    assert await parts.cluster.list_config_maps() == []
+    restored = await parts.cluster.restore_label(body)
+    assert restored["metadata"]["labels"] == {"team": "shop", **LABELS}
+    assert len(await parts.cluster.list_config_maps()) == 1
+
+
+async def test_versions_rise_with_every_change(parts: Parts) -> None:
+    first = parts.people.put_config_map(parts.rules, {FORMAT_KEY: FORMAT})
+    second = await parts.cluster.swap(parts.rules, key="g.json", old=None, new="a")
+    third = await parts.cluster.swap(parts.rules, key="g.json", old="a", new="b")
+    versions = [int(body["metadata"]["resourceVersion"]) for body in (first, second, third)]
+    assert versions == sorted(set(versions))
+
+
+# --- a status ---
+
+
+async def test_a_status_is_written_whole_and_changes_no_generation(parts: Parts) -> None:
+    body = parts.people.apply(parts.gate, SPEC)
+    wanted = latched().model_copy(update={"waiting_for": None, "percent": 12.5})
+    written = await parts.cluster.write_status(body, wanted)
+    again = await parts.experiment()
+    assert again["status"] == written["status"] == wanted.to_wire()
+    assert (again["metadata"]["generation"], again["metadata"]["uid"]) == (1, body["metadata"]["uid"])
+
+
+async def test_a_field_that_is_gone_from_the_status_is_gone(parts: Parts) -> None:
+    body = parts.people.apply(parts.gate, SPEC)
+    body = await parts.cluster.write_status(body, latched())
+    body = await parts.cluster.write_status(body, status(2))
+    assert "latch" not in body["status"]
+    assert body["status"] == status(2).to_wire()
+
+
+async def test_a_status_is_not_written_over_what_was_not_read(parts: Parts) -> None:
+    body = parts.people.apply(parts.gate, SPEC)
+    parts.people.apply(parts.gate, {**SPEC, "owner": "others"})
+    with pytest.raises(ConflictError):
+        await parts.cluster.write_status(body, status())
+    assert "status" not in await parts.experiment()
+
+
+async def test_a_status_of_a_deleted_experiment_is_a_lost_race(parts: Parts) -> None:
+    body = parts.people.apply(parts.gate, SPEC)
+    body = await parts.cluster.write_status(body, status())
+    parts.people.delete_experiment(parts.gate)
+    with pytest.raises(ConflictError):
+        await parts.cluster.write_status(body, status(2))
+    with pytest.raises(ConflictError):
+        await parts.cluster.latch(body, latched())
+    assert await parts.cluster.get_experiment(parts.gate) is None
+
+
+async def test_a_latch_is_written_over_edits_of_the_spec(parts: Parts) -> None:
+    body = parts.people.apply(parts.gate, SPEC)
+    body = await parts.cluster.write_status(body, status())
+    for owner in "abc":
+        parts.people.apply(parts.gate, {**SPEC, "owner": owner})
+    written = await parts.cluster.latch(body, latched())
+    assert (written["status"], written["spec"]["owner"], written["metadata"]["generation"]) == (latched().to_wire(), "c", 4)
+
+
+async def test_a_latch_ends_no_other_attempt(parts: Parts) -> None:
+    body = parts.people.apply(parts.gate, SPEC)
+    body = await parts.cluster.write_status(body, status())
+    await parts.cluster.write_status(body, status(2))
+    with pytest.raises(ConflictError):
+        await parts.cluster.latch(body, latched(1))
+    assert (await parts.experiment())["status"] == status(2).to_wire()
+
+
+async def test_a_latch_needs_a_status_to_end(parts: Parts) -> None:
+    body = parts.people.apply(parts.gate, SPEC)
+    body = await parts.cluster.write_status(body, status())
+    parts.people.wipe_status(parts.gate)
+    with pytest.raises(ConflictError):
+        await parts.cluster.latch(body, latched())
+    assert "status" not in await parts.experiment()
+
+
+async def test_a_latch_ends_no_experiment_that_was_created_again(parts: Parts) -> None:
+    old = await parts.cluster.write_status(parts.people.apply(parts.gate, SPEC), status())
+    parts.people.delete_experiment(parts.gate)
+    await parts.cluster.write_status(parts.people.apply(parts.gate, SPEC), status())
+    with pytest.raises(ConflictError):
+        await parts.cluster.latch(old, latched())
+    assert (await parts.experiment())["status"] == status().to_wire()
+
+
+async def test_a_generation_rises_when_the_spec_changes_and_only_then(parts: Parts) -> None:
+    assert parts.people.apply(parts.gate, SPEC)["metadata"]["generation"] == 1
+    assert parts.people.apply(parts.gate, SPEC)["metadata"]["generation"] == 1
+    assert parts.people.apply(parts.gate, {**SPEC, "owner": "others"})["metadata"]["generation"] == 2
+
+
+async def test_what_is_absent_is_none_and_what_is_there_is_listed(parts: Parts) -> None:
+    assert await parts.cluster.get_experiment(parts.gate) is None
+    assert await parts.cluster.get_config_map(parts.rules) is None
+    assert await parts.cluster.list_experiments() == []
+    parts.people.apply(parts.gate, SPEC)
+    parts.people.put_config_map(parts.rules, {"x": "y"})
+    assert [each["metadata"]["name"] for each in await parts.cluster.list_experiments()] == ["new-checkout"]
+    assert await parts.cluster.list_config_maps() == []
+    parts.people.delete_config_map(parts.rules)
+    assert await parts.cluster.get_config_map(parts.rules) is None
+
+
+async def test_an_event_can_be_posted(parts: Parts) -> None:
+    body = parts.people.apply(parts.gate, SPEC)
+    await parts.cluster.announce(body, Announcement(reason=Reason.KILLED, message="why", warning=True), datetime(2026, 12, 1, tzinfo=UTC))

@@ -1,0 +1,152 @@
+"""The API server in memory: two kinds of objects, resourceVersions, generations, and the preconditions of each write.
+
+A stand-in only as far as tests/contract/test_cluster.py runs the same cases on it and on a real one.
+Deterministic: no clock, no randomness, no I/O; `on_write` is asked before each write and may refuse it or end the process.
+"""
+
+import copy
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from rampgate_operator.adapters.cluster import merge_patch
+from rampgate_operator.core.conditions import Announcement
+from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, RULES_LABEL
+from rampgate_operator.core.status import Status
+from rampgate_operator.ports import Body, ConflictError, Key
+
+Object = dict[str, Any]
+
+
+class MemoryCluster:
+    """What the operator's port `Cluster` promises, and what people do with kubectl."""
+
+    def __init__(self) -> None:
+        self.experiments: dict[Key, Object] = {}
+        self.config_maps: dict[Key, Object] = {}
+        self.announced: list[Announcement] = []
+        self.on_write: Callable[[str], None] = lambda _what: None
+        self._version = 0
+
+    # --- what people do ---
+
+    def apply(self, key: Key, spec: Mapping[str, Any]) -> Body:
+        """Create an Experiment or replace its spec; the generation rises only when it changes."""
+        known = self.experiments.get(key)
+        if known is None:
+            metadata = {"namespace": key.namespace, "name": key.name, "uid": f"uid-{self._next()}", "generation": 1}
+            self.experiments[key] = {"metadata": metadata, "spec": copy.deepcopy(dict(spec))}
+        elif known["spec"] != spec:
+            known["spec"] = copy.deepcopy(dict(spec))
+            known["metadata"]["generation"] += 1
+        return self._stamp(self.experiments[key])
+
+    def wipe_status(self, key: Key) -> None:
+        """Take the status away, as a restore from a backup does."""
+        self.experiments[key].pop("status", None)
+        self._stamp(self.experiments[key])
+
+    def delete_experiment(self, key: Key) -> None:
+        """Delete an Experiment."""
+        self.experiments.pop(key, None)
+
+    def put_config_map(self, key: Key, data: Mapping[str, str] | None, *, labels: Mapping[str, str] | None = None) -> Body:
+        """Create a ConfigMap or replace its data; None is a ConfigMap without any."""
+        metadata = {"namespace": key.namespace, "name": key.name, **({"labels": dict(labels)} if labels else {})}
+        self.config_maps[key] = {"metadata": metadata, **({} if data is None else {"data": dict(data)})}
+        return self._stamp(self.config_maps[key])
+
+    def delete_config_map(self, key: Key) -> None:
+        """Delete a ConfigMap."""
+        self.config_maps.pop(key, None)
+
+    # --- the port ---
+
+    async def list_experiments(self) -> list[Body]:
+        return [copy.deepcopy(body) for body in self.experiments.values()]
+
+    async def list_config_maps(self) -> list[Body]:
+        return [copy.deepcopy(body) for body in self.config_maps.values() if RULES_LABEL in body["metadata"].get("labels", {})]
+
+    async def get_experiment(self, key: Key) -> Body | None:
+        return copy.deepcopy(self.experiments.get(key))
+
+    async def get_config_map(self, key: Key) -> Body | None:
+        return copy.deepcopy(self.config_maps.get(key))
+
+    async def write_status(self, experiment: Body, status: Status) -> Body:
+        self.on_write("status")
+        known = self._same(experiment)
+        if known["metadata"]["resourceVersion"] != experiment["metadata"]["resourceVersion"]:
+            raise ConflictError("409 Conflict")
+        changes = merge_patch(experiment.get("status") or {}, status.to_wire())
+        known["status"] = _merged(known.get("status") or {}, changes)
+        return self._stamp(known)
+
+    async def latch(self, experiment: Body, status: Status) -> Body:
+        self.on_write("status")
+        known = self._same(experiment)
+        if known["metadata"]["uid"] != experiment["metadata"]["uid"] or known.get("status", {}).get("attempt") != status.attempt:
+            raise ConflictError("422 Unprocessable Entity")
+        known["status"] = copy.deepcopy(status.to_wire())
+        return self._stamp(known)
+
+    async def create_config_map(self, key: Key, data: Mapping[str, str]) -> Body:
+        self.on_write("rules")
+        if key in self.config_maps:
+            raise ConflictError("409 Conflict")
+        return self.put_config_map(key, {FORMAT_KEY: FORMAT, **data}, labels={RULES_LABEL: "true"})
+
+    async def swap(self, config_map: Key, *, key: str, old: str | None, new: str | None) -> Body:
+        self.on_write("rules")
+        data = self._ours(config_map)["data"]
+        if data.get(key) != old or (old is None and new is None):
+            raise ConflictError("422 Unprocessable Entity")
+        data.pop(key, None)
+        data |= {} if new is None else {key: new}
+        return self._stamp(self.config_maps[config_map])
+
+    async def restore_label(self, config_map: Body) -> Body:
+        self.on_write("label")
+        metadata = config_map["metadata"]
+        known = self._ours(Key(metadata["namespace"], metadata["name"]))
+        known["metadata"]["labels"] = {**(metadata.get("labels") or {}), RULES_LABEL: "true"}
+        return self._stamp(known)
+
+    async def announce(self, experiment: Body, announcement: Announcement, at: datetime) -> None:
+        self.on_write("event")
+        self.announced.append(announcement)
+
+    def _same(self, experiment: Body) -> Object:
+        key = Key(experiment["metadata"]["namespace"], experiment["metadata"]["name"])
+        if key not in self.experiments:
+            raise ConflictError("404 Not Found")
+        return self.experiments[key]
+
+    def _ours(self, key: Key) -> Object:
+        known = self.config_maps.get(key)
+        if known is None:
+            raise ConflictError("404 Not Found")
+        if known.get("data", {}).get(FORMAT_KEY) != FORMAT:
+            raise ConflictError("422 Unprocessable Entity")
+        return known
+
+    def _next(self) -> int:
+        self._version += 1
+        return self._version
+
+    def _stamp(self, body: Object) -> Body:
+        body["metadata"]["resourceVersion"] = str(self._next())
+        return copy.deepcopy(body)
+
+
+def _merged(old: Mapping[str, Any], patch: Mapping[str, Any]) -> Object:
+    """Apply a merge patch (RFC 7386)."""
+    result = {name: value for name, value in old.items() if name not in patch}
+    for name, value in patch.items():
+        if isinstance(value, Mapping):
+            before = old.get(name)
+            result[name] = _merged(before if isinstance(before, Mapping) else {}, value)
+        elif value is not None:
+            result[name] = copy.deepcopy(value)
+    return result
