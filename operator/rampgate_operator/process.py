@@ -40,6 +40,7 @@ class Workers:
                 await self._reconcile(key)
             finally:
                 self._queue.finish(key)
+            await asyncio.sleep(0)  # however busy the queue is, the watch and the signals get their turn
 
     async def _reconcile(self, key: Key) -> None:
         try:

@@ -29,6 +29,8 @@ from rampgate_operator.rules import Rules
 logger = logging.getLogger(__name__)
 Answers = tuple[tuple[Look, ...], ExposureLook | None]
 NO_ANSWERS: Answers = ((), None)
+FOREIGN_RECHECK = 10.0
+"""Seconds until a foreign ConfigMap is looked at again."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +92,7 @@ class Reconciler:
         persisted = await self._apply(gathered, decision)
         self._remember(key, gathered, decision, persisted)
         self._ask(key, gathered, decision)
-        self._come_back(key, decision)
+        self._come_back(key, gathered, decision)
 
     async def refresh(self, key: Key) -> None:
         """Look again at all that a decision about a key is made of, after a lost race."""
@@ -165,14 +167,17 @@ class Reconciler:
         return await (self._cluster.latch if is_new_latch else self._cluster.write_status)(gathered.body, status)
 
     async def _serve(self, gathered: Gathered, persisted: Status) -> None:
-        experiment, seen = gathered.experiment, gathered.observation.rules
+        experiment, config_map, seen = gathered.experiment, gathered.config_map, gathered.observation.rules
         line = compile_entry(experiment, persisted, seen.entry)
+        changed = False
         if seen.ownership is Ownership.ABSENT:
-            neighbours = self._neighbours(gathered.config_map)
-            await self.rules.create(gathered.config_map, neighbours | ({experiment.name: line} if line else {}))
+            await self.rules.create(config_map, self._neighbours(config_map) | ({experiment.name: line} if line else {}))
+            changed = True
         elif line is not None:
-            await self.rules.write(gathered.config_map, experiment.name, line, seen=seen)
-        await self.rules.remove(experiment.namespace, experiment.name, keep=gathered.config_map.name)
+            changed = await self.rules.write(config_map, experiment.name, line, seen=seen)
+        await self.rules.remove(experiment.namespace, experiment.name, keep=config_map.name)
+        if changed:  # the decision was made before the entry was there
+            self._queue.add(Key(experiment.namespace, experiment.name))
 
     def _neighbours(self, config_map: Key) -> dict[str, str]:
         """Render every gate of a ConfigMap that has to be created, each from its own persisted status."""
@@ -232,7 +237,9 @@ class Reconciler:
             del self._looking[key]
             self._queue.add(key, urgent=urgent)
 
-    def _come_back(self, key: Key, decision: Decision) -> None:
+    def _come_back(self, key: Key, gathered: Gathered, decision: Decision) -> None:
+        if gathered.observation.rules.ownership is Ownership.FOREIGN:  # it is not watched, for it has not our label
+            self._queue.add(key, delay=FOREIGN_RECHECK)
         if decision.recheck_at is not None:
             self._queue.add(key, delay=(decision.recheck_at - self._clock.now()).total_seconds())
 

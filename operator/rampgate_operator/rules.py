@@ -49,16 +49,17 @@ class Rules:
             return {*gates_in(known), *gates_in(body)}
         return {gate for gate in {*gates_in(known), *gates_in(body)} if before.get(gate + KEY_SUFFIX) != after.get(gate + KEY_SUFFIX)}
 
-    async def write(self, config_map: Key, gate: str, line: str, *, seen: RulesSeen) -> None:
-        """Make the gate's key say `line`, unless it does, the ConfigMap is foreign, or it would grow too large.
+    async def write(self, config_map: Key, gate: str, line: str, *, seen: RulesSeen) -> bool:
+        """Make the gate's key say `line`, unless it does, the ConfigMap is foreign, or it would grow too large; tell whether it changed.
 
         Raises ConflictError when the key is not what was seen.
         """
         if seen.ownership is not Ownership.OURS or not fits(line, seen):
-            return
+            return False
         if seen.line != line:
             self.cache.see(await self._cluster.swap(config_map, key=gate + KEY_SUFFIX, old=seen.line, new=line))
         await self._restore_label(config_map)
+        return seen.line != line
 
     async def create(self, config_map: Key, lines: Mapping[str, str]) -> None:
         """Create an absent ConfigMap with all its gates at once; a gate that does not fit beside the others is left for later."""

@@ -14,10 +14,8 @@ from tools.devcluster.prometheus import Prometheus
 @pytest.fixture
 def operator(cluster: Cluster, prometheus: Prometheus, namespace: str, tmp_path: Path) -> Iterator[Operator]:
     """The operator, watching the test's namespace; started once, to be killed and started again as the test likes."""
-    running = Operator(cluster, prometheus, namespace, log=tmp_path / "operator.log")
-    running.start()
-    yield running
-    running.stop()
+    with Operator(cluster, prometheus, namespace, log=tmp_path / "operator.log") as running:
+        yield running
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import requests
 
@@ -51,13 +51,24 @@ class Operator:
         }
         self._process: subprocess.Popen[bytes] | None = None
 
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
     def start(self) -> None:
         """Start it, and wait until it watches."""
         command = supervised([sys.executable, "-m", "rampgate_operator", "operator"])
         seen = self.lines("watching")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment)
-        wait_until(lambda: self.lines("watching") > seen, "the operator watches")
+        try:
+            wait_until(lambda: self.lines("watching") > seen, "the operator watches", self.log.read_text)
+        except AssertionError:
+            self.kill()
+            raise
 
     def stop(self) -> int:
         """SIGTERM; give the exit status."""
@@ -155,7 +166,7 @@ class Team:
     def exposure(self, name: str = "new-checkout") -> float:
         """The percentage that pods would serve by what is written now."""
         entry = self.entry(name)
-        return 0.0 if entry is None or "serve" in entry else entry["percent"]
+        return 0.0 if entry is None or "serve" in entry else entry.get("percent", 0.0)
 
     def wait_for(self, name: str = "new-checkout", **wanted: object) -> Json:
         """Wait until the status has these fields: `wait_for(phase="Ramping", percent=10)`."""

@@ -155,9 +155,9 @@ GUARDRAILS = (
     Row("a query is required", {f"{GUARDRAIL}.query": REMOVED}, ((f"{GUARDRAIL}.query", "Required value"),)),
     Row("an empty query is refused", {f"{GUARDRAIL}.query": ""}, ((f"{GUARDRAIL}.query", "should be at least 1 chars long"),)),
     Row(
-        "a query of 4097 characters is refused",
-        {f"{GUARDRAIL}.query": "x" * 4097},
-        ((f"{GUARDRAIL}.query", "Too long: may not be more than 4096 bytes"),),
+        "a query of 2049 characters is refused",
+        {f"{GUARDRAIL}.query": "x" * 2049},
+        ((f"{GUARDRAIL}.query", "Too long: may not be more than 2048 bytes"),),
     ),
     Row("a guardrail's name in capitals is refused", {f"{GUARDRAIL}.name": "P99"}, ((f"{GUARDRAIL}.name", LABEL),)),
     Row(

@@ -46,9 +46,9 @@ def judge(guardrail: Guardrail, answer: Answer, treatment: str) -> Judgement:
     whose = f" of {treatment}" if treatment else ""
     match answer:
         case Failed(reason=reason, message=message):
-            return Judgement(verdict=Verdict.ERROR, message=f"query{whose} failed ({reason}): {message}")
+            return Judgement(verdict=Verdict.ERROR, message=f"query{whose} failed ({reason}): {message.rstrip('.')}")
         case NoData(why=why):
-            return Judgement(verdict=Verdict.NO_DATA, message=f"no data{whose}: {why}")
+            return Judgement(verdict=Verdict.NO_DATA, message=f"no data{whose}: {why.rstrip('.')}")
         case Increases():
             return Judgement(verdict=Verdict.ERROR, message=f"query{whose} failed: counts where one number is needed")
         case Value(value=value) if not math.isfinite(value):  # a NaN is above no limit and below none: it must not pass for that

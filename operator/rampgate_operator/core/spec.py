@@ -215,7 +215,7 @@ class Guardrail(Model):
 
     name: Name
     """The guardrail's name in status, conditions and metrics."""
-    query: Annotated[str, Field(min_length=1, max_length=4096)]
+    query: Annotated[str, Field(min_length=1, max_length=2048)]
     """An instant PromQL query that yields exactly one series; `$variant`, `$gate` and `$experiment` may stand in label values.
 
     With `$variant` it is asked once per treatment and the worst verdict counts."""
