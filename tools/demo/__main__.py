@@ -17,7 +17,7 @@ from tools.demo.checks import Report
 from tools.demo.keeping import invite, wait_for_interrupt
 from tools.demo.scenario import Play, play
 from tools.demo.sources import Sources
-from tools.demo.stage import Stage, set_up
+from tools.demo.stage import set_up
 from tools.demo.timeline import Timeline
 from tools.demo.witness import NotSeenError
 from tools.devcluster.binaries import BinaryMissingError
@@ -51,8 +51,7 @@ def main() -> int:
 
 def _run(directory: Path, timeline: Timeline, report: Report, *, keep: bool) -> None:
     timeline.act("A control plane, Prometheus, the operator, 3 processes of a shop, and its users")
-    with set_up(directory) as stage:
-        _tell_places(stage, timeline)
+    with set_up(directory, timeline.say) as stage:
         sources = Sources()
         try:
             _play(Play(stage, seat(stage, timeline, sources), report, timeline))
@@ -75,13 +74,6 @@ def _play(scene: Play) -> None:
         scene.timeline.show(scene.stage.operator.last_words())
     except CalledProcessError as error:
         scene.timeline.say(f"the demo cannot go on: {error}: {error.stderr}")
-
-
-def _tell_places(stage: Stage, timeline: Timeline) -> None:
-    timeline.say(f"API server  {stage.cluster.url}")
-    timeline.say(f"Prometheus  {stage.prometheus.url}, scrapes twice a second")
-    timeline.say(f"shop        {'  '.join(stage.shops)}")
-    timeline.say("users       3000, 400 checkouts a second, each at any of the processes")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -8,7 +8,7 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +26,7 @@ from tools.devcluster.server import Server
 CHECKOUT = Path(__file__).parent.parent.parent
 EXPERIMENTS = CHECKOUT / "examples" / "experiments"
 NAMESPACE, GATE, CONFIG_MAP, TESTER = "shop", "new-checkout", "feature-gates", "qa-1"
-PROCESSES = 3
+PROCESSES, USERS, CHECKOUTS_PER_SECOND = 3, 3000, 400
 SCRAPE_SECONDS = 0.5
 
 
@@ -94,23 +94,34 @@ class Stage:
 
 
 @contextmanager
-def set_up(directory: Path) -> Iterator[Stage]:
-    """Start everything and put it away again. Raises ServerError with the end of a log when something does not start."""
+def set_up(directory: Path, say: Callable[[str], None]) -> Iterator[Stage]:
+    """Start everything, say so, and put it away again. Raises ServerError with the end of a log when something does not start."""
     with ExitStack() as running:
         cluster = running.enter_context(Cluster.start(directory / "cluster"))
+        say(f"etcd and kube-apiserver    {cluster.url}")
         prometheus = running.enter_context(Prometheus.launch(directory / "prometheus", scrape_interval=SCRAPE_SECONDS))
+        say(f"Prometheus                 {prometheus.url}, scrapes every {SCRAPE_SECONDS:g} s")
         _install(cluster)
+        say("CRD and roles installed")
         operator = Operator(directory, kubeconfig=cluster.kubeconfig(Role.OPERATOR), prometheus=prometheus.url)
         running.callback(operator.stop)
         operator.start()
+        say("rampgate operator          a process with its own token and the rights of manifests/rbac/operator.yaml")
         shops = tuple(_start_shops(directory, cluster, running))
+        say(f"the shop, {len(shops)} processes      {'  '.join(shops)}")
         for shop in shops:
             prometheus.add_target("shop", shop.removeprefix("http://"), {"namespace": NAMESPACE})
         # The last one started also clears up when this process is killed and cannot.
-        load = Server("load", [sys.executable, "-m", "examples.shop.load", *shops], log=directory / "load.log", remove=directory)
+        load = Server(
+            "load",
+            [sys.executable, "-m", "examples.shop.load", f"--users={USERS}", f"--rate={CHECKOUTS_PER_SECOND}", *shops],
+            log=directory / "load.log",
+            remove=directory,
+        )
         running.callback(load.stop)
         stage = Stage(directory, cluster, prometheus, operator, shops)
         load.start(lambda: bool(stage.tally()))
+        say(f"its users                  {USERS}, {CHECKOUTS_PER_SECOND} checkouts a second in all, each at any of the processes")
         yield stage
 
 
