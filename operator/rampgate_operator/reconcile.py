@@ -27,8 +27,6 @@ from rampgate_operator.queue import Queue
 from rampgate_operator.rules import Rules
 
 logger = logging.getLogger(__name__)
-Answers = tuple[tuple[Look, ...], ExposureLook | None]
-NO_ANSWERS: Answers = ((), None)
 FOREIGN_RECHECK = 10.0
 """Seconds until a foreign ConfigMap is looked at again."""
 
@@ -59,6 +57,8 @@ class Gathered:
     persisted: Status | None
     status: Status | None
     observation: Observation
+    answered: int
+    """How many of the answers that came in are part of the observation."""
 
 
 class Reconciler:
@@ -69,8 +69,8 @@ class Reconciler:
         self.experiments = Cache()
         self.rules = Rules(cluster)
         self._memories: dict[Key, Memory] = {}
-        self._answers: dict[Key, Answers] = {}
-        self._looking: dict[Key, asyncio.Task[None]] = {}
+        self._answers: dict[Key, list[Look | ExposureLook]] = {}
+        self._looking: dict[tuple[Key, str], asyncio.Task[None]] = {}
 
     async def reconcile(self, key: Key) -> None:
         """Bring one Experiment one decision forward.
@@ -97,8 +97,11 @@ class Reconciler:
     async def refresh(self, key: Key) -> None:
         """Look again at all that a decision about a key is made of, after a lost race."""
         body = await self._cluster.get_experiment(key)
-        if body is None:
+        if body is None:  # its entry may be in any ConfigMap
             self.experiments.forget(key)
+            for known in self.rules.cache:
+                if known["metadata"]["namespace"] == key.namespace:
+                    await self.rules.refresh(key_of(known))
             return
         self.experiments.see(body)
         await self.rules.refresh(Key(key.namespace, _config_map_name(body)))
@@ -123,15 +126,22 @@ class Reconciler:
         experiment = read_experiment(body, accepted=memory.spec, examined=memory.examined)
         config_map = Key(key.namespace, _config_map_name(body))
         persisted = read_status(body.get("status"))
-        looks, exposures = self._answers.get(key, NO_ANSWERS)
         rules = await self.rules.see(config_map, key.name)
+        answers = tuple(self._answers.get(key, ()))
+        exposures = [answer for answer in answers if isinstance(answer, ExposureLook)]
         return Gathered(
             body=body,
             experiment=experiment,
             config_map=config_map,
             persisted=persisted,
             status=memory.decided if persisted is not None and persisted == memory.persisted else persisted,
-            observation=Observation(now=self._clock.now(), rules=rules, looks=looks, exposures=exposures),
+            observation=Observation(
+                now=self._clock.now(),
+                rules=rules,
+                looks=tuple(answer for answer in answers if isinstance(answer, Look)),
+                exposures=exposures[-1] if exposures else None,
+            ),
+            answered=len(answers),
         )
 
     def _examine(self, key: Key, body: Body) -> Memory:
@@ -210,31 +220,31 @@ class Reconciler:
 
     def _remember(self, key: Key, gathered: Gathered, decision: Decision, persisted: Status) -> None:
         self._memories[key] = replace(self._memories[key], persisted=persisted, decided=decision.status)
-        if self._answers.get(key, NO_ANSWERS) == (gathered.observation.looks, gathered.observation.exposures):
-            self._answers.pop(key, None)
+        del self._answers.get(key, [])[: gathered.answered]
 
     def _ask(self, key: Key, gathered: Gathered, decision: Decision) -> None:
         spec, now, memory = gathered.experiment.spec, gathered.observation.now, self._memories[key]
-        if decision.look_every is None or spec is None or key in self._looking:
+        if decision.look_every is None or spec is None:
             return
         due = now if memory.asked_at is None or memory.asked_at > now else memory.asked_at + decision.look_every
-        if due > now:
-            self._queue.add(key, delay=(due - now).total_seconds())
-            return
-        # a late look keeps to the grid, unless a whole interval was missed
-        self._memories[key] = replace(memory, asked_at=due if now - due < decision.look_every else now)
-        situation = Situation(experiment=gathered.experiment, spec=spec, status=decision.status, observation=gathered.observation)
-        questions = ask(situation, self._metrics.lookbacks())
-        self._looking[key] = asyncio.create_task(self._look(key, questions, spec))
+        if due <= now:
+            # a late look keeps to the grid, unless a whole interval was missed
+            self._memories[key] = replace(memory, asked_at=due if now - due < decision.look_every else now)
+            situation = Situation(experiment=gathered.experiment, spec=spec, status=decision.status, observation=gathered.observation)
+            for name, questions in ask(situation, self._metrics.lookbacks()).apart().items():
+                if (key, name) not in self._looking:
+                    self._looking[key, name] = asyncio.create_task(self._look(key, name, questions, spec))
+            due = due + decision.look_every
+        self._queue.add(key, delay=(due - now).total_seconds())
 
-    async def _look(self, key: Key, questions: Questions, spec: Spec) -> None:
+    async def _look(self, key: Key, name: str, questions: Questions, spec: Spec) -> None:
         urgent = False
         try:
-            answers = read_answers(questions, await self._metrics.answer(questions.requests))
-            self._answers[key] = answers
-            urgent = any_breach(spec, answers[0])
+            looks, exposures = read_answers(questions, await self._metrics.answer(questions.requests))
+            self._answers.setdefault(key, []).extend([*looks, *([exposures] if exposures else [])])
+            urgent = any_breach(spec, looks)
         finally:
-            del self._looking[key]
+            del self._looking[key, name]
             self._queue.add(key, urgent=urgent)
 
     def _come_back(self, key: Key, gathered: Gathered, decision: Decision) -> None:

@@ -78,7 +78,8 @@ class Rules:
         for body in self.cache:
             metadata = body["metadata"]
             line = _data(body).get(gate + KEY_SUFFIX)
-            if metadata["namespace"] != namespace or metadata["name"] == keep or line is None:
+            elsewhere = metadata["namespace"] != namespace or metadata["name"] == keep
+            if elsewhere or line is None or _data(body).get(FORMAT_KEY) != FORMAT:
                 continue
             entry = read_entry(line, gate)
             if entry is not None and not {"latch", "ship"} & entry.content.keys():

@@ -25,15 +25,18 @@ class Exporter:
         self._lines[metric, tuple(sorted(labels.items()))] = value
 
     def restart(self) -> None:
-        port = self._server.server_address[1]
         self.vanish()
-        self._lines = {}
-        self._server = self._serve(port)
+        self.appear()
 
     def vanish(self) -> None:
         """Stop answering; the target stays configured, as with a pod that is gone."""
         self._server.shutdown()
         self._server.server_close()
+
+    def appear(self) -> None:
+        """Come back on the same port, with nothing counted yet."""
+        self._lines = {}
+        self._server = self._serve(self._server.server_address[1])
 
     def __enter__(self) -> Self:
         return self

@@ -14,10 +14,12 @@ from typing import Any, Self
 import requests
 
 from tools.devcluster.cluster import Cluster
+from tools.devcluster.kubectl import kubectl
 from tools.devcluster.prometheus import Prometheus
 from tools.devcluster.roles import Role
 from tools.devcluster.server import supervised
 
+RIGHTS = Path(__file__).parents[2] / "manifests" / "rbac" / "operator.yaml"
 PATIENCE = 20.0
 """Seconds until something that must happen counts as not happening: a bound, not an expectation."""
 POLL = 0.02
@@ -39,16 +41,30 @@ EXPERIMENT: Json = {
 
 
 class Operator:
-    """`rampgate operator` as its own process, under its own token, for one namespace."""
+    """`rampgate operator` as its own process, for one namespace, with the rights of manifests/rbac there and no others."""
 
-    def __init__(self, cluster: Cluster, prometheus: Prometheus, namespace: str, *, log: Path) -> None:
+    def __init__(self, cluster: Cluster, prometheus: Prometheus, namespace: str, *, log: Path, **sources: str) -> None:
         self.log = log
+        urls = {"default": prometheus.url, **sources}
         self._environment = {
             **os.environ,
-            "KUBECONFIG": str(cluster.kubeconfig(Role.ADMIN)),
-            "RAMPGATE_SOURCES__DEFAULT__URL": prometheus.url,
+            "KUBECONFIG": str(cluster.kubeconfig(Role.OPERATOR)),
+            "RAMPGATE_SOURCES": json.dumps({name: {"url": url} for name, url in urls.items()}),
             "RAMPGATE_NAMESPACES": json.dumps([namespace]),
         }
+        kubectl(cluster, "apply", "--server-side", "-f", str(RIGHTS))
+        kubectl(
+            cluster,
+            "create",
+            "rolebinding",
+            "operator",
+            "-n",
+            namespace,
+            "--clusterrole",
+            "rampgate-operator",
+            "--user",
+            Role.OPERATOR.user,
+        )
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

@@ -79,13 +79,15 @@ def test_a_key_whose_experiment_was_deleted_while_the_operator_was_down_is_remov
     wait_until(lambda: team.entry() is None, "the gate is gone")
 
 
-def test_an_entry_edited_by_hand_is_repaired(team: Team, shop: Exporter) -> None:
+def test_an_entry_edited_by_hand_is_repaired_under_a_new_generation(team: Team, shop: Exporter) -> None:
     team.apply()
     team.wait_for(percent=50)
     wait_until(lambda: team.exposure() == 50, "the entry says 50 %")
-    wanted = (team.rules() or {})["new-checkout.json"]
-    team.patch_rules({"new-checkout.json": wanted.replace('"percent":50', '"percent":100')})
-    wait_until(lambda: (team.rules() or {})["new-checkout.json"] == wanted, "the entry is repaired")
+    before = team.entry() or {}
+    line = (team.rules() or {})["new-checkout.json"]
+    team.patch_rules({"new-checkout.json": line.replace('"percent":50', '"percent":100')})
+    wait_until(lambda: (team.entry() or {})["generation"] > before["generation"], "the entry is repaired", team.entry)
+    assert team.entry() == {**before, "generation": (team.entry() or {})["generation"]}
 
 
 def test_an_invalid_query_changes_nothing_that_is_served_and_is_explained(team: Team, shop: Exporter) -> None:

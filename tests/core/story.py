@@ -58,7 +58,7 @@ class Story:
 
     def edit(self, *, invalid: str | None = None, **fields: Any) -> "Story":  # any field of a spec
         """Change fields, None removes one; `invalid` says what is wrong with the new spec."""
-        if self.problem is None:
+        if self.problem is None:  # as it was until now
             self.accepted = Spec.from_wire(self.fields)
         self.fields = {name: value for name, value in {**self.fields, **fields}.items() if value is not None}
         self.problem, self.generation = invalid, self.generation + 1

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from rampgate.rules import parse_entry
-from rampgate_operator.core.compile import compile_content, compile_entry, digest, draw_digest, fits, number
+from rampgate_operator.core.compile import compile_content, compile_draw, compile_entry, digest, draw_digest, fits, number
+from rampgate_operator.core.experiment import salt_of
 from rampgate_operator.core.observation import Ownership, RulesSeen
+from rampgate_operator.core.spec import Spec
 from tests.core.story import BAD, ERRORS, KEY, Story, make_spec, steps
 
 FULL: dict[str, Any] = {
@@ -31,6 +33,10 @@ LINE = (
     '"overrides":[{"units":["qa-1","qa-2"],"variant":"on"}],"percent":0.5,"salt":"pepper","unit":"userId",'
     '"variants":[{"name":"off","value":"grün","weight":1},{"name":"on","value":"blau","weight":3}]}'
 )
+
+
+def draw_of(spec: Spec) -> str:
+    return draw_digest(compile_draw(spec, salt_of(spec, "shop", "new-checkout")))
 
 
 def line_of(story: Story) -> str:
@@ -141,4 +147,10 @@ def test_a_digest_follows_the_value_and_not_its_spelling() -> None:
     ],
 )  # fmt: skip
 def test_what_draws_the_units(edit: dict[str, Any], same: bool) -> None:
-    assert (draw_digest(make_spec(**edit)) == draw_digest(make_spec())) is same
+    assert (draw_of(make_spec(**edit)) == draw_of(make_spec())) is same
+
+
+def test_a_draw_is_known_by_a_spec_and_by_its_entry() -> None:
+    story = Story(**FULL).ramp_to(10)
+    assert draw_digest(story.entry.content) == draw_digest(compile_draw(story.spec, "pepper"))
+    assert draw_of(make_spec(salt="shop/new-checkout")) == draw_of(make_spec())

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rampgate_operator.core.compile import draw_digest
+from rampgate_operator.core.compile import compile_draw, draw_digest
 from rampgate_operator.core.examine import examine
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Phase, Status
@@ -56,7 +56,9 @@ def test_five_faults_are_shown_and_the_rest_counted(number: int, more: str) -> N
 
 @pytest.mark.parametrize(("attempt", "refused"), [(1, True), (2, False)], ids=["within the attempt", "with a higher one"])
 def test_units_are_not_moved(attempt: int, refused: bool) -> None:
-    began = Status(phase=Phase.RAMPING, attempt=1, attempt_started_at=NOON, draw_digest=draw_digest(make_spec()))
+    began = Status(
+        phase=Phase.RAMPING, attempt=1, attempt_started_at=NOON, draw_digest=draw_digest(compile_draw(make_spec(), "shop/new-checkout"))
+    )
     found = judged(began, attempt=attempt, salt="another")
     assert ("not what attempt 1 began with" in str(found)) is refused
     assert judged(began, attempt=attempt, owner="others") == make_spec(attempt=attempt, owner="others")

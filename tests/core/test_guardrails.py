@@ -95,6 +95,13 @@ def test_the_same_look_counts_once() -> None:
     assert known(story).recent == (PASS, BREACH)
 
 
+def test_looks_that_come_together_all_count_in_the_order_of_their_time() -> None:
+    story = Story(guardrails=[{**ERRORS, "onBreach": "Hold"}]).settle().wait("10s")
+    looks = [story.look(BAD), story.wait("10s").look(GOOD), story.wait("10s").look(NO_DATA)]
+    story.decide(looks[2], looks[0], looks[1])
+    assert known(story).recent == (PASS, BREACH, PASS, NODATA)
+
+
 def test_a_look_that_comes_late_changes_nothing() -> None:
     story = Story(guardrails=[{**ERRORS, "onBreach": "Hold"}]).settle().wait("10s")
     late = story.look(GOOD)

@@ -159,10 +159,51 @@ def test_an_entry_that_cannot_be_read_is_no_memory(line: str) -> None:
     assert story.entry.content["percent"] == 0
 
 
-def test_with_a_spec_that_was_never_accepted_nothing_is_raised_and_the_entry_stays() -> None:
+@pytest.mark.parametrize(
+    ("mend", "said"),
+    [
+        ({}, ("Ramping", 1, 10.0)),
+        ({"ramp": steps(1, 5)}, ("Ramping", 1, 5.0)),
+        ({"ramp": steps(50)}, ("Pending", -1, 0.0)),
+    ],
+    ids=["the same steps", "lower ones", "higher ones"],
+)
+def test_without_an_accepted_spec_what_is_served_stays_and_finds_its_step_later(mend: dict[str, Any], said: tuple[Any, ...]) -> None:
     story = Story().ramp_to(10)
-    before = story.data and dict(story.data)
+    before, drawn = story.data and dict(story.data), story.known.draw_digest
     lose(story, invalid="no")
     story.accepted = None
     story.decide()
-    assert (story.said, story.data) == (("Pending", -1, 0.0), before)
+    assert (story.said, story.data, story.known.draw_digest) == (("Ramping", -1, 10.0), before, drawn)
+    story.edit(invalid=None, paused=True, **mend).decide()
+    assert story.said == said
+
+
+def test_without_an_accepted_spec_a_shipped_feature_stays_shipped() -> None:
+    story = Story().ramp_to(1).edit(ship=SHIP).settle()
+    entry = story.data
+    lose(story, invalid="no", ship=None)
+    story.accepted = None
+    story.settle()
+    assert (story.said[0], story.known.shipped, story.data) == ("Shipped", "on", entry)
+    assert story.edit(owner="others").settle().said[0] == "Shipped"
+
+
+@pytest.mark.parametrize("percent", [0, 0.001])
+def test_without_an_accepted_spec_what_serves_nobody_is_before_the_first_step(percent: float) -> None:
+    story = Story(paused=True).settle()
+    rewrite(story, percent=percent)
+    lose(story, invalid="no")
+    story.accepted = None
+    story.decide()
+    assert story.said == ("Pending", -1, 0.0)
+
+
+@pytest.mark.parametrize("broken", [{"variants": "gone"}, {"variants": [1]}, {"format": 2}, {"hashInput": "MD5"}])
+def test_an_entry_of_which_pods_serve_control_begins_at_0(broken: dict[str, Any]) -> None:
+    story = Story().ramp_to(10)
+    rewrite(story, **broken)
+    lose(story, invalid="no")
+    story.accepted = None
+    story.decide()
+    assert story.said == ("Pending", -1, 0.0)

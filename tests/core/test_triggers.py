@@ -117,6 +117,12 @@ def test_a_new_attempt_waits_until_killed_is_removed() -> None:
     assert (story.said, story.known.attempt) == (("Pending", -1, 0.0), 2)
 
 
+def test_a_new_attempt_waits_for_a_spec_that_can_be_run() -> None:
+    story = Story().ramp_to(10).edit(killed=True, attempt=2).settle()
+    story.edit(invalid="no", killed=None, attempt=1).settle()
+    assert (story.said[0], story.known.attempt) == ("Killed", 1)
+
+
 @pytest.mark.parametrize("phase", ["Pending", "Ramping", "Completed", "Shipped", "RolledBack"])
 def test_a_kill_ends_every_phase(phase: str) -> None:
     story = Story(guardrails=[ERRORS], ramp=steps(50), paused=phase == "Pending").settle()

@@ -1,7 +1,8 @@
 """The API server in memory: two kinds of objects, resourceVersions, generations, and the preconditions of each write.
 
 A stand-in only as far as tests/contract/test_cluster.py runs the same cases on it and on a real one.
-Deterministic: no clock, no randomness, no I/O; `on_write` is asked before each write and may refuse it or end the process.
+Deterministic: no clock, no randomness, no I/O. `on_write` is asked before each write of the operator and may refuse it or end the process;
+`on_change` hears of every change, as a watch does.
 """
 
 import copy
@@ -26,7 +27,8 @@ class MemoryCluster:
         self.config_maps: dict[Key, Object] = {}
         self.announced: list[Announcement] = []
         self.on_write: Callable[[str], None] = lambda _what: None
-        self._version = 0
+        self.on_change: Callable[[str, str, Body], None] = lambda _kind, _change, _body: None
+        self.version = 0
 
     # --- what people do ---
 
@@ -48,7 +50,7 @@ class MemoryCluster:
 
     def delete_experiment(self, key: Key) -> None:
         """Delete an Experiment."""
-        self.experiments.pop(key, None)
+        self._gone("experiment", self.experiments.pop(key, None))
 
     def put_config_map(self, key: Key, data: Mapping[str, str] | None, *, labels: Mapping[str, str] | None = None) -> Body:
         """Create a ConfigMap or replace its data; None is a ConfigMap without any."""
@@ -58,7 +60,7 @@ class MemoryCluster:
 
     def delete_config_map(self, key: Key) -> None:
         """Delete a ConfigMap."""
-        self.config_maps.pop(key, None)
+        self._gone("rules", self.config_maps.pop(key, None))
 
     # --- the port ---
 
@@ -132,12 +134,18 @@ class MemoryCluster:
         return known
 
     def _next(self) -> int:
-        self._version += 1
-        return self._version
+        self.version += 1
+        return self.version
 
     def _stamp(self, body: Object) -> Body:
         body["metadata"]["resourceVersion"] = str(self._next())
+        self.on_change("experiment" if "spec" in body else "rules", "MODIFIED", copy.deepcopy(body))
         return copy.deepcopy(body)
+
+    def _gone(self, kind: str, body: Object | None) -> None:
+        if body is not None:
+            body["metadata"]["resourceVersion"] = str(self._next())
+            self.on_change(kind, "DELETED", copy.deepcopy(body))
 
 
 def _merged(old: Mapping[str, Any], patch: Mapping[str, Any]) -> Object:

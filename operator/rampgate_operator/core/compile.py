@@ -28,9 +28,20 @@ def digest(value: object) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
 
 
-def draw_digest(spec: Spec) -> str:
-    """Identify what draws the units into arms: another one moves them."""
-    return digest(spec.model_dump(mode="json", include={"unit", "salt", "hash_input", "variants", "control"}))
+def compile_draw(spec: Spec, salt: str) -> dict[str, Any]:
+    """Give the part of an entry that draws the units into arms."""
+    return {
+        "control": {"name": spec.control, "value": spec.control_value},
+        "unit": spec.unit,
+        "salt": salt,
+        "hashInput": spec.hash_input.value,
+        "variants": [{"name": v.name, "value": v.value, "weight": v.weight} for v in spec.variants],
+    }
+
+
+def draw_digest(content: Mapping[str, Any]) -> str:
+    """Identify what draws the units of an entry, or of its drawing part: another one moves them."""
+    return digest({field: content.get(field) for field in ASSIGNMENT_FIELDS})
 
 
 def number(percent: float) -> float:
@@ -81,12 +92,7 @@ def fits(line: str, seen: RulesSeen) -> bool:
 
 
 def _targeting(experiment: Experiment, spec: Spec) -> dict[str, Any]:
-    fields: dict[str, Any] = {
-        "unit": spec.unit,
-        "salt": experiment.salt,
-        "hashInput": spec.hash_input.value,
-        "variants": [{"name": v.name, "value": v.value, "weight": v.weight} for v in spec.variants],
-    }
+    fields = compile_draw(spec, experiment.salt)
     if spec.eligibility:
         fields["eligibility"] = [_condition(condition) for condition in spec.eligibility]
     if spec.overrides:

@@ -7,7 +7,7 @@ what holds a step in waiting.py.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rampgate_operator.core.compile import compile_content, digest, draw_digest
+from rampgate_operator.core.compile import compile_content, compile_draw, digest, draw_digest
 from rampgate_operator.core.conditions import Announcement, announce, describe, describe_invalid
 from rampgate_operator.core.experiment import Experiment
 from rampgate_operator.core.exposures import count_exposures
@@ -120,13 +120,17 @@ def _restart_after_outage(situation: Situation) -> Status:
 def _explain(situation: Situation, findings: tuple[Finding, ...]) -> Status:
     status = situation.status
     update = {
-        "draw_digest": (status.draw_digest or draw_digest(situation.spec)) if status.phase in STARTED else "",
+        "draw_digest": (status.draw_digest or _draw_digest(situation)) if status.phase in STARTED else "",
         "observed_generation": situation.experiment.generation,
         "waiting_for": findings[0].waiting_for if findings else None,
         "next_step_at": hold_ends(situation),
         "conditions": describe(situation, findings),
     }
     return status.model_copy(update=update)
+
+
+def _draw_digest(situation: Situation) -> str:
+    return draw_digest(compile_draw(situation.spec, situation.experiment.salt))
 
 
 def _recheck_at(situation: Situation, findings: tuple[Finding, ...]) -> datetime | None:

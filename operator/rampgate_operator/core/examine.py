@@ -6,7 +6,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from rampgate_operator.core.checks import find_problems
-from rampgate_operator.core.compile import draw_digest
+from rampgate_operator.core.compile import compile_draw, draw_digest
+from rampgate_operator.core.experiment import salt_of
 from rampgate_operator.core.problems import Problem, from_validation_error
 from rampgate_operator.core.promql import QueryError, compile_query
 from rampgate_operator.core.spec import Spec
@@ -22,17 +23,19 @@ def examine(body: Mapping[str, Any], *, sources: Collection[str]) -> Spec | str:
     except ValidationError as error:
         return _sentence(from_validation_error(error, under="spec"))
     status = read_status(body.get("status"))
-    found = (*find_problems(spec), *_unreadable_queries(spec, body["metadata"], sources), *_other_draw(spec, status))
+    found = (*find_problems(spec), *_unreadable_queries(spec, body["metadata"], sources), *_other_draw(spec, body["metadata"], status))
     return _sentence(found) if found else spec
 
 
-def _other_draw(spec: Spec, status: Status | None) -> Iterator[Problem]:
+def _other_draw(spec: Spec, metadata: Mapping[str, Any], status: Status | None) -> Iterator[Problem]:
     """Refuse to move units within an attempt.
 
     The CRD's rules refuse it from one spec to the next, but an attempt that was raised and lowered again while the operator did not run
     passes them.
     """
-    if status is None or not status.draw_digest or spec.attempt > status.attempt or status.draw_digest == draw_digest(spec):
+    if status is None or not status.draw_digest or spec.attempt > status.attempt:
+        return
+    if status.draw_digest == draw_digest(compile_draw(spec, salt_of(spec, metadata["namespace"], metadata["name"]))):
         return
     text = f"not what attempt {status.attempt} began with; set them back, or set attempt to {status.attempt + 1} or higher"
     yield Problem("spec", f"unit, salt, hashInput, variants or control are {text}")

@@ -34,8 +34,12 @@ class Experiment:
     @property
     def salt(self) -> str:
         """What makes this experiment's draw independent of others."""
-        default = f"{self.namespace}/{self.name}"
-        return default if self.spec is None else self.spec.salt or default
+        return salt_of(self.spec, self.namespace, self.name)
+
+
+def salt_of(spec: Spec | None, namespace: str, name: str) -> str:
+    """Give the salt of a spec; by default it is the experiment's own name."""
+    return (spec and spec.salt) or f"{namespace}/{name}"
 
 
 def read_experiment(body: Mapping[str, Any], *, accepted: Spec | None, examined: Spec | str) -> Experiment:

@@ -63,15 +63,15 @@ def judge(guardrail: Guardrail, answer: Answer, treatment: str) -> Judgement:
 
 def take_in(status: Status, spec: Spec, looks: Iterable[Look], *, now: datetime) -> tuple[GuardrailStatus, ...]:
     """Add new looks to the evidence; a changed guardrail starts again, a removed one is forgotten, a void or late look is ignored."""
-    by_name = {look.guardrail: look for look in looks if look.attempt == status.attempt}
+    in_order = sorted((look for look in looks if look.attempt == status.attempt), key=lambda look: look.at)
     kept = []
     for guardrail in spec.guardrails or ():
         mark = guardrail_digest(guardrail)
         known = status.guardrail(guardrail.name)
         known = known if known is not None and known.digest == mark else None
-        look = by_name.get(guardrail.name)
-        if look is not None and look.digest == mark and _is_news(known, look, now):
-            known = _add(known, guardrail, look, status.attempt_started_at)
+        for look in in_order:
+            if (look.guardrail, look.digest) == (guardrail.name, mark) and _is_news(known, look, now):
+                known = _add(known, guardrail, look, status.attempt_started_at)
         if known is not None:
             kept.append(known)
     return tuple(kept)

@@ -2,9 +2,11 @@
 
 from datetime import datetime
 
-from rampgate_operator.core.compile import ASSIGNMENT_FIELDS, compile_content, digest
+from rampgate.rules import parse_entry
+from rampgate_operator.core.compile import compile_draw, digest, draw_digest
 from rampgate_operator.core.experiment import Experiment
 from rampgate_operator.core.observation import Entry, Observation
+from rampgate_operator.core.quantities import basis_points
 from rampgate_operator.core.ramp import highest_step, start_step
 from rampgate_operator.core.reasons import Reason, percent_text, say
 from rampgate_operator.core.status import Latch, LatchCause, Phase, Rules, Status, Transition
@@ -17,7 +19,7 @@ def restore(experiment: Experiment, observation: Observation) -> Status:
         return Status(attempt=experiment.attempt, attempt_started_at=now)
     rules = Rules(generation=entry.generation, digest=digest(entry.content), rendered_at=now)
     known = Status(attempt=entry.content["attempt"], attempt_started_at=now, rules=rules)
-    rebuilt = _ended(known, entry, now) or _shipped(known, experiment, entry) or _ramping(known, experiment, entry, now)
+    rebuilt = _ended(known, entry, now) or _running(known, experiment, entry, now)
     message = say(Reason.STATUS_REBUILT, phase=rebuilt.phase, percent=percent_text(rebuilt.percent))
     note = Transition(at=now, from_=Phase.PENDING, to=rebuilt.phase, percent=rebuilt.percent, reason=Reason.STATUS_REBUILT, message=message)
     return rebuilt.model_copy(update={"history": (note,)})
@@ -34,24 +36,15 @@ def _ended(known: Status, entry: Entry, now: datetime) -> Status | None:
     return known.model_copy(update={"phase": phase, "latch": latch})
 
 
-def _shipped(known: Status, experiment: Experiment, entry: Entry) -> Status | None:
-    if "ship" not in entry.content:
-        return None
-    variant, spec = entry.content["ship"], experiment.spec
-    if spec is None or variant not in spec.variant_names or not _draws_alike(known, experiment, entry):
-        return known
-    return known.model_copy(update={"phase": Phase.SHIPPED, "shipped": variant, "percent": 100.0})
-
-
-def _ramping(known: Status, experiment: Experiment, entry: Entry, now: datetime) -> Status:
-    if experiment.spec is None or not _draws_alike(known, experiment, entry):
-        return known
-    steps = experiment.spec.ramp.steps
-    step = highest_step(steps, entry.content["percent"])
-    return known if step < 0 else start_step(known, step, steps=steps, now=now)
-
-
-def _draws_alike(known: Status, experiment: Experiment, entry: Entry) -> bool:
-    """Tell whether the spec would draw the units as the entry does; otherwise its percentage means other people."""
-    wanted = compile_content(experiment, known, entry) or {}
-    return all(wanted.get(field) == entry.content.get(field) for field in ASSIGNMENT_FIELDS)
+def _running(known: Status, experiment: Experiment, entry: Entry, now: datetime) -> Status:
+    spec, drawn, rule = experiment.spec, draw_digest(entry.content), parse_entry(entry.line).rule
+    if rule is None or (spec is not None and draw_digest(compile_draw(spec, experiment.salt)) != drawn):
+        return known  # pods serve control, or the entry's percentage means other people
+    if rule.ship is not None:
+        shipped = {"phase": Phase.SHIPPED, "shipped": rule.ship, "percent": 100.0, "draw_digest": drawn}
+        return known.model_copy(update=shipped)
+    percent = basis_points(entry.content["percent"]) / 100
+    if spec is None:  # nothing is known of steps: what is served stays, and finds its step once a spec is accepted
+        return known.model_copy(update={"phase": Phase.RAMPING, "percent": percent, "draw_digest": drawn}) if percent else known
+    step = highest_step(spec.ramp.steps, percent)
+    return known if step < 0 else start_step(known, step, steps=spec.ramp.steps, now=now)

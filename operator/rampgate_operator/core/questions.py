@@ -1,7 +1,7 @@
 """What to ask of Prometheus for one Experiment, when, and what the answers are answers to."""
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rampgate_operator.core.exposures import LONGEST_WINDOW
@@ -48,6 +48,11 @@ class Questions:
         """Every request, for the port that answers them together."""
         singles = (self.exposures,) if self.exposures else ()
         return (*(request for question in self.guardrails for request in question.requests.values()), *singles)
+
+    def apart(self) -> Mapping[str, "Questions"]:
+        """Give each guardrail's questions by its name, so that a slow answer to one keeps no other's breach waiting."""
+        alone = {question.guardrail: Questions(guardrails=(question,), exposures=None) for question in self.guardrails}
+        return alone | ({_EXPOSURES_KEY: replace(self, guardrails=())} if self.exposures else {})
 
 
 def is_looking(situation: Situation, findings: tuple[Finding, ...]) -> bool:

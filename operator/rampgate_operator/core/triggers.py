@@ -38,12 +38,12 @@ def killed(situation: Situation) -> Change | None:
 
 
 def new_attempt(situation: Situation) -> Change | None:
-    """A person raised `attempt`: back to 0 %, and the latch is gone. Never while `killed` is set."""
-    attempt = situation.spec.attempt
-    if situation.experiment.killed or attempt <= situation.status.attempt:
+    """A person raised `attempt`: back to 0 %, and the latch is gone. Never while `killed` is set or the newest spec cannot be run."""
+    attempt, experiment = situation.spec.attempt, situation.experiment
+    if experiment.killed or experiment.problem is not None or attempt <= situation.status.attempt:
         return None
     message = say(Reason.ATTEMPT_STARTED, attempt=attempt)
-    by = situation.experiment.managers.get("attempt")
+    by = experiment.managers.get("attempt")
     return Change(trigger=Trigger.NEW_ATTEMPT, reason=Reason.ATTEMPT_STARTED, message=message, attempt=attempt, by=by)
 
 

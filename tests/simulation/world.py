@@ -1,0 +1,297 @@
+"""A world small enough to run thousands of histories: the real Reconciler, an API server in memory, a Prometheus that obeys, one clock.
+
+Discrete events: what the operator asked to be called back for happens when its time has come, and nothing else wakes it but the watch.
+Knows what people and faults may do; what must hold all the while is ledger.py's.
+"""
+
+import asyncio
+import copy
+import math
+from collections.abc import Collection, Hashable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from rampgate_operator.core.looks import Answer, Failed, FailureReason, LookRequest, NoData, Value
+from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY, RULES_LABEL
+from rampgate_operator.ports import ClusterError, ConflictError, Key
+from rampgate_operator.process import resync
+from rampgate_operator.reconcile import Reconciler, wants_kill
+from rampgate_operator.rules import gates_in
+from tests.core.story import NOON
+from tests.simulation.ledger import Ledger
+from tests.simulation.memory import MemoryCluster
+
+GATE, NEIGHBOUR, RULES = Key("shop", "new-checkout"), Key("shop", "other"), Key("shop", "feature-gates")
+LOOKBACK = timedelta(seconds=15)
+LATE = 35.0
+"""Seconds that a late answer takes: more than two intervals."""
+STEPS: dict[str, list[dict[str, Any]]] = {
+    "plain": [
+        {"percent": 1, "hold": "20s"},
+        {"percent": 10, "hold": "30s"},
+        {"percent": 50, "hold": "30s"},
+        {"percent": 100, "hold": "30s"},
+    ],
+    "other": [{"percent": 0.5, "hold": "20s"}, {"percent": 5, "hold": "20s"}, {"percent": 60, "hold": "20s"}],
+    "higher": [{"percent": 70, "hold": "20s"}, {"percent": 100, "hold": "20s"}],
+    "approved": [{"percent": 10, "hold": "20s"}, {"percent": 100, "hold": "20s", "approval": True}],
+}
+GUARDRAILS: list[dict[str, Any]] = [
+    {"name": "errors", "query": "errors", "max": 1, "breaches": {"count": 1, "of": 2}},
+    {"name": "orders", "query": "orders", "max": 1, "onBreach": "Hold", "onNoData": "Rollback"},
+]
+SPEC: dict[str, Any] = {
+    "owner": "payments",
+    "control": "off",
+    "variants": [{"name": "off", "value": False}, {"name": "on", "value": True}, {"name": "more", "value": True}],
+    "ramp": {"steps": STEPS["plain"]},
+    "interval": "10s",
+    "guardrails": GUARDRAILS,
+}
+ANSWERS: dict[str, Answer] = {
+    "good": Value(0.5),
+    "bad": Value(1000.0),
+    "none": NoData("no series"),
+    "nan": Value(math.nan),
+    "error": Failed(FailureReason.TIMEOUT, "no answer in 5 s"),
+}
+
+
+class CrashError(BaseException):
+    """The process dies here."""
+
+
+class Agenda:
+    """The queue, as far as reconcile.py sees it: when each key is due, in seconds of the event loop."""
+
+    def __init__(self, world: "World") -> None:
+        self._world = world
+        self.due: dict[Key, float] = {}
+
+    def add(self, key: Key, *, delay: float = 0.0, urgent: bool = False) -> None:
+        self.due[key] = min(self.due.get(key, math.inf), self._world.elapsed + max(0.0, delay))
+
+
+class World:
+    """The cluster, Prometheus, the clock and one operator process."""
+
+    def __init__(self) -> None:
+        self.cluster = MemoryCluster()
+        self.cluster.on_write, self.cluster.on_change = self._before_write, self._changed
+        self.ledger = Ledger(self)
+        self.elapsed, self.offset = 0.0, timedelta(0)
+        self.modes = {"errors": "good", "orders": "good"}
+        self.looking: list[tuple[float, asyncio.Future[None]]] = []
+        self.events: list[tuple[str, str, Mapping[str, Any]]] = []
+        self.blind = False
+        self.writes = 0
+        self.crash_after: int | None = None
+        self.refuse = 0
+        self.failed: set[Key] = set()
+        self.agenda = Agenda(self)
+        self.reconciler = self._new_process()
+
+    # --- the ports beside the cluster ---
+
+    def now(self) -> datetime:
+        return NOON + timedelta(seconds=self.elapsed) + self.offset
+
+    def lookbacks(self) -> Mapping[str, timedelta]:
+        return {"default": LOOKBACK}
+
+    async def answer(self, requests: Collection[LookRequest]) -> Mapping[Hashable, Answer]:
+        asked = {request.key: self.modes[str(request.key[0])] for request in requests}  # type: ignore[index]  # (guardrail, treatment)
+        if "late" in asked.values():
+            future = asyncio.get_running_loop().create_future()
+            self.looking.append((self.elapsed + LATE, future))
+            await future
+        answers = {key: ANSWERS["good" if mode == "late" else mode] for key, mode in asked.items()}
+        for request in requests:
+            self.ledger.answered(str(request.key[0]), request.at, answers[request.key])  # type: ignore[index]  # as above
+        return answers
+
+    # --- time ---
+
+    async def begin(self) -> None:
+        """Two experiments are applied, and the operator starts."""
+        self.cluster.apply(NEIGHBOUR, {**SPEC, "guardrails": [], "paused": True} | {"ramp": {"steps": STEPS["other"]}})
+        self.cluster.experiments[NEIGHBOUR]["spec"].pop("guardrails")
+        self.cluster.apply(GATE, SPEC)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """Let everything happen that is due now; a settled world must have nothing left to write (I8)."""
+        for _ in range(60):
+            await self._deliver()
+            due = [key for key, moment in self.agenda.due.items() if moment <= self.elapsed]
+            if not due:
+                return
+            for key in due:
+                if self.agenda.due.pop(key, None) is not None:  # a crash on the way leaves another agenda
+                    await self._reconcile(key)
+        raise AssertionError("the operator is busy for ever at one instant")
+
+    async def wait(self, seconds: float) -> None:
+        """Let time pass, event by event."""
+        end = self.elapsed + seconds
+        await self.settle()
+        while True:
+            moments = [*self.agenda.due.values(), *(moment for moment, _ in self.looking)]
+            following = min((moment for moment in moments if moment > self.elapsed), default=math.inf)
+            self.elapsed = min(following, end)
+            await self.settle()
+            if self.elapsed >= end:
+                return
+
+    async def _deliver(self) -> None:
+        for moment, future in tuple(self.looking):
+            if moment <= self.elapsed:
+                self.looking.remove((moment, future))
+                future.set_result(None)
+        for _ in range(4):
+            await asyncio.sleep(0)
+        events, self.events = self.events, []
+        for kind, change, body in () if self.blind else events:
+            self._watch(kind, change, body)
+
+    def _watch(self, kind: str, change: str, body: Mapping[str, Any]) -> None:
+        """Do what handlers.py does with an event of the watch."""
+        key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
+        if kind == "experiment":
+            (self.reconciler.experiments.forget(key) if change == "DELETED" else self.reconciler.experiments.see(body))  # type: ignore[func-returns-value]
+            self.agenda.add(key, urgent=wants_kill(body))
+            return
+        if RULES_LABEL not in (body["metadata"].get("labels") or {}):
+            change = "DELETED"  # a watch by label says so
+        if change == "DELETED":
+            self.reconciler.rules.cache.forget(key)
+        gates = set(gates_in(body)) if change == "DELETED" else self.reconciler.rules.take_in(body)
+        for gate in gates:
+            self.agenda.add(Key(key.namespace, gate))
+
+    # --- the process ---
+
+    def _new_process(self) -> Reconciler:
+        self.agenda = Agenda(self)
+        return Reconciler(cluster=self.cluster, metrics=self, clock=self, queue=self.agenda)  # type: ignore[arg-type]  # an agenda is queue enough
+
+    async def restart(self) -> None:
+        """The process dies and another one starts: its memory is gone."""
+        await self.reconciler.close()
+        self.looking.clear()
+        self.events.clear()
+        self.ledger.restarted()
+        self.blind = False
+        self.reconciler = self._new_process()
+        await resync(self.cluster, self.reconciler, self.agenda)  # type: ignore[arg-type]  # as above
+
+    async def _reconcile(self, key: Key) -> None:
+        twin = self._twin() if self.crash_after is not None else None
+        self.ledger.before(key)
+        try:
+            await self.reconciler.reconcile(key)
+        except ConflictError:
+            await self.reconciler.refresh(key)
+            self.agenda.add(key)
+        except ClusterError:
+            self.failed.add(key)
+            self.agenda.add(key, delay=1.0)
+        except CrashError:
+            await self._crashed(twin)
+        else:
+            self.failed.discard(key)
+            self.ledger.completed(key)
+
+    async def _crashed(self, twin: "World | None") -> None:
+        """I7: a crash after any effect, then a rerun, ends where a run without the crash ends."""
+        assert twin is not None
+        await self.restart()
+        await self.settle()
+        await twin.restart()
+        await twin.settle()
+        await twin.reconciler.close()
+        # else it matters which came first, a step or a reading, or which process knew what an invalid spec stands in for: both are right
+        if set(self.modes.values()) == {"good"} and self.ledger.is_valid():
+            assert self.outline() == twin.outline(), "I7: after a crash it ends elsewhere"
+
+    def _twin(self) -> "World":
+        twin = World()
+        twin.cluster.experiments, twin.cluster.config_maps = copy.deepcopy((self.cluster.experiments, self.cluster.config_maps))
+        twin.cluster.version = self.cluster.version
+        twin.elapsed, twin.offset, twin.modes = self.elapsed, self.offset, dict(self.modes)
+        twin.ledger.asleep = True
+        return twin
+
+    def _before_write(self, what: str) -> None:
+        if self.refuse:
+            self.refuse -= 1
+            raise ClusterError("the API server is away")
+        if self.crash_after is not None:
+            self.crash_after -= 1
+            if self.crash_after < 0:
+                self.crash_after = None
+                raise CrashError
+        self.writes += what != "event"
+
+    def _changed(self, kind: str, change: str, body: Mapping[str, Any]) -> None:
+        self.events.append((kind, change, body))
+        self.ledger.persisted(kind, body)
+
+    # --- what can be seen ---
+
+    @property
+    def data(self) -> Mapping[str, str] | None:
+        """The ConfigMap's data; None when there is no ConfigMap."""
+        body = self.cluster.config_maps.get(RULES)
+        return None if body is None else body.get("data", {})
+
+    def outline(self) -> object:
+        """What a run must end in, whatever happened on the way: where each attempt is, and what is served."""
+        statuses = [body.get("status", {}) for _, body in sorted(self.cluster.experiments.items())]
+        where = [
+            (
+                *(status.get(field) for field in ("phase", "attempt", "step", "percent", "shipped")),
+                (status.get("latch") or {}).get("attempt"),
+            )
+            for status in statuses
+        ]
+        served = {key: self.ledger.content(line) for key, line in (self.data or {}).items()}
+        return where, served
+
+    # --- what people and faults do ---
+
+    def edit(self, key: Key = GATE, **fields: Any) -> None:
+        """Change fields of the spec, None removes one; the API server refuses what the CRD's rules refuse."""
+        body = self.cluster.experiments.get(key)
+        if body is not None:
+            spec = {name: value for name, value in {**body["spec"], **fields}.items() if value is not None}
+            self.cluster.apply(key, spec)
+
+    def change_data(self, **keys: str | None) -> None:
+        """Change keys of the ConfigMap by hand, None removes one."""
+        body = self.cluster.config_maps.get(RULES)
+        if body is not None:
+            data = {name: value for name, value in {**body.get("data", {}), **keys}.items() if value is not None}
+            self.cluster.put_config_map(RULES, data, labels=body["metadata"].get("labels"))
+
+    @property
+    def attempt(self) -> int:
+        """The attempt that the status says; else that the spec asks for."""
+        body = self.cluster.experiments.get(GATE, {"spec": {}})
+        return int(body.get("status", {}).get("attempt", body["spec"].get("attempt", 1)))
+
+    async def heal(self) -> None:
+        """Take every trouble away, and begin again."""
+        self.modes = dict.fromkeys(self.modes, "good")
+        self.elapsed += 1  # no two answers for one instant
+        self.refuse, self.crash_after = 0, None
+        await self.restart()
+        if GATE not in self.cluster.experiments:
+            self.cluster.apply(GATE, SPEC)
+        body = self.cluster.config_maps.get(RULES)
+        if body is not None and body.get("data", {}).get(FORMAT_KEY) != FORMAT:
+            self.change_data(**{FORMAT_KEY: FORMAT})
+        self.change_data(**{KILL_KEY: None})
+        await self.settle()
+        attempt = self.attempt + 1
+        self.edit(attempt=attempt, killed=None, paused=None, ship=None, schedule=None, ramp={"steps": STEPS["plain"]})
