@@ -1,0 +1,67 @@
+"""Write `docs/states.md`, how an attempt moves and why, from the state machine and the reasons: `python -m tools.states`, or `--check`.
+
+Knows the table of ramp.py and the sentences of reasons.py; adds nothing of its own to either.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+
+from rampgate_operator.core.ramp import TRANSITIONS, Trigger
+from rampgate_operator.core.reasons import SENTENCES
+from rampgate_operator.core.status import Phase, WaitingFor
+from tools.crds import ROOT
+
+FILE = ROOT / "docs" / "states.md"
+HEADER = """<!-- Generated from operator/rampgate_operator/core by `python -m tools.states`; edit ramp.py, triggers.py or reasons.py. -->
+# How an attempt moves
+
+What is not drawn here changes nothing. When several triggers fire at once, the first in this order wins:
+"""
+
+
+def text() -> str:
+    """Give the file's content."""
+    return "\n".join((HEADER + ", ".join(f"`{trigger}`" for trigger in Trigger) + ".", *_diagram(), *_waits(), *_reasons())) + "\n"
+
+
+def _diagram() -> Iterator[str]:
+    yield "\n```mermaid\nstateDiagram-v2\n    [*] --> Pending"
+    for source in Phase:
+        for target in Phase:
+            triggers = [trigger for (phase, trigger), to in TRANSITIONS.items() if (phase, to) == (source, target)]
+            if triggers:
+                yield f"    {source} --> {target}: {', '.join(triggers)}"
+    yield "```"
+
+
+def _waits() -> Iterator[str]:
+    yield (
+        "\n## What a ramp waits for\n\n`status.waitingFor` is the first of these that holds: "
+        + ", ".join(f"`{word}`" for word in WaitingFor)
+        + "."
+    )
+
+
+def _reasons() -> Iterator[str]:
+    yield "\n## Reasons\n\nThe same word stands in conditions, Events, `status.history` and the log.\n\n| reason | sentence |\n|---|---|"
+    for reason, sentence in SENTENCES.items():
+        yield f"| `{reason}` | {sentence.replace('{{', '{').replace('}}', '}')} |"
+
+
+def main() -> int:
+    """Write the file; with --check only tell whether it is up to date (exit status 1 when it is not)."""
+    parser = argparse.ArgumentParser(prog="python -m tools.states", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when the file is out of date")
+    wanted = text()
+    if not parser.parse_args().check:
+        FILE.write_text(wanted)
+        return 0
+    if FILE.read_text() != wanted:
+        sys.stderr.write("docs/states.md is out of date: run `python -m tools.states`\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
