@@ -1,0 +1,106 @@
+"""Every command of the documents exists, with its options, its files and its patches."""
+
+import importlib.util
+import json
+import re
+import shlex
+import tomllib
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import yaml
+
+from rampgate_operator.__main__ import main
+from rampgate_operator.core.problems import problems
+from rampgate_operator.settings import load_settings
+from tests.docs.pages import PAGES, ROOT, blocks
+
+MAKEFILE = (ROOT / "Makefile").read_text()
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+EXAMPLE = yaml.safe_load((ROOT / "examples" / "experiments" / "new-checkout.yaml").read_text())
+INLINE = [match for page in PAGES for match in re.findall(r"`((?:make|rampgate|python -m|pip|kubectl) [^`\n]+)`", page.prose)]
+LINES = [line for block in blocks("sh") for line in block.text.splitlines() if line.strip()]
+COMMANDS = sorted({*LINES, *INLINE})
+VERBS = {"apply", "create", "describe", "explain", "get", "patch"}
+
+
+def split(line: str) -> list[str]:
+    return shlex.split(line, comments=True)
+
+
+def commands(program: str) -> list[list[str]]:
+    return [words for words in map(split, COMMANDS) if words[:1] == [program]]
+
+
+def merge(target: dict[str, Any], patch: dict[str, Any]) -> dict[str, Any]:
+    """RFC 7386, as far as objects go."""
+    merged = {**target, **{name: value for name, value in patch.items() if not isinstance(value, dict)}}
+    merged |= {name: merge(target.get(name) or {}, value) for name, value in patch.items() if isinstance(value, dict)}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def patches(kind: str) -> list[dict[str, Any]]:
+    found = [words for words in commands("kubectl") if words[1:3] == ["patch", kind] and "--type=merge" in words]
+    return [json.loads(words[words.index("-p") + 1]) for words in found]
+
+
+def test_every_line_of_a_shell_block_is_a_command_that_is_checked_here() -> None:
+    assert {split(line)[0] for line in LINES} == {"make", "rampgate", "pip", "kubectl", "export"}
+
+
+@pytest.mark.parametrize("words", commands("make"), ids=" ".join)
+def test_a_make_target_exists(words: list[str]) -> None:
+    for word in words[1:]:
+        name, is_variable, _ = word.partition("=")
+        assert re.search(rf"^{name} \?=" if is_variable else rf"^{name}:.*## ", MAKEFILE, re.MULTILINE), word
+
+
+@pytest.mark.parametrize("words", commands("rampgate"), ids=" ".join)
+def test_a_subcommand_has_the_options_it_is_given(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([words[1], "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert [option for option in words if option.startswith("--") and option not in shown] == []
+
+
+@pytest.mark.parametrize("words", commands("python"), ids=" ".join)
+def test_a_module_that_is_run_exists(words: list[str]) -> None:
+    assert importlib.util.find_spec(words[2]) is not None
+
+
+@pytest.mark.parametrize("words", commands("pip"), ids=" ".join)
+def test_an_extra_that_is_installed_exists(words: list[str]) -> None:
+    found = re.fullmatch(r"(?:\.|rampgate)(?:\[(\w+)\])?", words[2])
+    assert found is not None
+    assert found[1] is None or found[1] in PROJECT["optional-dependencies"]
+
+
+@pytest.mark.parametrize("words", commands("kubectl"), ids=" ".join)
+def test_kubectl_is_given_a_verb_it_has_and_files_that_are_there(words: list[str]) -> None:
+    assert words[1] in VERBS
+    files = [after for option, after in pairwise(words) if option == "-f"]
+    assert [file for file in files if not (ROOT / file).exists()] == []
+
+
+@pytest.mark.parametrize("patch", patches("rexp"), ids=json.dumps)
+def test_a_patch_of_an_experiment_leaves_one_that_is_accepted(patch: dict[str, Any]) -> None:
+    assert [str(problem) for problem in problems(merge(EXAMPLE, patch))] == []
+    assert merge(EXAMPLE, patch) != EXAMPLE
+
+
+@pytest.mark.parametrize("patch", patches("configmap"), ids=json.dumps)
+def test_a_patch_of_the_rules_touches_the_kill_key_alone(patch: dict[str, Any]) -> None:
+    assert list(patch) == ["data"]
+    assert list(patch["data"]) == ["kill"]
+
+
+def test_the_environment_is_understood(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = [word.partition("=") for words in commands("export") for word in words[1:]]
+    for name, _, value in given:
+        monkeypatch.setenv(name, value)
+    settings = load_settings(None)
+    assert len(given) == 4
+    assert (settings.namespaces, settings.workers) == (("shop",), 4)
+    assert str(settings.sources["default"].token_file) == "/var/run/secrets/token"

@@ -1,0 +1,73 @@
+"""Every YAML block of the documents would be accepted where it belongs: by the API server and the operator, or by the configuration."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from rampgate_operator.core.examine import examine
+from rampgate_operator.core.problems import problems
+from rampgate_operator.core.spec import Spec
+from rampgate_operator.settings import load_settings
+from tests.docs.pages import ROOT, Block, blocks
+
+YAML = blocks("yaml")
+SOURCES = ("default", "billing")
+EXAMPLE = yaml.safe_load((ROOT / "examples" / "experiments" / "new-checkout.yaml").read_text())
+
+
+def is_experiment(content: Any) -> bool:
+    return isinstance(content, dict) and content.get("kind") == "Experiment"
+
+
+def is_guardrails(content: Any) -> bool:
+    return isinstance(content, list) and all("query" in item for item in content)
+
+
+def is_settings(content: Any) -> bool:
+    return isinstance(content, dict) and "sources" in content
+
+
+def is_of_others(content: Any) -> bool:
+    """Kubernetes' own kinds, a part of a pod, Prometheus' configuration."""
+    return isinstance(content, dict) and bool({"job_name", "containers"} & content.keys() or content.get("kind") in {"Role"})
+
+
+def blocks_that(wanted: Any) -> list[Block]:
+    return [block for block in YAML if wanted(yaml.safe_load(block.text))]
+
+
+def judge(manifest: dict[str, Any]) -> None:
+    assert [str(problem) for problem in problems(manifest)] == []
+    examined = examine(manifest, sources=SOURCES)
+    assert isinstance(examined, Spec), examined
+
+
+@pytest.mark.parametrize("block", YAML, ids=str)
+def test_it_is_known_what_a_block_belongs_to(block: Block) -> None:
+    content = yaml.safe_load(block.text)
+    assert sum(belongs(content) for belongs in (is_experiment, is_guardrails, is_settings, is_of_others)) == 1
+
+
+@pytest.mark.parametrize("block", blocks_that(is_experiment), ids=str)
+def test_an_experiment_is_accepted(block: Block) -> None:
+    judge(yaml.safe_load(block.text))
+
+
+@pytest.mark.parametrize("block", blocks_that(is_guardrails), ids=str)
+def test_guardrails_are_accepted_as_a_part_of_an_experiment(block: Block) -> None:
+    judge({**EXAMPLE, "spec": {**EXAMPLE["spec"], "guardrails": yaml.safe_load(block.text)}})
+
+
+@pytest.mark.parametrize("block", blocks_that(is_settings), ids=str)
+def test_a_configuration_is_accepted(block: Block, tmp_path: Path) -> None:
+    file = tmp_path / "operator.yaml"
+    file.write_text(block.text)
+    assert set(load_settings(file).sources) == set(SOURCES)
+
+
+def test_the_examples_directory_is_judged_the_same() -> None:
+    judge(EXAMPLE)
+    refused = yaml.safe_load((ROOT / "examples" / "experiments" / "refused.yaml").read_text())
+    assert problems(refused) != []
