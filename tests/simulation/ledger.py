@@ -60,11 +60,14 @@ class Ledger:
         self.asleep = False
         self.accepted: Spec | None = None
         self._uid = ""
+        self._examined: tuple[object, Spec | str] | None = None
         self.readings: dict[str, list[Reading]] = {}
         self._forget()
         self._status: Mapping[str, Any] = {}
         self._seen: tuple[object, ...] = ()
         self._outage = False
+        self._remembered: Entry | None = None
+        """The gate's entry before a decision, if it is what the operator wrote last."""
 
     def _forget(self) -> None:
         self._stands_since: datetime | None = None
@@ -107,8 +110,9 @@ class Ledger:
             or entry is None
             or entry.generation != self._status.get("rules", {}).get("generation")
         )
-        remembered = entry is not None and entry.generation == self._generation and data.get(self._key) == self._line
-        if self._is_ours(key) and not self._status and not (remembered and data.get(FORMAT_KEY) == FORMAT):
+        known = entry is not None and entry.generation == self._generation and data.get(self._key) == self._line
+        self._remembered = entry if known and data.get(FORMAT_KEY) == FORMAT else None
+        if self._is_ours(key) and not self._status and self._remembered is None:
             self._forget()
 
     def completed(self, key: Key) -> None:
@@ -119,6 +123,8 @@ class Ledger:
         if not self._is_ours(key):
             return
         body = self._world.cluster.experiments.get(key)
+        if body is None:
+            self._judge_removal()
         if body is None or "status" not in body:  # wiped while nobody watched
             return
         if body["metadata"]["uid"] != self._uid:  # created again: what was accepted before was another's
@@ -140,6 +146,9 @@ class Ledger:
         if before and after["attempt"] > before["attempt"]:
             assert after["percent"] == 0, "I2: a new attempt begins above 0"
             assert after["attempt"] == body["spec"].get("attempt", 1), "I2: nobody asked for this attempt"
+        if not before and self._remembered is not None and len(after.get("history", ())) == 1:
+            served = 0 if self._remembered.serve else self._remembered.percent
+            assert after["percent"] <= served, "I1: a lost status was rebuilt above what was served"
         if rises and not ships:
             self._judge_step(before, after, body["spec"], invalid=invalid)
         if before and invalid and not rises:
@@ -207,6 +216,13 @@ class Ledger:
         if line != before.get(self._key):
             self._judge_writing(entry, line)
 
+    def _judge_removal(self) -> None:
+        """The Experiment is gone; its entry goes as well, unless it ended or shipped."""
+        entry, there = self._remembered, self.entry() is not None
+        if entry is not None and not self._world.blind:
+            lasting = entry.latch is not None or (entry.rule is not None and entry.rule.ship is not None)
+            assert there is lasting, "I2: an entry was removed that must stay, or stays though it must go"
+
     def _judge_writing(self, entry: Entry, line: str) -> None:
         known = None if self._line is None else parse_entry(self._line)
         if known is not None and self.content(line) != self.content(self._line or ""):
@@ -229,7 +245,10 @@ class Ledger:
     _gate, _key = Key("shop", "new-checkout"), "new-checkout.json"
 
     def _examine(self, body: Mapping[str, Any]) -> Spec | str:
-        return examine(body, sources=self._world.lookbacks().keys())
+        mark = (body["metadata"]["uid"], body["metadata"]["generation"], body.get("status", {}).get("drawDigest"))
+        if self._examined is None or self._examined[0] != mark:
+            self._examined = (mark, examine(body, sources=self._world.lookbacks().keys()))
+        return self._examined[1]
 
     def is_valid(self) -> bool:
         """Whether the gate's Experiment can be run as it stands."""

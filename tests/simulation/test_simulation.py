@@ -5,6 +5,7 @@ The histories are the same in every run (derandomized); a failure shows the shor
 
 import asyncio
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,3 +22,27 @@ async def tell(history: list[str]) -> None:
 @given(history=HISTORIES)
 def test_every_history_keeps_the_invariants_and_ends_well(history: list[str]) -> None:
     asyncio.run(tell(history))
+
+
+TURNS = {
+    "a step": ["wait 1 s", "wait 1 min"],
+    "a breach": ["errors: bad", "wait 10 s"],
+    "a kill": ["kill"],
+    "a new attempt": ["begin again", "wait 10 s"],
+    "a ship": ["ship"],
+    "an edit of the steps": ["other steps"],
+    "an edit of the rules": ["overrides"],
+    "a deadline": ["a deadline that rolls back", "wait 1 min"],
+    "a deleted ConfigMap": ["delete the ConfigMap"],
+    "a lost status": ["wipe the status"],
+    "a deleted Experiment": ["delete the Experiment"],
+    "a stripped label": ["strip the label"],
+    "an entry of another hand": ["tamper with the entry"],
+}
+
+
+@pytest.mark.parametrize("crash", ["crash before the next effect", "crash after one effect", "crash after two effects"])
+@pytest.mark.parametrize("turn", TURNS.values(), ids=TURNS)
+async def test_a_crash_amid_a_turn_ends_as_the_turn_does(turn: list[str], crash: str) -> None:
+    smooth, crashed = await play(["wait 1 min", *turn]), await play(["wait 1 min", crash, *turn])
+    assert crashed.outline() == smooth.outline()

@@ -114,8 +114,8 @@ class World:
 
     async def begin(self) -> None:
         """Two experiments are applied, and the operator starts."""
-        self.cluster.apply(NEIGHBOUR, {**SPEC, "guardrails": [], "paused": True} | {"ramp": {"steps": STEPS["other"]}})
-        self.cluster.experiments[NEIGHBOUR]["spec"].pop("guardrails")
+        alone = {name: value for name, value in SPEC.items() if name != "guardrails"}
+        self.cluster.apply(NEIGHBOUR, {**alone, "paused": True, "ramp": {"steps": STEPS["other"]}})
         self.cluster.apply(GATE, SPEC)
         await self.settle()
 

@@ -1,0 +1,166 @@
+"""Planted bugs: each must be caught by random histories, or the simulation proves nothing."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from rampgate_operator import reconcile, rules
+from rampgate_operator.core import compile as compiling
+from rampgate_operator.core import decide, guardrails, lost, ramp, triggers, waiting
+from rampgate_operator.core.ramp import Change, Trigger
+from rampgate_operator.core.reasons import Reason
+from rampgate_operator.core.status import Phase, Verdict
+from tests.simulation.histories import WEIGHTED, end_well, play
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+HISTORIES = 100
+
+
+def without(check: Callable[..., Any]) -> Plant:
+    """A ramp that does not wait for this."""
+    return lambda patch: patch.setattr(waiting, "CHECKS", tuple(each for each in waiting.CHECKS if each is not check))
+
+
+def replaced(old: Callable[..., Any], new: Callable[..., Any]) -> Plant:
+    return lambda patch: patch.setattr(triggers, "TRIGGERS", tuple(new if each is old else each for each in triggers.TRIGGERS))
+
+
+def revived(situation: Any) -> Change | None:
+    """A latch that the removal of `killed` takes away."""
+    status = situation.status
+    if status.latch is not None and not situation.experiment.killed:
+        return Change(trigger=Trigger.NEW_ATTEMPT, reason=Reason.ATTEMPT_STARTED, message="", attempt=status.attempt)
+    return triggers.new_attempt(situation)
+
+
+def hasty(situation: Any) -> Change | None:
+    """Two steps at once."""
+    change = triggers.step_due(situation)
+    if change is None or change.trigger is not Trigger.STEP:
+        return change
+    return Change(trigger=Trigger.STEP, reason=change.reason, message="", step=min(change.step + 1, len(situation.steps) - 1))
+
+
+def same_generation(patch: pytest.MonkeyPatch) -> None:
+    honest = decide.number_rules
+
+    def number(experiment: Any, status: Any, observation: Any) -> Any:
+        numbered = honest(experiment, status, observation)
+        if status.rules is None or numbered.rules is None:
+            return numbered
+        return numbered.model_copy(update={"rules": numbered.rules.model_copy(update={"generation": status.rules.generation})})
+
+    patch.setattr(decide, "number_rules", number)
+
+
+def rebuilt_too_high(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(lost, "highest_step", lambda steps, percent: min(ramp.highest_step(steps, percent) + 1, len(steps) - 1))
+
+
+def salted_by_percent(patch: pytest.MonkeyPatch) -> None:
+    honest = compiling.compile_content
+
+    def salted(experiment: Any, status: Any, seen: Any) -> Any:
+        content = honest(experiment, status, seen)
+        return (
+            content | {"arms": 1, "variants": content["variants"][:: -1 if status.percent > 1 else 1]}
+            if content and "variants" in content
+            else content
+        )
+
+    for module in (compiling, decide):
+        patch.setattr(module, "compile_content", salted)
+
+
+def everything_is_worth_a_write(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(reconcile, "must_persist", lambda _persisted, _decided: True)
+
+
+def keys_of_shipped_and_ended_gates_removed(patch: pytest.MonkeyPatch) -> None:
+    def read(line: str | None, gate: str) -> Any:
+        entry = honest(line, gate)
+        content = {name: value for name, value in entry.content.items() if name not in {"latch", "ship"}} if entry else {}
+        return entry and type(entry)(line=entry.line, generation=entry.generation, content=content)
+
+    honest = rules.read_entry
+    patch.setattr(rules, "read_entry", read)
+
+
+BUGS: dict[str, Plant] = {
+    "no latch: removing killed begins again": replaced(triggers.new_attempt, revived),
+    "a ship revives what was rolled back": lambda patch: patch.setitem(ramp.TRANSITIONS, (Phase.ROLLED_BACK, Trigger.SHIP), Phase.SHIPPED),
+    "a lost latch is not rebuilt": lambda patch: patch.setattr(lost, "_ended", lambda *_: None),
+    "a lost status is rebuilt too high": rebuilt_too_high,
+    "a pass from before the step counts": without(waiting.reading_older_than_step),
+    "missing readings count": without(waiting.metrics_missing),
+    "readings count for ever": lambda patch: patch.setattr(waiting, "FRESH_INTERVALS", 1000),
+    "NaN passes": lambda patch: patch.setattr(guardrails.math, "isfinite", lambda _value: True),
+    "the hold does not hold": without(waiting.hold_not_over),
+    "a breach does not hold": without(waiting.guardrail_not_passing),
+    "a pause does not hold": without(waiting.paused),
+    "consent is not needed": without(waiting.approval_missing),
+    "an invalid spec goes on": without(waiting.invalid),
+    "two steps at once": replaced(triggers.step_due, hasty),
+    "a deadline does not hold": without(waiting.deadline_passed),
+    "rules that are not served do not hold": lambda patch: patch.setattr(
+        waiting, "CHECKS", tuple(each for each in waiting.CHECKS if each not in (waiting.break_glass, waiting.rules_not_served))
+    ),
+    "break-glass does not start the clock again": lambda patch: patch.setattr(decide, "_restart_after_outage", lambda s: s.status),
+    "a changed step raises": lambda patch: patch.setattr(triggers, "highest_step", lambda steps, _percent: len(steps) - 1),
+    "the generation is not raised": same_generation,
+    "arms move with the percentage": salted_by_percent,
+    "a kill is not obeyed": lambda patch: patch.setattr(
+        triggers, "TRIGGERS", tuple(each for each in triggers.TRIGGERS if each is not triggers.killed)
+    ),
+    "everything is worth a write": everything_is_worth_a_write,
+    "keys of ended gates are removed": keys_of_shipped_and_ended_gates_removed,
+    "verdicts are worth no data": lambda patch: patch.setattr(
+        guardrails, "_judge_look", lambda *_: guardrails.Judgement(verdict=Verdict.PASS, message="")
+    ),
+    "nothing is taken up when it is due": lambda patch: patch.setattr(decide, "_recheck_at", lambda *_: None),
+    "steps a day late": lambda patch: patch.setattr(waiting, "duration", lambda text: waiting_duration(text) + timedelta(days=1)),
+}
+waiting_duration = waiting.duration
+# the history that noticed when this was written: tried first, since most notice nothing
+SEEDS = {
+    "a ship revives what was rolled back": 19,
+    "a lost status is rebuilt too high": 2,
+    "NaN passes": 13,
+    "a breach does not hold": 2,
+    "consent is not needed": 5,
+    "rules that are not served do not hold": 5,
+    "a changed step raises": 2,
+    "keys of ended gates are removed": 6,
+    "a lost latch is not rebuilt": 27,
+    "a pass from before the step counts": 1,
+    "readings count for ever": 12,
+    "an invalid spec goes on": 10,
+    "a deadline does not hold": 3,
+    "break-glass does not start the clock again": 8,
+    "a kill is not obeyed": 10,
+    "verdicts are worth no data": 2,
+}
+
+
+def history(seed: int) -> list[str]:
+    chance = random.Random(seed)
+    return [chance.choice(WEIGHTED) for _ in range(chance.randint(25, 60))]
+
+
+async def tell(names: list[str]) -> None:
+    await end_well(await play(names))
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_planted_bug_is_caught(bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    BUGS[bug](monkeypatch)
+    for seed in (SEEDS.get(bug, 0), *range(HISTORIES)):
+        try:
+            asyncio.run(tell(history(seed)))
+        except AssertionError:
+            return
+    pytest.fail(f"{HISTORIES} histories did not notice")
