@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
-from rampgate_operator.core.quantities import Percent, Time, basis_points, duration, spoken, timestamp
+from rampgate_operator.core.quantities import Percent, Time, basis_points, duration, timestamp
 
 PERCENT = TypeAdapter(Percent)
 TIME = TypeAdapter(Time)
@@ -32,25 +32,6 @@ def test_a_duration_is_a_whole_number_and_a_unit(text: str, expected: timedelta)
 def test_what_is_no_duration_is_refused_with_examples(text: str) -> None:
     with pytest.raises(ValueError, match="is no duration such as 300ms, 90s, 10m, 4h or 7d"):
         duration(text)
-
-
-@pytest.mark.parametrize(
-    ("delta", "expected"),
-    [
-        (timedelta(), "0s"),
-        (timedelta(seconds=-5), "0s"),
-        (timedelta(seconds=59), "59s"),
-        (timedelta(seconds=60), "1m"),
-        (timedelta(seconds=90), "90s"),
-        (timedelta(minutes=12, seconds=10), "12m"),
-        (timedelta(hours=1), "1h"),
-        (timedelta(hours=1, minutes=30), "90m"),
-        (timedelta(hours=25), "25h"),
-        (timedelta(days=7), "7d"),
-    ],
-)
-def test_a_time_span_is_said_in_the_largest_unit_that_keeps_two_figures(delta: timedelta, expected: str) -> None:
-    assert spoken(delta) == expected
 
 
 @given(st.integers(min_value=0, max_value=10_000))

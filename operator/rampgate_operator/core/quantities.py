@@ -106,15 +106,6 @@ def duration(text: str) -> timedelta:
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
-def spoken(delta: timedelta) -> str:
-    """Say a time span the way the resource writes it, in the largest unit that keeps two figures: `90s`, `12m`, `4h`, `7d`."""
-    seconds = max(0, round(delta.total_seconds()))
-    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
-        if seconds >= 2 * size or (seconds >= size and seconds % size == 0):
-            return f"{seconds // size}{unit}"
-    return f"{seconds}s"
-
-
 def basis_points(percent: float) -> int:
     """Give hundredths of a percent, the unit in which shares are compared: 0 to 10,000."""
     return round(percent * 100)
