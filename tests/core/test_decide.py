@@ -9,7 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rampgate_operator.core.checkpoint import must_persist
-from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY
+from rampgate_operator.core.compile import draw_digest
+from rampgate_operator.core.looks import Increases
+from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY, ExposureLook
 from rampgate_operator.core.status import WaitingFor
 from tests.core.story import BAD, ERRORS, GOOD, KEY, NO_DATA, NOON, Story, steps
 
@@ -160,6 +162,27 @@ def test_after_an_outage_of_the_rules_clock_and_evidence_start_again(key: str, v
     story.wait("59s").settle()
     assert (story.said, story.known.step_started_at) == (("Ramping", 1, 10.0), restarted)
     assert story.wait("1s").settle().said == ("Ramping", 2, 50.0)
+
+
+def test_after_an_outage_exposures_are_counted_anew() -> None:
+    ramp = {"steps": [{"percent": 1, "hold": "1m", "minExposures": 100}]}
+    story = Story(ramp=ramp).ramp_to(1).wait("30s")
+    story.decide(exposures=ExposureLook(since=NOON, until=story.now, answer=Increases({"on": 60.0})))
+    assert story.known.exposures is not None
+    put(story, KILL_KEY, "*")
+    story.decide()
+    put(story, KILL_KEY, None)
+    story.decide()
+    assert story.known.exposures is None
+
+
+def test_what_draws_the_units_is_remembered_from_the_first_step_to_the_end_of_the_attempt() -> None:
+    story = Story(paused=True).settle()
+    assert story.known.draw_digest == ""
+    drawn = story.edit(paused=None).settle().known.draw_digest
+    assert drawn == draw_digest(story.entry.content)
+    assert story.edit(ship={"attempt": 1, "variant": "on"}).settle().known.draw_digest == drawn
+    assert story.edit(killed=True).settle().known.draw_digest == ""
 
 
 def test_an_outage_before_the_first_step_has_no_clock_to_start() -> None:

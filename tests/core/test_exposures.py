@@ -80,6 +80,12 @@ def test_a_step_needs_its_exposures(number: int, percent: float) -> None:
     assert story.known.percent == 1 or story.known.exposures is None
 
 
+def test_one_exposure_is_not_none() -> None:
+    story = Story(ramp={"steps": [{"percent": 1, "hold": "1m", "minExposures": 1}, {"percent": 10, "hold": "1m"}]}).ramp_to(1)
+    story.wait("1m").decide()
+    assert (story.waiting, story.known.percent) == (WaitingFor.SAMPLES, 1)
+
+
 def test_every_treatment_that_is_drawn_needs_them() -> None:
     story = Story(ramp=SAMPLES, variants=THREE).ramp_to(1).wait("50s")
     take(story, 0, 10, Increases({"a": 500.0, "b": 99.4, "baseline": 9e9}))

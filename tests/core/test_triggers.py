@@ -250,6 +250,7 @@ MISSING = [
     ("errors, told to hold", {"onNoData": "Rollback"}, [FAILED] * 5, False),
     ("data in between", {"onNoData": "Rollback"}, [NO_DATA, NO_DATA, GOOD, NO_DATA], False),
     ("one error after hours without data that were to be waited for", {"onError": "Rollback"}, [NO_DATA] * 9 + [FAILED], False),
+    ("errors for two looks, after hours without data", {"onError": "Rollback"}, [*[NO_DATA] * 9, FAILED, FAILED], True),
     (
         "errors and no data in turn, both told to roll back",
         {"onError": "Rollback", "onNoData": "Rollback"},

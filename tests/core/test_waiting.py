@@ -14,6 +14,8 @@ from tests.core.story import BAD, ERRORS, FAILED, GOOD, KEY, NO_DATA, NOON, ORDE
 
 APPROVAL = {"steps": [{"percent": 1, "hold": "1m"}, {"percent": 10, "hold": "1m", "approval": True}]}
 SAMPLES = {"steps": [{"percent": 1, "hold": "1m", "minExposures": 500}, {"percent": 10, "hold": "1m"}]}
+HOLDING = {**ERRORS, "onBreach": "Hold"}
+PAST = {"deadline": "2026-12-01T12:00:30Z"}
 NIGHT = {"windows": [{"days": ["Tue"], "from": "20:00", "to": "22:00"}]}
 
 
@@ -60,37 +62,55 @@ def read(*answers: Any, name: str = "errors") -> Callable[[Story], object]:
 
 WAITS = [
     ("an invalid spec", {}, edited(invalid="spec.ramp: no"), "Invalid", "the last accepted one stays in force: spec.ramp: no"),
-    ("break-glass at the ConfigMap", {}, kill_key, "BreakGlass", "everybody is on control until a person removes it"),
-    ("a foreign ConfigMap", {}, foreign, "Rules", "is not Rampgate's"),
-    ("a full ConfigMap", {}, full, "Rules", "would pass 921600 bytes"),
+    ("break-glass at the ConfigMap", {}, kill_key, "BreakGlass", "The key kill in ConfigMap feature-gates names this gate: everybody"),
+    ("a foreign ConfigMap", {}, foreign, "Rules", "ConfigMap feature-gates exists and is not Rampgate's"),
+    ("a full ConfigMap", {}, full, "Rules", "ConfigMap feature-gates would pass 921600 bytes"),
     ("an entry that was not written yet", {}, unwritten, "Rules", "is not the operator's last"),
-    ("an entry that somebody removed", {}, emptied, "Rules", "it is not there"),
+    (
+        "an entry that somebody removed",
+        {},
+        emptied,
+        "Rules",
+        "The gate's entry in ConfigMap feature-gates is not yet what it must be: it is not there.",
+    ),
     ("an entry that somebody changed", {}, tampered, "Rules", "is not the operator's last"),
     ("a guardrail that fails", {"guardrails": [ERRORS]}, read(FAILED), "Metrics", "no answer in 5 s"),
     ("a guardrail without data", {"guardrails": [ERRORS]}, read(NO_DATA), "Metrics", "no data: no series"),
-    ("a guardrail that is new", {}, edited(guardrails=[ERRORS]), "Metrics", "has not been looked at yet"),
+    ("a guardrail that is new", {}, edited(guardrails=[ERRORS]), "Metrics", "Guardrail errors has not been looked at yet"),
     ("a guardrail that was changed", {"guardrails": [ERRORS]}, edited(guardrails=[{**ERRORS, "max": 3}]), "Metrics", "not been looked at"),
-    ("a breach that holds", {"guardrails": [{**ERRORS, "onBreach": "Hold"}]}, read(BAD), "Guardrail", "2 is above max 1"),
+    (
+        "a breach that holds",
+        {"guardrails": [{**ERRORS, "onBreach": "Hold"}]},
+        read(BAD),
+        "Guardrail",
+        "Guardrail errors: 2 is above max 1.",
+    ),
     (
         "a breach that does not count yet",
         {"guardrails": [{**ERRORS, "breaches": {"count": 2, "of": 3}}]},
         read(BAD),
         "Guardrail",
-        "2 is above max 1",
+        "Guardrail errors: 2 is above max 1.",
     ),
     (
         "breaches that came too often, though the last look passes",
         {"guardrails": [{**ERRORS, "onBreach": "Hold", "breaches": {"count": 2, "of": 3}}]},
         read(BAD, BAD, GOOD),
         "Guardrail",
-        "2 of its last 3 looks breached",
+        "Guardrail errors: 2 of its last 3 looks breached.",
     ),
     ("a pause", {}, edited(paused=True), "Paused", "stays at 1 %"),
-    ("a deadline that has passed", {}, edited(schedule={"deadline": "2026-12-01T12:00:30Z"}), "Deadline", "2026-12-01T12:00:30.000Z"),
+    (
+        "a deadline that has passed",
+        {},
+        edited(schedule={"deadline": "2026-12-01T12:00:30Z"}),
+        "Deadline",
+        "2026-12-01T12:00:30.000Z has passed: it stays at 1 %.",
+    ),
     ("a start that was put off", {}, edited(schedule={"notBefore": "2026-12-02T00:00:00Z"}), "NotBefore", "No step before 2026-12-02"),
     ("hours outside the windows", {}, edited(schedule=NIGHT), "Window", "the next one opens at 2026-12-01T20:00:00.000Z"),
     ("a step that wants approval", {"ramp": APPROVAL}, edited(), "Approval", "set spec.approved to {attempt: 1, upTo: 10}"),
-    ("too few first exposures", {"ramp": SAMPLES}, edited(), "Samples", "on has had 0 of 500 first exposures on this step"),
+    ("too few first exposures", {"ramp": SAMPLES}, edited(), "Samples", "on has had 0 of 500 first exposures on this step."),
 ]
 
 

@@ -112,7 +112,7 @@ def move(status: Status, change: Change, *, steps: Sequence[Step], now: datetime
         moved = status.model_copy(update={"phase": target})
     else:
         moved = start_step(status, change.step, steps=steps, now=now)
-    return moved.model_copy(update={"waiting_for": None, "history": _remember(status, moved, change, now)})
+    return moved.model_copy(update={"history": _remember(status, moved, change, now)})
 
 
 def start_step(status: Status, step: int, *, steps: Sequence[Step], now: datetime) -> Status:

@@ -204,12 +204,14 @@ def hold_not_over(situation: Situation) -> Finding | None:
 def reading_older_than_step(situation: Situation) -> Finding | None:
     """A pass counts only if it lies wholly after the step began. Asked last: while the hold lasts this is nothing to report."""
     started = situation.status.step_started_at
-    for guardrail in blocking(situation.spec) if started else ():
+    if started is None:
+        return None
+    for guardrail in blocking(situation.spec):
         known = situation.status.guardrail(guardrail.name)
-        if known is not None and started is not None and known.reads_from < started:
+        if known is not None and known.reads_from < started:
             ripe = started + (known.looked_at - known.reads_from)
             facts = {"guardrail": guardrail.name, "ripe": timestamp(ripe)}
-            return _found(Reason.METRICS, closer=Reason.READING_TOO_EARLY, until=ripe if ripe > situation.now else None, **facts)
+            return _found(Reason.METRICS, closer=Reason.READING_TOO_EARLY, until=ripe, **facts)
     return None
 
 
