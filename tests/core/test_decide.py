@@ -128,6 +128,14 @@ def test_a_removed_entry_comes_back_as_it_was() -> None:
     assert (story.data or {})[KEY] == before
 
 
+def test_an_entry_that_is_gone_does_not_lower_the_number_of_the_next() -> None:
+    story = Story().ramp_to(10)
+    before = story.entry.generation
+    put(story, KEY, None)
+    story.edit(overrides=[{"variant": "on", "units": ["qa"]}]).decide()
+    assert story.entry.generation == before + 1
+
+
 def test_an_entry_of_another_hand_is_what_a_status_without_rules_counts_from() -> None:
     story = Story().ramp_to(1)
     after = story.entry.generation + 5

@@ -326,7 +326,8 @@ def test_edited_steps_raise_nothing_and_start_the_clock(ramp: dict[str, Any], st
     assert story.said[1:] == (step, percent)
     assert story.known.step_started_at == (story.now if step >= 0 else None)
     assert (story.known.history[-1].reason, story.known.history[-1].by) == (Reason.STEPS_CHANGED, "helm")
-    assert story.entry.content["percent"] == percent
+    assert story.known.history[-1].message == f"The steps were edited: {percent:g} % is served, and its clock starts again."
+    assert (story.said[0], story.entry.content["percent"]) == ("Ramping" if step >= 0 else "Pending", percent)
     story.decide()
     assert story.known.percent <= 11
 

@@ -103,15 +103,16 @@ def move(status: Status, change: Change, *, steps: Sequence[Step], now: datetime
     """Carry out a change that the table allows: the new phase, percentage, clocks, latch and history; KeyError otherwise (a bug)."""
     target = TRANSITIONS[status.phase, change.trigger]
     if target in LATCHED:
-        moved = _end(status, change, target, now)
+        moved = _end(status, change, now)
     elif target is Phase.SHIPPED:
-        moved = _clear(status).model_copy(update={"phase": target, "percent": 100.0, "shipped": change.variant})
+        moved = _clear(status).model_copy(update={"percent": 100.0, "shipped": change.variant})
     elif change.trigger is Trigger.NEW_ATTEMPT:
         moved = _begin(status, change.attempt, now)
     elif target is Phase.COMPLETED:
-        moved = status.model_copy(update={"phase": target})
+        moved = status
     else:
         moved = start_step(status, change.step, steps=steps, now=now)
+    moved = moved.model_copy(update={"phase": target})
     return moved.model_copy(update={"history": _remember(status, moved, change, now)})
 
 
@@ -131,7 +132,7 @@ def start_step(status: Status, step: int, *, steps: Sequence[Step], now: datetim
     )
 
 
-def _end(status: Status, change: Change, target: Phase, now: datetime) -> Status:
+def _end(status: Status, change: Change, now: datetime) -> Status:
     latch = Latch(
         attempt=status.attempt,
         at=now,
@@ -140,11 +141,11 @@ def _end(status: Status, change: Change, target: Phase, now: datetime) -> Status
         from_percent=status.percent,
         message=change.message[:MESSAGE_LIMIT],
     )
-    return _clear(status).model_copy(update={"phase": target, "percent": 0.0, "step": -1, "latch": latch, "shipped": None})
+    return _clear(status).model_copy(update={"percent": 0.0, "step": -1, "latch": latch, "shipped": None})
 
 
 def _begin(status: Status, attempt: int, now: datetime) -> Status:
-    fresh = {"phase": Phase.PENDING, "attempt": attempt, "attempt_started_at": now, "percent": 0.0, "step": -1}
+    fresh = {"attempt": attempt, "attempt_started_at": now, "percent": 0.0, "step": -1}
     return _clear(status).model_copy(update={**fresh, "latch": None, "shipped": None, "guardrails": ()})
 
 
