@@ -216,7 +216,7 @@ class World:
             assert self.outline() == twin.outline() or self._is_held_back(twin), "I7: after a crash it ends elsewhere"
 
     def _is_held_back(self, twin: "World") -> bool:
-        """Between status and entry, pods did not obey: the end of that starts the step's clock, which alone may hold it lower (design §7)."""
+        """Between status and entry pods did not obey: the end of that starts the step's clock, which alone may hold it back (§7)."""
         mine, theirs = (world.cluster.experiments[GATE]["status"] for world in (self, twin))
         return mine.get("stepStartedAt") == timestamp(self.now()) and mine["percent"] <= theirs["percent"]
 
