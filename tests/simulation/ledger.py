@@ -114,6 +114,8 @@ class Ledger:
         self._remembered = entry if known and data.get(FORMAT_KEY) == FORMAT else None
         if self._is_ours(key) and not self._status and self._remembered is None:
             self._forget()
+        if self._is_ours(key) and body:
+            self._accept(key, body)
 
     def completed(self, key: Key) -> None:
         """Judge a decision that was carried out."""
@@ -127,12 +129,17 @@ class Ledger:
             self._judge_removal()
         if body is None or "status" not in body:  # wiped while nobody watched
             return
-        if body["metadata"]["uid"] != self._uid:  # created again: what was accepted before was another's
-            self.accepted, self._uid = None, body["metadata"]["uid"]
-        examined = self._examine(body)
-        self.accepted = self.accepted if isinstance(examined, str) else examined
-        self._judge_status(body, invalid=isinstance(examined, str))
+        self._judge_status(body, invalid=not self._accept(key, body))
         self._judge_entry(body["status"])
+
+    def _accept(self, key: Key, body: Mapping[str, Any]) -> bool:
+        """Note the spec if it can be run; no newer one than the operator could see."""
+        seen = self._world.reconciler.experiments.get(key) or body
+        if seen["metadata"]["uid"] != self._uid:  # created again: what was accepted before was another's
+            self.accepted, self._uid = None, seen["metadata"]["uid"]
+        examined = self._examine(seen)
+        self.accepted = self.accepted if isinstance(examined, str) else examined
+        return isinstance(examined, Spec)
 
     # --- judgements ---
 
@@ -159,7 +166,8 @@ class Ledger:
         if after.get("latch"):
             self._ended = max(self._ended, after["attempt"])
         moved = not before or after["percent"] != before["percent"] or after["attempt"] != before["attempt"]
-        if moved or self._outage or self._stands_since is None or self._stands_since > now:
+        noticed = self._outage and not self._world.blind
+        if moved or noticed or self._stands_since is None or self._stands_since > now:
             self._stands_since = now
 
     def _judge_step(self, before: Mapping[str, Any], after: Mapping[str, Any], spec: Mapping[str, Any], *, invalid: bool) -> None:
