@@ -76,7 +76,7 @@ class Reconciler:
         """Bring one Experiment one decision forward.
 
         1. Gather: the Experiment, its status, its gate's entry, the readings that have come in, the time.
-        2. Decide: what the status must be, and why.
+        2. Decide: what the status must be, and why. Before exposure rises, gather once more from the API server, and decide by that.
         3. Apply: the status first, since it is the memory; then the gate's entry from the status as persisted; then Events.
         4. Ask Prometheus what is due; the answers bring the key back.
         5. Come back when time alone could change the decision.
@@ -84,11 +84,14 @@ class Reconciler:
         A crash between any two is repaired by running again. Raises ConflictError when something was old, ClusterError when the API
         server could not do it; the key is then to be tried again.
         """
-        gathered = await self._gather(key)
-        if gathered is None:
+        decided = await self._decide(key)
+        if decided is not None and _raises_exposure(*decided):  # the watch may have missed break-glass, or a foreign ConfigMap
+            await self.refresh(key)
+            decided = await self._decide(key)
+        if decided is None:
             await self._forget(key)
             return
-        decision = decide(gathered.experiment, gathered.status, gathered.observation)
+        gathered, decision = decided
         persisted = await self._apply(gathered, decision)
         self._remember(key, gathered, decision, persisted)
         self._ask(key, gathered, decision)
@@ -113,7 +116,11 @@ class Reconciler:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    # --- gather ---
+    # --- gather and decide ---
+
+    async def _decide(self, key: Key) -> tuple[Gathered, Decision] | None:
+        gathered = await self._gather(key)
+        return gathered and (gathered, decide(gathered.experiment, gathered.status, gathered.observation))
 
     async def _gather(self, key: Key) -> Gathered | None:
         body = self.experiments.get(key)
@@ -252,6 +259,10 @@ class Reconciler:
             self._queue.add(key, delay=FOREIGN_RECHECK)
         if decision.recheck_at is not None:
             self._queue.add(key, delay=(decision.recheck_at - self._clock.now()).total_seconds())
+
+
+def _raises_exposure(gathered: Gathered, decision: Decision) -> bool:
+    return decision.status.percent > (gathered.status.percent if gathered.status else 0.0)
 
 
 def wants_kill(body: Body) -> bool:

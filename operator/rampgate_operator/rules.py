@@ -87,12 +87,12 @@ class Rules:
                 self.cache.see(await self._cluster.swap(key, key=gate + KEY_SUFFIX, old=line, new=None))
 
     async def refresh(self, config_map: Key) -> None:
-        """Look again, after a lost race."""
+        """Look again at the API server. One that is not ours is not kept: nothing would tell when it changes."""
         body = await self._cluster.get_config_map(config_map)
-        if body is None:
-            self.cache.forget(config_map)
-        else:
+        if body is not None and _data(body).get(FORMAT_KEY) == FORMAT:
             self.cache.see(body)
+        else:
+            self.cache.forget(config_map)
 
     async def _restore_label(self, config_map: Key) -> None:
         body = self.cache.get(config_map)
