@@ -30,7 +30,7 @@ lint: $(SYNCED) ## Check style, types, import contracts, and that what is genera
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
-	$(if $(wildcard tools/crds.py),$(PY) -m tools.crds --check)
+	$(PY) -m tools.docs --check
 
 crds: $(SYNCED) ## Generate crds/ from the models
 	$(PY) -m tools.crds

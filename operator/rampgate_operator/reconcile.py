@@ -120,7 +120,7 @@ class Reconciler:
 
     async def _decide(self, key: Key) -> tuple[Gathered, Decision] | None:
         gathered = await self._gather(key)
-        return gathered and (gathered, decide(gathered.experiment, gathered.status, gathered.observation))
+        return None if gathered is None else (gathered, decide(gathered.experiment, gathered.status, gathered.observation))
 
     async def _gather(self, key: Key) -> Gathered | None:
         body = self.experiments.get(key)

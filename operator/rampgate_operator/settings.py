@@ -27,7 +27,7 @@ class SourceSettings(BaseModel):
     token_file: Path | None = None
     """A file with a bearer token, read again at every request."""
     ca_file: Path | None = None
-    """A CA bundle to verify it by; the system's by default."""
+    """A CA bundle to verify it by; by default the public ones that `requests` ships."""
     timeout: Span = timedelta(seconds=10)
     """The longest that one answer may take."""
     max_concurrent: Annotated[int, Field(ge=1, le=64)] = 8

@@ -38,14 +38,15 @@ def add_to(subcommands: Any) -> None:  # noqa: ANN401  # argparse's type is priv
 def run(arguments: argparse.Namespace) -> int:
     """Run the operator until it is told to stop."""
     import kopf
-    from pydantic import ValidationError
+    import yaml
+    from pydantic_settings import SettingsError
 
     from rampgate_operator import process
     from rampgate_operator.settings import load_settings
 
     try:
         settings = load_settings(arguments.config)
-    except (ValidationError, OSError) as error:
+    except (ValueError, OSError, SettingsError, yaml.YAMLError) as error:  # pydantic's ValidationError is a ValueError
         sys.stderr.write(f"rampgate operator: the configuration cannot be used: {error}\n")
         return 2
     kopf.configure(
