@@ -3,16 +3,14 @@
 Knows pydantic's JSON schema and what Kubernetes calls a structural schema (apiextensions.k8s.io/v1); knows no field of an Experiment.
 """
 
-import argparse
 import sys
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from rampgate_operator.core.resource import GROUP, KIND, PLURAL, VERSION, ExperimentResource
+from tools.generated import ROOT, write_or_check
 
-ROOT = Path(__file__).parent.parent
 FILE = ROOT / "crds" / f"{GROUP}_{PLURAL}.yaml"
 HEADER = "# Generated from operator/rampgate_operator/core by `python -m tools.crds`; edit the models.\n"
 # Never `exp`: that is Argo Rollouts' Experiment.
@@ -127,16 +125,7 @@ def text() -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the file, or with `--check` say whether it is up to date: exit status 1 when it is not."""
-    parser = argparse.ArgumentParser(prog="python -m tools.crds", description="Write crds/ from the models.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when the file is not up to date")
-    if not parser.parse_args(arguments).check:
-        FILE.parent.mkdir(exist_ok=True)
-        FILE.write_text(text(), encoding="utf-8")
-        return 0
-    if FILE.exists() and FILE.read_text(encoding="utf-8") == text():
-        return 0
-    print(f"{FILE.relative_to(ROOT)} is not what the models say; run: python -m tools.crds", file=sys.stderr)
-    return 1
+    return write_or_check(FILE, text, module="tools.crds", arguments=arguments)
 
 
 if __name__ == "__main__":

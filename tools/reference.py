@@ -3,14 +3,14 @@
 Knows structural schemas and Markdown; knows no field of an Experiment.
 """
 
-import argparse
 import json
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 from rampgate_operator.core.resource import API_VERSION, GROUP, KIND, PLURAL
-from tools.crds import ROOT, SHORT_NAME, Schema, openapi
+from tools.crds import SHORT_NAME, Schema, openapi
+from tools.generated import ROOT, write_or_check
 
 FILE = ROOT / "docs" / "reference.md"
 HEADER = f"""<!-- Generated from operator/rampgate_operator/core by `python -m tools.reference`; edit the models. -->
@@ -111,15 +111,7 @@ def _cell(value: Any) -> str:  # noqa: ANN401  # whatever stands in a table
 
 def main(arguments: list[str] | None = None) -> int:
     """Write the file, or with `--check` say whether it is up to date: exit status 1 when it is not."""
-    parser = argparse.ArgumentParser(prog="python -m tools.reference", description="Write docs/reference.md from the models.")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 when the file is not up to date")
-    if not parser.parse_args(arguments).check:
-        FILE.write_text(text(), encoding="utf-8")
-        return 0
-    if FILE.exists() and FILE.read_text(encoding="utf-8") == text():
-        return 0
-    print(f"{FILE.relative_to(ROOT)} is not what the models say; run: python -m tools.reference", file=sys.stderr)
-    return 1
+    return write_or_check(FILE, text, module="tools.reference", arguments=arguments)
 
 
 if __name__ == "__main__":

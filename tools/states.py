@@ -3,14 +3,13 @@
 Knows the table of ramp.py and the sentences of reasons.py; adds nothing of its own to either.
 """
 
-import argparse
 import sys
 from collections.abc import Iterator
 
 from rampgate_operator.core.ramp import TRANSITIONS, Trigger
 from rampgate_operator.core.reasons import SENTENCES
 from rampgate_operator.core.status import Phase, WaitingFor
-from tools.crds import ROOT
+from tools.generated import ROOT, write_or_check
 
 FILE = ROOT / "docs" / "states.md"
 HEADER = """<!-- Generated from operator/rampgate_operator/core by `python -m tools.states`; edit ramp.py, triggers.py or reasons.py. -->
@@ -49,18 +48,9 @@ def _reasons() -> Iterator[str]:
         yield f"| `{reason}` | {sentence.replace('{{', '{').replace('}}', '}')} |"
 
 
-def main() -> int:
-    """Write the file; with --check only tell whether it is up to date (exit status 1 when it is not)."""
-    parser = argparse.ArgumentParser(prog="python -m tools.states", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing; fail when the file is out of date")
-    wanted = text()
-    if not parser.parse_args().check:
-        FILE.write_text(wanted)
-        return 0
-    if FILE.read_text() != wanted:
-        sys.stderr.write("docs/states.md is out of date: run `python -m tools.states`\n")
-        return 1
-    return 0
+def main(arguments: list[str] | None = None) -> int:
+    """Write the file, or with `--check` say whether it is up to date: exit status 1 when it is not."""
+    return write_or_check(FILE, text, module="tools.states", arguments=arguments)
 
 
 if __name__ == "__main__":
