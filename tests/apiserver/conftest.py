@@ -7,6 +7,7 @@ import pytest
 
 from tests.adapters.exporter import Exporter
 from tests.apiserver.team import Operator, Team
+from tests.apiserver.turnstile import Turnstile
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.prometheus import Prometheus
 
@@ -31,3 +32,10 @@ def shop(prometheus: Prometheus, namespace: str) -> Iterator[Exporter]:
     with Exporter(prometheus, job=namespace, namespace=namespace) as exporter:
         exporter.set("shop_errors", 0.0)
         yield exporter
+
+
+@pytest.fixture
+def turnstile(cluster: Cluster, namespace: str) -> Iterator[Turnstile]:
+    """What the operator writes in the test's namespace passes here, and can be stopped."""
+    with Turnstile(cluster, namespace) as entered:
+        yield entered

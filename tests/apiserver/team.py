@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -43,8 +43,11 @@ EXPERIMENT: Json = {
 class Operator:
     """`rampgate operator` as its own process, for one namespace, with the rights of manifests/rbac there and no others."""
 
-    def __init__(self, cluster: Cluster, prometheus: Prometheus, namespace: str, *, log: Path, **sources: str) -> None:
+    def __init__(
+        self, cluster: Cluster, prometheus: Prometheus, namespace: str, *, log: Path, options: Sequence[str] = (), **sources: str
+    ) -> None:
         self.log = log
+        self._options = options
         urls = {"default": prometheus.url, **sources}
         self._environment = {
             **os.environ,
@@ -76,7 +79,7 @@ class Operator:
 
     def start(self) -> None:
         """Start it, and wait until it watches."""
-        command = supervised([sys.executable, "-m", "rampgate_operator", "operator"])
+        command = supervised([sys.executable, "-m", "rampgate_operator", "operator", *self._options])
         seen = self.lines("watching")
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment)
@@ -88,22 +91,25 @@ class Operator:
 
     def stop(self) -> int:
         """SIGTERM; give the exit status."""
-        return self._end(signal.SIGTERM)
+        process = self.signal(signal.SIGTERM)
+        return process.wait(PATIENCE) if process else 0
 
     def kill(self) -> None:
         """SIGKILL, as the kernel does it when memory runs out."""
-        self._end(signal.SIGKILL)
+        process = self.signal(signal.SIGKILL)
+        if process:
+            process.wait(PATIENCE)
+
+    def signal(self, number: signal.Signals) -> "subprocess.Popen[bytes] | None":
+        """Send a signal that ends it, and give the process to wait for; None when it does not run."""
+        process, self._process = self._process, None
+        if process:
+            subprocess.run(["pkill", f"-{number.value}", "-P", str(process.pid)], check=False)
+        return process
 
     def lines(self, text: str) -> int:
         """Count the lines of the log with this text."""
         return sum(text in line for line in self.log.read_text().splitlines()) if self.log.exists() else 0
-
-    def _end(self, number: signal.Signals) -> int:
-        if self._process is None:
-            return 0
-        process, self._process = self._process, None
-        subprocess.run(["pkill", f"-{number.value}", "-P", str(process.pid)], check=False)
-        return process.wait(PATIENCE)
 
 
 class Team:

@@ -1,9 +1,17 @@
 """The whole loop on real parts: apply → ConfigMap → Prometheus → step or rollback, with the operator as its own process."""
 
+import json
+from pathlib import Path
+from signal import SIGTERM
+
+import pytest
+
 from rampgate import Gates
 from tests.adapters.exporter import Exporter
-from tests.apiserver.team import Operator, Team, wait_until
+from tests.apiserver.team import PATIENCE, Operator, Team, stays, wait_until
+from tests.apiserver.turnstile import Turnstile
 from tools.devcluster.cluster import Cluster
+from tools.devcluster.prometheus import Prometheus
 from tools.devcluster.roles import Role
 
 
@@ -61,6 +69,23 @@ def test_sigterm_ends_the_operator_with_status_0(team: Team, operator: Operator)
     assert operator.stop() == 0
 
 
+@pytest.mark.parametrize("resource", ["experiments/status", "configmaps", "events"])
+def test_sigterm_in_the_middle_of_a_write_finishes_the_decision_at_hand(
+    resource: str, team: Team, operator: Operator, turnstile: Turnstile
+) -> None:
+    turnstile.lock(resource)
+    team.apply(changes={"killed": True})
+    turnstile.wait_for(resource)
+    ending = operator.signal(SIGTERM)
+    assert ending is not None
+    stays(lambda: ending.poll() is None, "the operator waits for its write", seconds=0.5)
+    turnstile.unlock(resource)
+    assert ending.wait(PATIENCE) == 0
+    assert team.status()["phase"] == "Killed"
+    assert (team.entry() or {})["serve"] == "KILLED"
+    assert team.events() == ["Killed"]
+
+
 def test_deleting_an_experiment_removes_its_key_and_no_other(team: Team, shop: Exporter) -> None:
     team.apply("one")
     team.apply("two")
@@ -102,3 +127,15 @@ def test_an_invalid_query_changes_nothing_that_is_served_and_is_explained(team: 
     assert team.entry() == before
     shop.set("shop_errors", 0.9)
     team.wait_for(phase="RolledBack")
+
+
+def test_a_log_in_json_has_one_object_a_line_with_time_severity_and_message(
+    cluster: Cluster, prometheus: Prometheus, namespace: str, tmp_path: Path
+) -> None:
+    with Operator(cluster, prometheus, namespace, log=tmp_path / "operator.log", options=["--log-format", "json"]) as operator:
+        team = Team(cluster, namespace)
+        team.apply(changes={"killed": True})
+        wait_until(lambda: operator.lines("Killed") > 0, "the kill is in the log", operator.log.read_text)
+    lines = [json.loads(line) for line in operator.log.read_text().splitlines()]
+    assert all({"timestamp", "severity", "message"} <= line.keys() for line in lines), lines
+    assert any(line["severity"] == "warn" and f"{namespace}/new-checkout: Killed" in line["message"] for line in lines), lines
