@@ -44,6 +44,13 @@ def test_a_promise_that_the_demo_never_came_to_is_broken():
     assert line.endswith("not reached")
 
 
+def test_a_time_over_its_limit_fails_unless_times_are_not_judged():
+    for timed in (True, False):
+        report = Report(timed=timed)
+        assert report.record(Check.KILL, seconds=2.0, limit=1.0).passed is not timed
+        assert report.record(Check.REFUSED, ok=False).passed is False
+
+
 def test_a_promise_is_judged_once():
     report = all_kept()
     with pytest.raises(ValueError, match="already judged"):

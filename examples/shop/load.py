@@ -6,6 +6,7 @@ Prints one line of JSON twice a second: what the users were shown so far. Knows 
 import argparse
 import itertools
 import json
+import math
 import threading
 import time
 from http import HTTPStatus
@@ -69,7 +70,7 @@ def main() -> None:
     parser.add_argument("shops", nargs="+", metavar="URL", help="http://host:port of each process")
     parser.add_argument("--users", type=int, default=3000, help="distinct users (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=400.0, help="requests a second in all (default: %(default)s)")
-    parser.add_argument("--seconds", type=float, default=3600.0, help="how long (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=math.inf, help="how long (default: until it is stopped)")
     options = parser.parse_args()
     load = Load(users=options.users, rate=options.rate, until=time.monotonic() + options.seconds)
     load.run(options.shops, workers_each=2)

@@ -20,6 +20,7 @@ from tools.devcluster.roles import Role
 
 TIMEOUT = 5.0
 WATCH_SECONDS = 3600
+"""How long one connection lasts; then it is opened again."""
 PAUSE_AFTER_TROUBLE = 0.1
 
 Json = Any
@@ -49,7 +50,7 @@ class Sources:
             finally:
                 connection.close()
 
-        self._repeat(stream, name=f"watch {path}", every=PAUSE_AFTER_TROUBLE)
+        _repeat(stream, name=f"watch {path}", every=PAUSE_AFTER_TROUBLE, until=threading.Event())
 
     def poll(self, url: str, take: Callable[[Json, float, float], None], *, every: float) -> None:
         """Call `take(answer, asked_at, answered_at)` for the JSON that GET `url` answers, again and again; `every` is in seconds."""
@@ -66,23 +67,24 @@ class Sources:
                 raise
             take(answer, asked_at, time.time())
 
-        self._repeat(ask, name=f"poll {url}", every=every)
+        _repeat(ask, name=f"poll {url}", every=every, until=self._closed)
 
     def close(self) -> None:
-        """End the pollers. A watch goes on telling until its connection ends, so that a kept demo still says what happens."""
+        """End the pollers. Watches go on until this process ends, so that a kept demo still says what happens."""
         self._closed.set()
 
-    def _repeat(self, action: Callable[[], None], *, name: str, every: float) -> None:
-        def loop() -> None:
-            while not self._closed.is_set():
-                due = time.monotonic() + every
-                try:
-                    action()
-                except (OSError, HTTPException, ValueError):
-                    due = time.monotonic() + max(every, PAUSE_AFTER_TROUBLE)  # it is being started, stopped or restarted
-                self._closed.wait(max(0.0, due - time.monotonic()))
 
-        threading.Thread(target=loop, name=name, daemon=True).start()
+def _repeat(action: Callable[[], None], *, name: str, every: float, until: threading.Event) -> None:
+    def loop() -> None:
+        while not until.is_set():
+            due = time.monotonic() + every
+            try:
+                action()
+            except (OSError, HTTPException, ValueError):
+                due = time.monotonic() + max(every, PAUSE_AFTER_TROUBLE)  # it is being started, stopped or restarted
+            until.wait(max(0.0, due - time.monotonic()))
+
+    threading.Thread(target=loop, name=name, daemon=True).start()
 
 
 def _accepted(connection: HTTPConnection) -> HTTPResponse:
