@@ -165,7 +165,7 @@ def test_a_reading_counts_for_two_intervals(age: str, waiting: WaitingFor | None
     story = Story(guardrails=[ERRORS]).ramp_to(1).wait("1m").wait("30s")
     story.decide(story.look(ago=age))
     assert (story.known.percent == 10) is (waiting is None)
-    assert waiting is None or (story.waiting, "its last reading is from" in story.condition("Progressing").message) == (waiting, True)
+    assert waiting is None or (story.waiting, "has not been looked at since" in story.condition("Progressing").message) == (waiting, True)
 
 
 def test_a_reading_from_the_future_does_not_count() -> None:

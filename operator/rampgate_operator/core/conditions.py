@@ -13,7 +13,9 @@ from rampgate_operator.core.waiting import Finding, Situation, metrics_missing, 
 VALID, RULES_RENDERED, GUARDRAILS_PASSING, PROGRESSING = "Valid", "RulesRendered", "GuardrailsPassing", "Progressing"
 # waits that are part of a ramp that goes well
 _EXPECTED = frozenset(
-    {Reason.HOLD, Reason.SAMPLES, Reason.NOT_BEFORE, Reason.WINDOW, Reason.FIRST_LOOK, Reason.READING_TOO_EARLY}
+    {
+        Reason.HOLD, Reason.SAMPLES, Reason.NOT_BEFORE, Reason.WINDOW, Reason.LOOK_DUE, Reason.NO_DATA_YET, Reason.READING_TOO_EARLY,
+    }
 )  # fmt: skip
 # reasons that call for a person when they come up; transitions are announced on their own
 _ANNOUNCED = frozenset(

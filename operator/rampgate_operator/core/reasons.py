@@ -24,7 +24,8 @@ class Reason(StrEnum):
     BREAK_GLASS = "BreakGlass"
     RULES = "Rules"
     METRICS = "Metrics"
-    FIRST_LOOK = "FirstLook"
+    LOOK_DUE = "LookDue"
+    NO_DATA_YET = "NoDataYet"
     READING_TOO_EARLY = "ReadingTooEarly"
     GUARDRAIL = "Guardrail"
     PAUSED = "Paused"
@@ -72,7 +73,8 @@ SENTENCES = {
     Reason.BREAK_GLASS: "The key kill in ConfigMap {config_map} names this gate: everybody is on control until a person removes it.",
     Reason.RULES: "The gate's entry in ConfigMap {config_map} is not yet what it must be: {detail}.",
     Reason.METRICS: "Guardrail {guardrail}: {message}. There is no step without a reading.",
-    Reason.FIRST_LOOK: "Guardrail {guardrail} has not been looked at yet.",
+    Reason.LOOK_DUE: "Guardrail {guardrail} has not been looked at {since}.",
+    Reason.NO_DATA_YET: "Guardrail {guardrail}: {message}. The step has just begun.",
     Reason.READING_TOO_EARLY: "Guardrail {guardrail} reads back to before this step began; from {ripe} on its readings count.",
     Reason.GUARDRAIL: "Guardrail {guardrail}: {message}.",
     Reason.PAUSED: "spec.paused is set: it stays at {percent} %; guardrails still act.",

@@ -14,7 +14,7 @@ from rampgate_operator.core.observation import ROOM, Entry, Observation, Ownersh
 from rampgate_operator.core.quantities import duration, timestamp
 from rampgate_operator.core.reasons import Reason, percent_text, say
 from rampgate_operator.core.spec import Spec, Step
-from rampgate_operator.core.status import GuardrailStatus, Phase, Rules, Status, Verdict, WaitingFor
+from rampgate_operator.core.status import Phase, Rules, Status, Verdict, WaitingFor
 from rampgate_operator.core.windows import is_open, next_opening
 
 FRESH_INTERVALS = 2
@@ -117,12 +117,9 @@ def rules_out(situation: Situation) -> Finding | None:
 def metrics_missing(situation: Situation) -> Finding | None:
     """A guardrail that may block has no reading to go by. Before the first step data may be missing, but the query must answer."""
     for guardrail in blocking(situation.spec):
-        known = situation.status.guardrail(guardrail.name)
-        if known is None:
-            return _found(Reason.METRICS, closer=Reason.FIRST_LOOK, guardrail=guardrail.name)
-        message = _missing(situation, known)
-        if message is not None:
-            return _found(Reason.METRICS, guardrail=guardrail.name, message=message)
+        finding = _reading_missing(situation, guardrail.name)
+        if finding is not None:
+            return finding
     return None
 
 
@@ -243,13 +240,19 @@ def _says(entry: Entry, wanted: Rules) -> bool:
     return entry.generation >= wanted.generation and digest(entry.content) == wanted.digest
 
 
-def _missing(situation: Situation, known: GuardrailStatus) -> str | None:
-    age = situation.now - known.looked_at
-    if not timedelta(0) <= age <= FRESH_INTERVALS * duration(situation.spec.interval):
-        return f"its last reading is from {timestamp(known.looked_at)}"
-    if known.verdict is Verdict.ERROR or (known.verdict is Verdict.NO_DATA and situation.status.phase is Phase.RAMPING):
-        return known.message
-    return None
+def _reading_missing(situation: Situation, guardrail: str) -> Finding | None:
+    known, fresh = situation.status.guardrail(guardrail), FRESH_INTERVALS * duration(situation.spec.interval)
+    if known is None or not timedelta(0) <= situation.now - known.looked_at <= fresh:
+        since = "yet" if known is None else f"since {timestamp(known.looked_at)}"
+        return _found(Reason.METRICS, closer=Reason.LOOK_DUE, guardrail=guardrail, since=since)
+    if known.verdict is Verdict.ERROR:
+        return _found(Reason.METRICS, guardrail=guardrail, message=known.message)
+    if known.verdict is not Verdict.NO_DATA or situation.status.phase is not Phase.RAMPING:
+        return None
+    started, had = situation.status.step_started_at, known.last_data_at
+    # a step's first units need a moment to be counted and scraped: nothing to tell a person
+    young = started is not None and known.looked_at - started <= fresh and (had is None or had <= started)
+    return _found(Reason.METRICS, closer=Reason.NO_DATA_YET if young else None, guardrail=guardrail, message=known.message)
 
 
 def _found(reason: Reason, *, closer: Reason | None = None, until: datetime | None = None, **facts: object) -> Finding:
