@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from rampgate_operator.settings import load_settings
+from rampgate_operator.settings import load_settings, unknown_variables
 
 FILE = """
 sources:
@@ -66,3 +66,8 @@ def test_a_mistake_is_refused_by_the_name_of_its_field(text: str, field: str, tm
 def test_a_file_that_was_named_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         load_settings(tmp_path / "absent.yaml")
+
+
+def test_a_misspelled_variable_is_named_and_a_setting_is_not() -> None:
+    environment = ["HOME", "RAMPGATE_SORCES__DEFAULT__URL", "RAMPGATE_SOURCES__DEFAULT__URL", "RAMPGATE_WORKERS", "RAMPGATE_WORKER"]
+    assert unknown_variables(environment) == ("RAMPGATE_SORCES__DEFAULT__URL", "RAMPGATE_WORKER")

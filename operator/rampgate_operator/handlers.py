@@ -22,6 +22,7 @@ def register(registry: kopf.OperatorRegistry, *, reconciler: Reconciler, queue: 
 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def experiment_changed(event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401  # kopf passes what it has
+        """Know an Experiment as it is now, and have it reconciled."""
         body: Body = event["object"]
         if event["type"] == "DELETED":
             reconciler.experiments.forget(key_of(body))
@@ -31,6 +32,7 @@ def register(registry: kopf.OperatorRegistry, *, reconciler: Reconciler, queue: 
 
     @kopf.on.event("", "v1", "configmaps", registry=registry)
     async def rules_changed(event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401  # kopf passes what it has
+        """Know a ConfigMap as it is now, and have the gates reconciled whose part of it changed."""
         body: Body = event["object"]
         key = key_of(body)
         if event["type"] == "DELETED":  # or its label is lost

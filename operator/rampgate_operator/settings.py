@@ -3,6 +3,7 @@
 Metrics sources are named here and nowhere else: a tenant's resource refers to a name, never to a URL.
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from rampgate_operator.core.quantities import duration
 
+PREFIX = "RAMPGATE_"
 Span = Annotated[timedelta, BeforeValidator(lambda value: duration(value) if isinstance(value, str) else value)]
 """A duration as the resource writes it: `10s`, `5m`."""
 
@@ -44,7 +46,7 @@ class Settings(BaseSettings):
         frozen=True,
         alias_generator=to_camel,
         populate_by_name=True,
-        env_prefix="RAMPGATE_",
+        env_prefix=PREFIX,
         env_nested_delimiter="__",
         use_attribute_docstrings=True,
     )
@@ -70,6 +72,16 @@ class Settings(BaseSettings):
         """Take arguments first, then the environment, then the file."""
         del dotenv_settings, file_secret_settings
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
+
+
+def unknown_variables(environment: Iterable[str]) -> tuple[str, ...]:
+    """Give the environment variables that begin as ours do and name no setting: most likely misspelled.
+
+    They cannot be refused: Kubernetes sets some of its own for a Service whose name begins with `rampgate`.
+    """
+    names = {field.upper() for field in Settings.model_fields}
+    ours = (name for name in environment if name.startswith(PREFIX))
+    return tuple(sorted(name for name in ours if name.removeprefix(PREFIX).split("__")[0].upper() not in names))
 
 
 def load_settings(file: Path | None) -> Settings:

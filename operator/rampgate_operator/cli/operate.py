@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -42,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     from pydantic_settings import SettingsError
 
     from rampgate_operator import process
-    from rampgate_operator.settings import load_settings
+    from rampgate_operator.settings import load_settings, unknown_variables
 
     try:
         settings = load_settings(arguments.config)
@@ -55,6 +56,8 @@ def run(arguments: argparse.Namespace) -> int:
         log_format=kopf.LogFormat.JSON if arguments.log_format == "json" else kopf.LogFormat.FULL,
     )
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # one line per event says nothing
+    for name in unknown_variables(os.environ):
+        logging.getLogger(__name__).warning("the environment variable %s names no setting and is ignored; see --help", name)
     metrics = process.connect(settings)
     try:
         asyncio.run(process.run(settings, metrics=metrics))
