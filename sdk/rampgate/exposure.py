@@ -4,7 +4,7 @@ Knows decisions and units. Must not know how decisions are made, nor any metrics
 """
 
 from collections.abc import Callable, Mapping
-from threading import Lock
+from threading import Lock, RLock
 from typing import Protocol
 
 from rampgate.decision import Decision
@@ -76,17 +76,21 @@ class Audience:
         self._age_seconds = age_seconds
         self._first_seen = FirstSeen(remembered_units)
         self._trouble = Trouble("an observer of exposures")
+        self._telling_rules = RLock()
+        """Rules that come while an observer is added must reach it, and last; reentrant, for an observer may bring rules about."""
 
-    def add(self, observer: Observer, gates: Mapping[str, CompiledGate]) -> None:
-        """Begin to tell `observer`, starting with the rules in force."""
+    def add(self, observer: Observer, rules: Callable[[], Mapping[str, CompiledGate]]) -> None:
+        """Begin to tell `observer`, starting with the rules in force, which `rules` gives."""
         self._tell(observer, lambda each: each.attached(self._age_seconds))
-        self._tell(observer, lambda each: each.rules_changed(gates))
-        self.observers = (*self.observers, observer)
+        with self._telling_rules:
+            self.observers = (*self.observers, observer)
+            self._tell(observer, lambda each: each.rules_changed(rules()))
 
-    def rules_changed(self, gates: Mapping[str, CompiledGate]) -> None:
-        """Tell everybody the rules in force."""
-        for observer in self.observers:
-            self._tell(observer, lambda each: each.rules_changed(gates))
+    def rules_changed(self, rules: Callable[[], Mapping[str, CompiledGate]]) -> None:
+        """Tell everybody the rules in force, which `rules` gives."""
+        with self._telling_rules:
+            for observer in self.observers:
+                self._tell(observer, lambda each: each.rules_changed(rules()))
 
     def exposed(self, decision: Decision, unit: str) -> None:
         """Tell everybody of one evaluation."""

@@ -62,7 +62,10 @@ class Gates:
 
     @classmethod
     def from_rules(cls, entries: Entries, *, kill: str = "", on_change: OnChange | None = None, metrics: Observer | None = None) -> Self:
-        """Gates from entries given in the program: `{gate: entry}`, an entry being its fields or its JSON line."""
+        """Gates from entries given in the program: `{gate: entry}`, an entry being its fields or its JSON line.
+
+        Raises TypeError when `entries` is no mapping.
+        """
         return cls(MemorySource(entries, kill=kill), on_change=on_change, metrics=metrics, stale_after=inf)
 
     @classmethod
@@ -127,7 +130,7 @@ class Gates:
 
     def observe(self, observer: Observer) -> None:
         """Tell `observer` of every exposure and measured request from now on."""
-        self._audience.add(observer, self._snapshot.compiled)
+        self._audience.add(observer, lambda: self._snapshot.compiled)
 
     def age_seconds(self) -> float:
         """Seconds since the source last confirmed the rules (since the start, when it never did); 0 after `close`."""
@@ -155,7 +158,7 @@ class Gates:
         self._ready.set()
         self._trouble.report(problems(self._snapshot))
         if self._snapshot is not last:
-            self._audience.rules_changed(self._snapshot.compiled)
+            self._audience.rules_changed(lambda: self._snapshot.compiled)
             self._tell_change(changed_gates(last, self._snapshot))
 
     def confirm(self) -> None:
@@ -193,5 +196,8 @@ class Gates:
 
     def _undecided(self, gate: str, default: object) -> Decision:
         snapshot = self._snapshot
-        is_unknown = snapshot.ready and type(gate) is str and gate not in snapshot.gates
-        return Decision(gate, None, default, Reason.UNKNOWN_GATE if is_unknown else Reason.ERROR)
+        if not isinstance(gate, str):
+            return Decision(gate, None, default, Reason.ERROR)
+        name = str.__str__(gate)  # the plain text of an enumeration's member too, and no code of a subclass of str runs
+        is_unknown = snapshot.ready and name not in snapshot.gates
+        return Decision(name, None, default, Reason.UNKNOWN_GATE if is_unknown else Reason.ERROR)

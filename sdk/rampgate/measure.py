@@ -14,7 +14,8 @@ from rampgate.exposure import Audience
 class Measurement:
     """A context manager around the work that a decision governs; its block may be synchronous or asynchronous.
 
-    Counts the request with its outcome and duration. An exception that leaves the block is an error, and goes on; so is `fail()`.
+    Has every field of its `decision`, by the same names, so that it reads like one. Counts the request with its outcome and duration. An
+    exception that leaves the block is an error, and goes on; so is `fail()`.
     """
 
     __slots__ = ("_audience", "_failed", "_started", "_unit", "decision")
@@ -25,6 +26,11 @@ class Measurement:
         self._audience = audience
         self._failed = False
         self._started = monotonic()
+
+    @property
+    def gate(self) -> str:
+        """The gate that was asked for."""
+        return self.decision.gate
 
     @property
     def variant(self) -> str | None:
@@ -45,6 +51,31 @@ class Measurement:
     def generation(self) -> int:
         """Generation of the rules that decided; 0 when none did."""
         return self.decision.generation
+
+    @property
+    def attempt(self) -> int:
+        """Attempt of the rules that decided; 0 when none did."""
+        return self.decision.attempt
+
+    @property
+    def percent(self) -> float:
+        """Percentage of the rules that decided, 0..100."""
+        return self.decision.percent
+
+    @property
+    def label(self) -> str:
+        """The variant as metrics report it."""
+        return self.decision.label
+
+    @property
+    def stale(self) -> bool:
+        """Whether the rules have not been confirmed for too long."""
+        return self.decision.stale
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether this unit belongs to the comparison."""
+        return self.decision.is_drawn
 
     def fail(self) -> None:
         """Mark the request as an error that raised nothing, such as an answer with status 500."""

@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from enum import Enum, StrEnum
 from math import inf
 from typing import Any
 
@@ -123,6 +124,41 @@ def test_a_context_that_is_no_mapping_is_an_error_and_control(context: Any) -> N
 @pytest.mark.parametrize("gate", [None, 5, [], {}, object(), b"g"])
 def test_a_gate_that_is_no_text_is_an_error_and_the_callers_default(gate: Any) -> None:
     assert only().decide(gate, {"userId": "u"}, default=7)[1:4] == (None, 7, Reason.ERROR)
+
+
+class Gate(StrEnum):
+    KNOWN = "g"
+    OTHER = "other"
+
+
+class OldGate(str, Enum):  # noqa: UP042 - what applications wrote before Python 3.11
+    KNOWN = "g"
+    OTHER = "other"
+
+
+@pytest.mark.parametrize("gate", [*Gate, *OldGate], ids=repr)
+def test_a_gate_that_is_a_member_of_an_enumeration_of_strings_is_its_string(gate: str) -> None:
+    gates = only(**TREATED)
+    decision = gates.decide(gate, {"userId": "u"}, default=7)
+    assert decision == gates.decide(gate.value, {"userId": "u"}, default=7)  # type: ignore[attr-defined]
+    assert type(decision.gate) is str
+
+
+def test_a_subclass_of_str_with_code_of_its_own_cannot_raise() -> None:
+    class Hostile(str):
+        def __hash__(self) -> int:
+            raise RuntimeError("no")
+
+        def __str__(self) -> str:
+            raise RuntimeError("no")
+
+    assert only().decide(Hostile("other"), default=7)[1:4] == (None, 7, Reason.UNKNOWN_GATE)
+
+
+@pytest.mark.parametrize("entries", [[1], None, 5, "g"], ids=repr)
+def test_entries_that_are_no_mapping_are_refused_by_name(entries: Any) -> None:
+    with pytest.raises(TypeError, match=rf"entries: wanted a mapping of gate to entry, not {type(entries).__name__}"):
+        Gates.from_rules(entries)
 
 
 def test_a_lone_surrogate_is_a_unit_like_any_other() -> None:

@@ -1,13 +1,14 @@
 """rampgate.exposure, rampgate.measure and the Prometheus integration, read through prometheus_client's own exposition."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from rampgate import Decision, Gates, Reason
+from rampgate.evaluate import CompiledGate
 from rampgate.exposure import FirstSeen
 from rampgate.integrations.prometheus import KNOWN_STRANGERS, PrometheusMetrics
 from rampgate.sources.memory import MemorySource
@@ -103,6 +104,12 @@ def test_a_request_is_counted_with_its_outcome_and_duration(measured: Measured) 
     assert measured("rampgate_request_duration_seconds_bucket", gate="g", variant="treatment", le="0.3") is not None
 
 
+def test_a_measurement_has_all_that_its_decision_has(measured: Measured) -> None:
+    with measured.gates.measure("g", {"userId": "u"}) as measurement:
+        shown = {name: getattr(measurement, name) for name in (*Decision._fields, "is_drawn")}
+    assert shown == {**measurement.decision._asdict(), "is_drawn": True}
+
+
 def by_exception(measured: Measured, unit: str) -> None:
     with pytest.raises(ZeroDivisionError), measured.gates.measure("g", {"userId": unit}):
         _ = 1 / 0
@@ -166,6 +173,34 @@ def test_an_observer_that_comes_later_hears_the_rules_in_force() -> None:
     gates = Gates.from_rules({"g": entry()})
     gates.observe(PrometheusMetrics(registry))
     assert registry.get_sample_value("rampgate_rules_generation", {"gate": "g"}) == 1795600000
+
+
+class Curious:
+    """An observer during whose first word of rules newer ones come."""
+
+    def __init__(self, source: MemorySource) -> None:
+        self.heard: list[int] = []
+        self._source = source
+
+    def attached(self, age_seconds: Callable[[], float]) -> None:
+        pass
+
+    def rules_changed(self, gates: Mapping[str, CompiledGate]) -> None:
+        self.heard.append(gates["g"].error.generation)
+        if len(self.heard) == 1:
+            self._source.replace({"g": entry(generation=1795600001)})
+
+    def exposed(self, decision: Decision, *, unit: str, is_first: bool) -> None:
+        pass
+
+    def finished(self, decision: Decision, *, seconds: float, failed: bool, is_first_failure: bool) -> None:
+        pass
+
+
+def test_rules_that_come_while_an_observer_is_added_reach_it(measured: Measured) -> None:
+    curious = Curious(measured.source)
+    measured.gates.observe(curious)
+    assert curious.heard == [1795600000, 1795600001]
 
 
 class Broken:

@@ -21,7 +21,9 @@ class MemorySource:
         self.replace(entries, kill=kill)
 
     def replace(self, entries: Entries, *, kill: str = "") -> None:
-        """Make these the rules from now on; a gate that is not among them is unknown."""
+        """Make these the rules from now on; a gate that is not among them is unknown. Raises TypeError when `entries` is no mapping."""
+        if not isinstance(entries, Mapping):
+            raise TypeError(f"entries: wanted a mapping of gate to entry, not {type(entries).__name__}")
         texts = {f"{gate}{ENTRY_SUFFIX}": entry if isinstance(entry, str) else render_entry(entry) for gate, entry in entries.items()}
         texts[FORMAT_KEY] = FORMAT_VALUE
         if kill:
