@@ -60,7 +60,7 @@ class DirectorySource:
         if version == seen:
             receiver.confirm()
             return seen
-        keys = _read(_current(self._root))
+        keys = read_keys(self._root)
         if _version(self._root) != version:
             return seen  # changed while it was read: what was read may be of two moments
         receiver.deliver(keys)
@@ -85,9 +85,10 @@ def _version(root: Path) -> Version:
     return tuple(sorted((name, status.st_mtime_ns, status.st_size, status.st_ino) for name, status in files))
 
 
-def _read(directory: Path) -> Keys:
+def read_keys(root: Path) -> Keys:
+    """Read what a directory holds at this moment. Raises OSError."""
     keys = {}
-    for path in directory.iterdir():
+    for path in _current(root).iterdir():
         if is_rules_key(path.name) and path.is_file():
             with path.open("rb") as file:
                 keys[path.name] = file.read(_LARGEST_FILE)
