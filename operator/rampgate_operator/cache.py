@@ -29,11 +29,26 @@ class Cache:
         """Give an object; None when it is not known to exist."""
         return self._objects.get(key)
 
-    def see(self, body: Body) -> None:
-        """Take in an object, unless a newer version is known."""
-        known = self._objects.get(key_of(body))
-        if known is None or version_of(known) <= version_of(body):
-            self._objects[key_of(body)] = body
+    def version(self, key: Key) -> int:
+        """Give the newest version known of an object; 0 when it is not known."""
+        known = self._objects.get(key)
+        return 0 if known is None else version_of(known)
+
+    def see(self, body: Body) -> bool:
+        """Take in an object, unless a newer version is known; tell whether that was news."""
+        if version_of(body) < self.version(key_of(body)):
+            return False
+        self._objects[key_of(body)] = body
+        return True
+
+    def see_live(self, body: Body, *, since: int) -> bool:
+        """Take in an answer to a read that began when `since` was the newest version known.
+
+        The API server reads no older than what it has ever told, but after a restore of its database: then it is right, and we are not.
+        """
+        if version_of(body) < since:
+            self.forget(key_of(body))
+        return self.see(body)
 
     def forget(self, key: Key) -> None:
         """Take in that an object is gone."""

@@ -12,7 +12,6 @@ from rampgate_operator.core.observation import RULES_LABEL
 from rampgate_operator.ports import Body, Key
 from rampgate_operator.queue import Queue
 from rampgate_operator.reconcile import Reconciler, wants_kill
-from rampgate_operator.rules import gates_in
 
 GROUP, VERSION, PLURAL = "rampgate.dev", "v1alpha1", "experiments"
 
@@ -23,25 +22,29 @@ def register(registry: kopf.OperatorRegistry, *, reconciler: Reconciler, queue: 
     @kopf.on.event(GROUP, VERSION, PLURAL, registry=registry)
     async def experiment_changed(event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401  # kopf passes what it has
         """Know an Experiment as it is now, and have it reconciled."""
-        body: Body = event["object"]
-        if event["type"] == "DELETED":
-            reconciler.experiments.forget(key_of(body))
-        else:
-            reconciler.experiments.see(body)
-        queue.add(key_of(body), urgent=wants_kill(body))
+        take_experiment(event["object"], deleted=event["type"] == "DELETED", reconciler=reconciler, queue=queue)
 
     @kopf.on.event("", "v1", "configmaps", registry=registry)
     async def rules_changed(event: kopf.RawEvent, **_: Any) -> None:  # noqa: ANN401  # kopf passes what it has
         """Know a ConfigMap as it is now, and have the gates reconciled whose part of it changed."""
-        body: Body = event["object"]
-        key = key_of(body)
-        if event["type"] == "DELETED":  # or its label is lost
-            reconciler.rules.cache.forget(key)
-            gates = set(gates_in(body))
-        else:
-            gates = reconciler.rules.take_in(body)
-        for gate in gates:
-            queue.add(Key(key.namespace, gate))
+        take_config_map(event["object"], deleted=event["type"] == "DELETED", reconciler=reconciler)
+
+
+def take_experiment(body: Body, *, deleted: bool, reconciler: Reconciler, queue: Queue[Key]) -> None:
+    """Take in what the watch says of an Experiment."""
+    if deleted:
+        reconciler.experiments.forget(key_of(body))
+    else:
+        reconciler.experiments.see(body)
+    queue.add(key_of(body), urgent=wants_kill(body))
+
+
+def take_config_map(body: Body, *, deleted: bool, reconciler: Reconciler) -> None:
+    """Take in what the watch says of a ConfigMap; it also says deleted when only the label is lost."""
+    if deleted:
+        reconciler.rules.take_out(key_of(body))
+    else:
+        reconciler.rules.take_in(body)
 
 
 def watch_settings() -> kopf.OperatorSettings:

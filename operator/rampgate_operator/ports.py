@@ -55,11 +55,11 @@ class Cluster(Protocol):
     async def create_config_map(self, key: Key, data: Mapping[str, str]) -> Body:
         """Create a ConfigMap for rules; ConflictError when there is one by now."""
 
-    async def swap(self, config_map: Key, *, key: str, old: str | None, new: str | None) -> Body:
-        """Replace the value of one key, if the ConfigMap is ours and the key still has its old value; None means absent."""
+    async def swap(self, config_map: Body, *, key: str, new: str | None) -> Body:
+        """Replace the value of one key, if the ConfigMap is ours and the key still is what was read; None means absent."""
 
     async def restore_label(self, config_map: Body) -> Body:
-        """Put back the label by which a ConfigMap with rules is watched."""
+        """Put back the label by which a ConfigMap with rules is watched, if nothing else of it has changed."""
 
     async def announce(self, experiment: Body, announcement: Announcement, at: datetime) -> None:
         """Post an Event."""

@@ -5,6 +5,7 @@ The only place where the core meets the outside, through the protocols of ports.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,7 +17,7 @@ from rampgate_operator.core.decide import Decision, decide
 from rampgate_operator.core.examine import examine
 from rampgate_operator.core.experiment import Experiment, read_experiment
 from rampgate_operator.core.guardrails import any_breach
-from rampgate_operator.core.observation import ExposureLook, Look, Observation, Ownership
+from rampgate_operator.core.observation import ExposureLook, Look, Observation, Ownership, see_rules
 from rampgate_operator.core.questions import Questions, ask, read_answers
 from rampgate_operator.core.ramp import LATCHED
 from rampgate_operator.core.spec import Spec
@@ -29,6 +30,8 @@ from rampgate_operator.rules import Rules
 logger = logging.getLogger(__name__)
 FOREIGN_RECHECK = 10.0
 """Seconds until a foreign ConfigMap is looked at again."""
+MOST_POSTING, LAST_EVENTS = 100, 5.0
+"""Decisions whose Events are under way at once, and the seconds that the last ones get when the operator ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +70,11 @@ class Reconciler:
     def __init__(self, *, cluster: Cluster, metrics: Metrics, clock: Clock, queue: Queue[Key]) -> None:
         self._cluster, self._metrics, self._clock, self._queue = cluster, metrics, clock, queue
         self.experiments = Cache()
-        self.rules = Rules(cluster)
+        self.rules = Rules(cluster, queue)
         self._memories: dict[Key, Memory] = {}
         self._answers: dict[Key, list[Look | ExposureLook]] = {}
         self._looking: dict[tuple[Key, str], asyncio.Task[None]] = {}
+        self._posting: set[asyncio.Task[None]] = set()
 
     async def reconcile(self, key: Key) -> None:
         """Bring one Experiment one decision forward.
@@ -99,6 +103,7 @@ class Reconciler:
 
     async def refresh(self, key: Key) -> None:
         """Look again at all that a decision about a key is made of, after a lost race."""
+        since = self.experiments.version(key)
         body = await self._cluster.get_experiment(key)
         if body is None:  # its entry may be in any ConfigMap
             self.experiments.forget(key)
@@ -106,15 +111,26 @@ class Reconciler:
                 if known["metadata"]["namespace"] == key.namespace:
                     await self.rules.refresh(key_of(known))
             return
-        self.experiments.see(body)
+        self.experiments.see_live(body, since=since)
         await self.rules.refresh(Key(key.namespace, _config_map_name(body)))
 
+    def is_urgent(self, key: Key) -> bool:
+        """Tell whether a key must go before others: a kill or a breach to act on, or an ended attempt that pods may still obey."""
+        body = self.experiments.get(key)
+        if body is None:
+            return False
+        memory, looks = self._memories.get(key), [answer for answer in self._answers.get(key, ()) if isinstance(answer, Look)]
+        breaches = memory is not None and memory.spec is not None and any_breach(memory.spec, looks)
+        return wants_kill(body) or breaches or self._is_unserved_end(key, body)
+
     async def close(self) -> None:
-        """Stop waiting for answers."""
+        """Stop waiting for answers; Events that are under way may still arrive."""
         tasks = list(self._looking.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        if self._posting:
+            await asyncio.wait(self._posting, timeout=LAST_EVENTS)
 
     # --- gather and decide ---
 
@@ -173,9 +189,10 @@ class Reconciler:
             persisted = read_status(body["status"])
         if persisted is None:
             raise TypeError("the API server gave back a status that cannot be read")
-        await self._serve(gathered, persisted)
-        for announcement in decision.announcements:
-            await self._announce(gathered, announcement)
+        try:
+            await self._serve(gathered, persisted)
+        finally:  # the status is persisted, and would not call for them again
+            self._announce(gathered, decision.announcements)
         return persisted
 
     async def _persist(self, gathered: Gathered, status: Status) -> Body:
@@ -186,15 +203,11 @@ class Reconciler:
     async def _serve(self, gathered: Gathered, persisted: Status) -> None:
         experiment, config_map, seen = gathered.experiment, gathered.config_map, gathered.observation.rules
         line = compile_entry(experiment, persisted, seen.entry)
-        changed = False
         if seen.ownership is Ownership.ABSENT:
             await self.rules.create(config_map, self._neighbours(config_map) | ({experiment.name: line} if line else {}))
-            changed = True
         elif line is not None:
-            changed = await self.rules.write(config_map, experiment.name, line, seen=seen)
+            await self.rules.write(config_map, experiment.name, line, seen=seen)
         await self.rules.remove(experiment.namespace, experiment.name, keep=config_map.name)
-        if changed:  # the decision was made before the entry was there
-            self._queue.add(Key(experiment.namespace, experiment.name))
 
     def _neighbours(self, config_map: Key) -> dict[str, str]:
         """Render every gate of a ConfigMap that has to be created, each from its own persisted status."""
@@ -208,20 +221,35 @@ class Reconciler:
                 lines |= {key.name: line} if line else {}
         return lines
 
-    async def _announce(self, gathered: Gathered, announcement: Announcement) -> None:
-        level = logging.WARNING if announcement.warning else logging.INFO
+    def _announce(self, gathered: Gathered, announcements: Sequence[Announcement]) -> None:
+        """Log them at once, and post them as Events without waiting: an Event is a courtesy, status and condition say the same."""
         experiment = gathered.experiment
-        logger.log(level, "%s/%s: %s: %s", experiment.namespace, experiment.name, announcement.reason, announcement.message)
-        try:
-            await self._cluster.announce(gathered.body, announcement, gathered.observation.now)
-        except (ClusterError, ConflictError) as error:  # an Event is a courtesy: status and condition say the same
-            logger.warning("%s/%s: no Event was posted: %s", experiment.namespace, experiment.name, error)
+        for each in announcements:
+            level = logging.WARNING if each.warning else logging.INFO
+            facts = {"namespace": experiment.namespace, "experiment": experiment.name, "reason": each.reason.value}
+            logger.log(level, "%s/%s: %s: %s", experiment.namespace, experiment.name, each.reason, each.message, extra=facts)
+        if announcements and len(self._posting) < MOST_POSTING:
+            task = asyncio.create_task(self._post(gathered, announcements))
+            self._posting.add(task)
+            task.add_done_callback(self._posting.discard)
+
+    async def _post(self, gathered: Gathered, announcements: Sequence[Announcement]) -> None:
+        for announcement in announcements:
+            try:
+                await self._cluster.announce(gathered.body, announcement, gathered.observation.now)
+            except (ClusterError, ConflictError) as error:
+                logger.warning("%s/%s: no Event was posted: %s", gathered.experiment.namespace, gathered.experiment.name, error)
 
     async def _forget(self, key: Key) -> None:
         await self.rules.remove(key.namespace, key.name, keep=None)
         self.experiments.forget(key)
         for known in (self._memories, self._answers):
             known.pop(key, None)
+
+    def _is_unserved_end(self, key: Key, body: Body) -> bool:
+        config_map = self.rules.cache.get(Key(key.namespace, _config_map_name(body)))
+        entry = see_rules(config_map, key.name).entry
+        return (body.get("status") or {}).get("phase") in LATCHED and entry is not None and "serve" not in entry.content
 
     # --- what comes next ---
 

@@ -8,66 +8,69 @@ from collections.abc import Mapping
 
 from rampgate_operator.cache import Cache, key_of
 from rampgate_operator.core.compile import fits
-from rampgate_operator.core.observation import (
-    FORMAT,
-    FORMAT_KEY,
-    KEY_SUFFIX,
-    KILL_KEY,
-    RULES_LABEL,
-    Ownership,
-    RulesSeen,
-    read_entry,
-    see_rules,
-)
-from rampgate_operator.ports import Body, Cluster, Key
+from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KEY_SUFFIX, KILL_KEY, RULES_LABEL, Entry, Ownership, RulesSeen, see_rules
+from rampgate_operator.ports import Body, Cluster, ConflictError, Key
+from rampgate_operator.queue import Queue
+
+_WITHOUT_DATA: Body = {}
 
 
 class Rules:
-    """The ConfigMaps with rules, as last seen, and the writes to them."""
+    """The ConfigMaps with rules, as last seen, and the writes to them. Whoever tells of a change, the gates it touches are queued."""
 
-    def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: Cluster, queue: Queue[Key]) -> None:
+        self._cluster, self._queue = cluster, queue
         self.cache = Cache()
 
     async def see(self, config_map: Key, gate: str) -> RulesSeen:
         """See a gate's part of its ConfigMap; one that is not watched is asked for: it may be foreign, absent, or have lost its label."""
-        body = self.cache.get(config_map)
-        if body is None:
-            body = await self._cluster.get_config_map(config_map)
-            if body is not None and see_rules(_data(body), gate).ownership is Ownership.OURS:
-                self.cache.see(body)
-        return see_rules(None if body is None else _data(body), gate)
+        body = self.cache.get(config_map) or await self.refresh(config_map)
+        return see_rules(body, gate)
 
-    def take_in(self, body: Body) -> set[str]:
-        """Take in a ConfigMap from the watch, and give the gates whose part of it is not what was known."""
+    async def refresh(self, config_map: Key) -> Body | None:
+        """Look again at the API server. One that is not ours is not kept: nothing would tell when it changes."""
+        since = self.cache.version(config_map)
+        body = await self._cluster.get_config_map(config_map)
+        if body is None or see_rules(body, "").ownership is not Ownership.OURS:
+            self.take_out(config_map)
+        else:
+            self.take_in(body, since=since)
+        return body
+
+    def take_in(self, body: Body, *, since: int = 0) -> None:
+        """Take in a ConfigMap as it is, or was when a read began that `since` was known before; queue the gates whose part changed."""
         known = self.cache.get(key_of(body))
-        self.cache.see(body)
-        if known is None:
-            return set(gates_in(body))
-        before, after = _data(known), _data(self.cache.get(key_of(body)) or {})
-        if any(before.get(key) != after.get(key) for key in (FORMAT_KEY, KILL_KEY)):
-            return {*gates_in(known), *gates_in(body)}
-        return {gate for gate in {*gates_in(known), *gates_in(body)} if before.get(gate + KEY_SUFFIX) != after.get(gate + KEY_SUFFIX)}
+        if self.cache.see_live(body, since=since):
+            self._queue_changed(known or _WITHOUT_DATA, body)
 
-    async def write(self, config_map: Key, gate: str, line: str, *, seen: RulesSeen) -> bool:
-        """Make the gate's key say `line`, unless it does, the ConfigMap is foreign, or it would grow too large; tell whether it changed.
+    def take_out(self, config_map: Key) -> None:
+        """Take in that a ConfigMap is gone, or no longer to be watched; queue its gates."""
+        known = self.cache.get(config_map)
+        self.cache.forget(config_map)
+        for gate in gates_in(known or _WITHOUT_DATA):
+            self._queue.add(Key(config_map.namespace, gate))
+
+    async def write(self, config_map: Key, gate: str, line: str, *, seen: RulesSeen) -> None:
+        """Make the gate's key say `line`, unless it does, the ConfigMap cannot be written, or it would grow too large.
 
         Raises ConflictError when the key is not what was seen.
         """
-        if seen.ownership is not Ownership.OURS or not fits(line, seen):
-            return False
-        if seen.line != line:
-            self.cache.see(await self._cluster.swap(config_map, key=gate + KEY_SUFFIX, old=seen.line, new=line))
+        body = self.cache.get(config_map)
+        if seen.ownership is not Ownership.OURS or not fits(line, seen) or body is None:
+            return
+        if _data(body).get(gate + KEY_SUFFIX) != seen.line:
+            raise ConflictError(f"the key {gate}{KEY_SUFFIX} has changed since the decision")
+        if seen.line != line and not seen.immutable:
+            self.take_in(await self._cluster.swap(body, key=gate + KEY_SUFFIX, new=line))
         await self._restore_label(config_map)
-        return seen.line != line
 
     async def create(self, config_map: Key, lines: Mapping[str, str]) -> None:
         """Create an absent ConfigMap with all its gates at once; a gate that does not fit beside the others is left for later."""
         data: dict[str, str] = {}
         for gate, line in lines.items():
-            if fits(line, see_rules({FORMAT_KEY: FORMAT, **data}, gate)):
+            if fits(line, see_rules({"data": {FORMAT_KEY: FORMAT, **data}}, gate)):
                 data[gate + KEY_SUFFIX] = line
-        self.cache.see(await self._cluster.create_config_map(config_map, data))
+        self.take_in(await self._cluster.create_config_map(config_map, data))
 
     async def remove(self, namespace: str, gate: str, *, keep: str | None) -> None:
         """Remove a gate's key from the namespace's ConfigMaps, but for the one to `keep`.
@@ -76,28 +79,28 @@ class Rules:
         rolled back nor turn a shipped feature off.
         """
         for body in self.cache:
-            metadata = body["metadata"]
-            line = _data(body).get(gate + KEY_SUFFIX)
-            elsewhere = metadata["namespace"] != namespace or metadata["name"] == keep
-            if elsewhere or line is None or _data(body).get(FORMAT_KEY) != FORMAT:
+            metadata, seen = body["metadata"], see_rules(body, gate)
+            if metadata["namespace"] != namespace or metadata["name"] == keep or seen.entry is None or seen.immutable:
                 continue
-            entry = read_entry(line, gate)
-            if entry is not None and not {"latch", "ship"} & entry.content.keys():
-                key = Key(namespace, metadata["name"])
-                self.cache.see(await self._cluster.swap(key, key=gate + KEY_SUFFIX, old=line, new=None))
-
-    async def refresh(self, config_map: Key) -> None:
-        """Look again at the API server. One that is not ours is not kept: nothing would tell when it changes."""
-        body = await self._cluster.get_config_map(config_map)
-        if body is not None and _data(body).get(FORMAT_KEY) == FORMAT:
-            self.cache.see(body)
-        else:
-            self.cache.forget(config_map)
+            if not outlives(seen.entry):
+                self.take_in(await self._cluster.swap(body, key=gate + KEY_SUFFIX, new=None))
 
     async def _restore_label(self, config_map: Key) -> None:
         body = self.cache.get(config_map)
         if body is not None and RULES_LABEL not in (body["metadata"].get("labels") or {}):
-            self.cache.see(await self._cluster.restore_label(body))
+            self.take_in(await self._cluster.restore_label(body))
+
+    def _queue_changed(self, before: Body, after: Body) -> None:
+        old, new = _data(before), _data(after)
+        for_all = any(old.get(key) != new.get(key) for key in (FORMAT_KEY, KILL_KEY))
+        for gate in {*gates_in(before), *gates_in(after)}:
+            if for_all or old.get(gate + KEY_SUFFIX) != new.get(gate + KEY_SUFFIX):
+                self._queue.add(Key(after["metadata"]["namespace"], gate))
+
+
+def outlives(entry: Entry) -> bool:
+    """Tell whether an entry must stay when its Experiment is gone: what ended, or was shipped, is a person's to remove."""
+    return not {"latch", "ship"}.isdisjoint(entry.content)
 
 
 def gates_in(config_map: Body) -> tuple[str, ...]:

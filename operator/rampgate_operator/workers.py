@@ -7,11 +7,13 @@ from collections import Counter
 
 from rampgate_operator.ports import ClusterError, ConflictError, Key
 from rampgate_operator.queue import Queue
-from rampgate_operator.reconcile import Reconciler, wants_kill
+from rampgate_operator.reconcile import Reconciler
 
 logger = logging.getLogger(__name__)
-FIRST_RETRY, LONGEST_RETRY = 0.5, 10.0
-"""Seconds until a failed key is tried again; a step's schedule is absolute and does not depend on it."""
+FIRST_RETRY, LONGEST_RACE, LONGEST_RETRY = 0.05, 1.0, 10.0
+"""Seconds until a failed key is tried again, after a lost race or a failure; a step's schedule is absolute and does not depend on it."""
+RACES_TOLD, MOST_FAILURES = 5, 20
+"""After how many lost races in a row a person is told; where counting stops."""
 
 
 class Workers:
@@ -35,23 +37,29 @@ class Workers:
             try:
                 await self._reconciler.reconcile(key)
             except ConflictError as conflict:
-                logger.debug("%s: gathering again: %s", key, conflict)
                 await self._reconciler.refresh(key)
-                self._try_again(key, delay=0.0)
+                self._gather_again(key, conflict)
             else:
                 del self._failures[key]
         except ClusterError as error:
             logger.warning("%s: %s", key, error)
-            self._try_again(key, delay=self._back_off(key))
+            self._try_again(key, longest=LONGEST_RETRY)
         except Exception:  # the one broad except: an Experiment that trips a bug must not stop the others
             logger.exception("%s: this is a bug in the operator", key)
-            self._try_again(key, delay=self._back_off(key))
+            self._try_again(key, longest=LONGEST_RETRY)
 
-    def _try_again(self, key: Key, *, delay: float) -> None:
-        body = self._reconciler.experiments.get(key)
-        self._queue.add(key, delay=delay, urgent=body is not None and wants_kill(body))
+    def _gather_again(self, key: Key, conflict: ConflictError) -> None:
+        """At once after a lost race; more slowly when it is lost again and again, since then somebody writes all the time."""
+        if not self._failures[key]:
+            self._failures[key] = 1
+            self._queue.add(key, urgent=self._reconciler.is_urgent(key))
+            return
+        if self._failures[key] == RACES_TOLD:
+            logger.warning("%s: somebody else keeps changing what is to be written: %s", key, conflict)
+        self._try_again(key, longest=LONGEST_RACE)
 
-    def _back_off(self, key: Key) -> float:
-        self._failures[key] += 1
-        longest = min(LONGEST_RETRY, FIRST_RETRY * 2 ** self._failures[key])
-        return random.uniform(FIRST_RETRY, longest)  # noqa: S311  # spreads retries, keeps no secret
+    def _try_again(self, key: Key, *, longest: float) -> None:
+        self._failures[key] = min(self._failures[key] + 1, MOST_FAILURES)
+        latest = min(longest, FIRST_RETRY * 2 ** self._failures[key])
+        delay = random.uniform(latest / 2, latest)  # noqa: S311  # spreads retries, keeps no secret
+        self._queue.add(key, delay=delay, urgent=self._reconciler.is_urgent(key))

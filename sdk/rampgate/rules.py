@@ -16,6 +16,8 @@ FORMAT = 1
 """The newest entry format that this version evaluates."""
 
 T = TypeVar("T")
+_KINDS = {dict: "an object", list: "a list", str: "a string", int: "a whole number"}
+"""JSON's types as JSON calls them: a person who reads a message may write no Python."""
 
 
 class Control(NamedTuple):
@@ -74,9 +76,14 @@ class Entry(NamedTuple):
         return self.basis_points / 100
 
 
-def render_entry(fields: Mapping[str, object]) -> str:
-    """Canonical JSON line of an entry's fields: equal fields give equal bytes. Raises ValueError on NaN and infinities."""
-    return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+def render_entry(fields: object) -> str:
+    """Canonical JSON line of an entry's fields: equal fields give equal bytes. Raises ValueError on NaN and infinities.
+
+    ASCII without `<`, `>` and `&`, which are escaped as Go's encoding/json does: a JSON Patch `test` at kube-apiserver compares encoded
+    bytes, and only what everybody encodes alike is equal to itself.
+    """
+    line = json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return line.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def parse_entry(text: str | bytes, *, gate: str | None = None) -> Entry:
@@ -196,5 +203,5 @@ def _field(fields: Mapping[str, object], name: str, kind: type[T]) -> T:
     value = fields.get(name)
     # Not isinstance: JSON's true must not pass for the number 1.
     if type(value) is not kind:
-        raise NotUnderstoodError(f"{name}: wanted {kind.__name__}")
+        raise NotUnderstoodError(f"{name}: wanted {_KINDS[kind]}")
     return value

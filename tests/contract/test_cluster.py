@@ -18,7 +18,7 @@ from rampgate_operator.core.conditions import Announcement
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, RULES_LABEL
 from rampgate_operator.core.reasons import Reason
 from rampgate_operator.core.status import Latch, LatchCause, Phase, Status
-from rampgate_operator.ports import Body, Cluster, ConflictError, Key
+from rampgate_operator.ports import Body, Cluster, ClusterError, ConflictError, Key
 from tests.core.story import NOON, SPEC
 from tests.simulation.memory import MemoryCluster
 from tools.devcluster.cluster import Cluster as ControlPlane
@@ -31,7 +31,9 @@ class People(Protocol):
     """What people do with kubectl, whatever the cluster is."""
 
     def apply(self, key: Key, spec: Mapping[str, Any]) -> Body: ...
-    def put_config_map(self, key: Key, data: Mapping[str, str] | None, *, labels: Mapping[str, str] | None = None) -> Body: ...
+    def put_config_map(
+        self, key: Key, data: Mapping[str, str] | None, *, labels: Mapping[str, str] | None = None, immutable: bool = False
+    ) -> Body: ...
     def delete_experiment(self, key: Key) -> None: ...
     def delete_config_map(self, key: Key) -> None: ...
     def wipe_status(self, key: Key) -> None: ...
@@ -55,8 +57,11 @@ class RealPeople:
         path = f"/apis/rampgate.dev/v1alpha1/namespaces/{key.namespace}/experiments"
         return self._put(path, key.name, body)
 
-    def put_config_map(self, key: Key, data: Mapping[str, str] | None, *, labels: Mapping[str, str] | None = None) -> Body:
+    def put_config_map(
+        self, key: Key, data: Mapping[str, str] | None, *, labels: Mapping[str, str] | None = None, immutable: bool = False
+    ) -> Body:
         body = {"metadata": {"name": key.name, "labels": dict(labels or {})}, **({} if data is None else {"data": dict(data)})}
+        body |= {"immutable": True} if immutable else {}
         return self._put(f"/api/v1/namespaces/{key.namespace}/configmaps", key.name, body)
 
     def delete_experiment(self, key: Key) -> None:
@@ -127,6 +132,17 @@ def latched(attempt: int = 1) -> Status:
 
 # --- a key of a ConfigMap ---
 
+NASTY = {
+    "angle brackets": '[">=",1]<',
+    "an ampersand": "R&D",
+    "letters with accents": "Zoë",
+    "beyond the first plane": "🦊",
+    "separators that JavaScript knows": "\u2028\u2029",
+    "control characters": "\t\n\r\b\f\x01\x1f",
+    "delete": "\x7f",
+    "quotes and backslashes": '"\\"\\u003c',
+    "a replacement character": "\ufffd",
+}
 SWAPS = [
     ("an absent key is added", {}, None, "b", "b"),
     ("a key is changed", {"g.json": "a"}, "a", "b", "b"),
@@ -138,21 +154,55 @@ SWAPS = [
     ("a key that is gone cannot be removed", {}, "a", None, ConflictError),
     ("an empty value is not an absent one", {"g.json": ""}, None, "b", ConflictError),
     ("an absent key is not an empty value", {}, "", "b", ConflictError),
+    *((f"a value with {what} is written", {}, None, text, text) for what, text in NASTY.items()),
+    *((f"a value with {what} is changed", {"g.json": text}, text, "b", "b") for what, text in NASTY.items()),
+    *((f"a value with {what} is removed", {"g.json": text}, text, None, None) for what, text in NASTY.items()),
+    *((f"a value with {what} is not what it was", {"g.json": text}, text + "<", "b", ConflictError) for what, text in NASTY.items()),
 ]
+
+
+def as_read(body: Body, value: str | None) -> Body:
+    """The ConfigMap as somebody read it when the gate's key had this value."""
+    data = {name: text for name, text in {**(body.get("data") or {}), "g.json": value}.items() if text is not None}
+    return {**body, "data": data}
 
 
 @pytest.mark.parametrize(("there", "old", "new", "expected"), [row[1:] for row in SWAPS], ids=[row[0] for row in SWAPS])
 async def test_compare_and_swap(parts: Parts, there: dict[str, str], old: str | None, new: str | None, expected: Any) -> None:
     before = {FORMAT_KEY: FORMAT, "h.json": "neighbour", "kill": "x", **there}
-    parts.people.put_config_map(parts.rules, before)
+    stale = there.get("g.json") != old
+    read = as_read(parts.people.put_config_map(parts.rules, before), old)
+    if stale:  # as it is when something was read, and changed since
+        parts.people.put_config_map(parts.rules, {**before, "i.json": "later"})
+        before["i.json"] = "later"
     if expected is ConflictError:
         with pytest.raises(ConflictError):
-            await parts.cluster.swap(parts.rules, key="g.json", old=old, new=new)
+            await parts.cluster.swap(read, key="g.json", new=new)
         assert await parts.data() == before
         return
-    body = await parts.cluster.swap(parts.rules, key="g.json", old=old, new=new)
+    body = await parts.cluster.swap(read, key="g.json", new=new)
     after = {name: value for name, value in {**before, "g.json": expected}.items() if value is not None}
     assert (body["data"], await parts.data()) == (after, after)
+
+
+async def test_a_neighbours_write_is_no_reason_to_lose_a_race(parts: Parts) -> None:
+    read = parts.people.put_config_map(parts.rules, {FORMAT_KEY: FORMAT, "g.json": '{"a":"\\u003c"}'})
+    await parts.cluster.swap(read, key="h.json", new="neighbour")
+    await parts.cluster.swap(read, key="g.json", new="b")
+    assert await parts.data() == {FORMAT_KEY: FORMAT, "g.json": "b", "h.json": "neighbour"}
+
+
+async def test_a_value_that_encoders_write_differently_is_swapped_only_where_nothing_else_has_changed(parts: Parts) -> None:
+    read = parts.people.put_config_map(parts.rules, {FORMAT_KEY: FORMAT, "g.json": "Zoë"})
+    await parts.cluster.swap(read, key="h.json", new="neighbour")
+    with pytest.raises(ConflictError):
+        await parts.cluster.swap(read, key="g.json", new="b")
+
+
+async def test_a_refusal_for_good_is_no_lost_race(parts: Parts) -> None:
+    read = parts.people.put_config_map(parts.rules, {FORMAT_KEY: FORMAT, "g.json": "a"}, immutable=True)
+    with pytest.raises(ClusterError, match="immutable"):
+        await parts.cluster.swap(read, key="g.json", new="b")
 
 
 @pytest.mark.parametrize(
@@ -165,7 +215,7 @@ async def test_a_foreign_config_map_is_never_touched(parts: Parts, data: dict[st
     before = parts.people.put_config_map(parts.rules, data)
     for new in ("b", None):
         with pytest.raises(ConflictError):
-            await parts.cluster.swap(parts.rules, key="g.json", old=old, new=new)
+            await parts.cluster.swap(as_read(before, old), key="g.json", new=new)
     with pytest.raises(ConflictError):
         await parts.cluster.restore_label(before)
     with pytest.raises(ConflictError):
@@ -174,15 +224,17 @@ async def test_a_foreign_config_map_is_never_touched(parts: Parts, data: dict[st
 
 
 async def test_a_key_of_an_absent_config_map_cannot_be_swapped(parts: Parts) -> None:
+    read = parts.people.put_config_map(parts.rules, {FORMAT_KEY: FORMAT})
+    parts.people.delete_config_map(parts.rules)
     with pytest.raises(ConflictError):
-        await parts.cluster.swap(parts.rules, key="g.json", old=None, new="b")
+        await parts.cluster.swap(read, key="g.json", new="b")
     assert await parts.cluster.get_config_map(parts.rules) is None
 
 
 @pytest.mark.parametrize("key", ["a.b-c_d.json", "UPPER.json"])
 async def test_every_key_that_a_config_map_may_have_can_be_swapped(parts: Parts, key: str) -> None:
-    parts.people.put_config_map(parts.rules, {FORMAT_KEY: FORMAT})
-    await parts.cluster.swap(parts.rules, key=key, old=None, new='{"a":"ü"}')
+    read = parts.people.put_config_map(parts.rules, {FORMAT_KEY: FORMAT})
+    await parts.cluster.swap(read, key=key, new='{"a":"ü"}')
     assert (await parts.data())[key] == '{"a":"ü"}'
 
 
@@ -201,10 +253,17 @@ async def test_a_lost_label_comes_back_beside_the_others(parts: Parts) -> None:
     assert len(await parts.cluster.list_config_maps()) == 1
 
 
+async def test_a_label_that_somebody_set_meanwhile_is_not_lost(parts: Parts) -> None:
+    read = parts.people.put_config_map(parts.rules, {FORMAT_KEY: FORMAT})
+    parts.people.put_config_map(parts.rules, {FORMAT_KEY: FORMAT}, labels={"team": "shop"})
+    with pytest.raises(ConflictError):
+        await parts.cluster.restore_label(read)
+
+
 async def test_versions_rise_with_every_change(parts: Parts) -> None:
     first = parts.people.put_config_map(parts.rules, {FORMAT_KEY: FORMAT})
-    second = await parts.cluster.swap(parts.rules, key="g.json", old=None, new="a")
-    third = await parts.cluster.swap(parts.rules, key="g.json", old="a", new="b")
+    second = await parts.cluster.swap(first, key="g.json", new="a")
+    third = await parts.cluster.swap(second, key="g.json", new="b")
     versions = [int(body["metadata"]["resourceVersion"]) for body in (first, second, third)]
     assert versions == sorted(set(versions))
 

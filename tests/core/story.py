@@ -84,7 +84,7 @@ class Story:
 
     @property
     def seen(self) -> RulesSeen:
-        return see_rules(self.data, NAME)
+        return see_rules(None if self.data is None else {"data": self.data}, NAME)
 
     @property
     def entry(self) -> Entry:

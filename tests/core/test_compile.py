@@ -26,12 +26,12 @@ FULL: dict[str, Any] = {
     "ramp": steps(0.5, 10),
 }
 LINE = (
-    '{"attempt":1,"control":{"name":"off","value":"grün"},'
+    '{"attempt":1,"control":{"name":"off","value":"gr\\u00fcn"},'
     '"eligibility":[{"attribute":"country","in":["US","CA"]},{"attribute":"plan","notIn":["free"]},'
-    '{"attribute":"appVersion","semver":[[">=",[2,4,0]],["<",[3,0,0]]]}],'
+    '{"attribute":"appVersion","semver":[["\\u003e=",[2,4,0]],["\\u003c",[3,0,0]]]}],'
     '"format":1,"gate":"new-checkout","generation":1796126401,"hashInput":"CBOR",'
     '"overrides":[{"units":["qa-1","qa-2"],"variant":"on"}],"percent":0.5,"salt":"pepper","unit":"userId",'
-    '"variants":[{"name":"off","value":"grün","weight":1},{"name":"on","value":"blau","weight":3}]}'
+    '"variants":[{"name":"off","value":"gr\\u00fcn","weight":1},{"name":"on","value":"blau","weight":3}]}'
 )
 
 

@@ -59,23 +59,23 @@ def test_the_largest_generation_is_one() -> None:
     ids=["absent", "empty", "of another format", "without a format", "ours"],
 )
 def test_whose_a_config_map_is(data: dict[str, str] | None, ownership: Ownership) -> None:
-    seen = see_rules(data, "g")
+    seen = see_rules(None if data is None else {"data": data}, "g")
     assert (seen.ownership, seen.entry, seen.break_glass) == (ownership, None, False)
 
 
 def test_a_gate_sees_its_own_key() -> None:
-    seen = see_rules({"format": FORMAT, "g.json": line(), "h.json": line(gate="h")}, "g")
+    seen = see_rules({"data": {"format": FORMAT, "g.json": line(), "h.json": line(gate="h")}}, "g")
     assert (seen.line, seen.entry and seen.entry.generation) == (line(), 7)
 
 
 def test_a_line_that_cannot_be_read_is_seen_all_the_same() -> None:
-    seen = see_rules({"format": FORMAT, "g.json": "?"}, "g")
+    seen = see_rules({"data": {"format": FORMAT, "g.json": "?"}}, "g")
     assert (seen.line, seen.entry) == ("?", None)
 
 
 def test_room_is_what_neighbours_and_keys_leave() -> None:
     taken = {"format": FORMAT, "g.json": "x" * 1000, "h.json": "ü" * 10}
-    assert see_rules(taken, "g").room == ROOM - len("format") - len(FORMAT) - len("h.json") - 20 - len("g.json")
+    assert see_rules({"data": taken}, "g").room == ROOM - len("format") - len(FORMAT) - len("h.json") - 20 - len("g.json")
 
 
 @pytest.mark.parametrize(
@@ -86,4 +86,4 @@ def test_room_is_what_neighbours_and_keys_leave() -> None:
     ],
 )  # fmt: skip
 def test_break_glass_names_gates_by_blanks_or_commas(kill: str, named: bool) -> None:
-    assert see_rules({"format": FORMAT, "kill": kill}, "g").break_glass is named
+    assert see_rules({"data": {"format": FORMAT, "kill": kill}}, "g").break_glass is named

@@ -11,8 +11,8 @@ from tests.sdk.entries import entry
 
 LINE = (
     '{"attempt":1,"control":{"name":"control","value":false},"eligibility":[{"attribute":"country","in":["US","CA"]},'
-    '{"attribute":"appVersion","semver":[[">=",[2,4,0]],["<",[3,0,0]]]},{"attribute":"plan","notIn":["free"]}],"format":1,'
-    '"gate":"new-checkout","generation":1795600000,"hashInput":"UTF8","overrides":[{"units":["qa-ü"],"variant":"treatment"}],'
+    '{"attribute":"appVersion","semver":[["\\u003e=",[2,4,0]],["\\u003c",[3,0,0]]]},{"attribute":"plan","notIn":["free"]}],"format":1,'
+    '"gate":"new-checkout","generation":1795600000,"hashInput":"UTF8","overrides":[{"units":["qa-\\u00fc"],"variant":"treatment"}],'
     '"percent":10.25,"salt":"shop/new-checkout","unit":"userId","variants":[{"name":"control","value":false,"weight":1},'
     '{"name":"treatment","value":true,"weight":1}]}'
 )
@@ -20,6 +20,13 @@ LINE = (
 
 def test_an_entry_rendered_again_is_the_same_line() -> None:
     assert render_entry(json.loads(LINE)) == LINE
+
+
+def test_an_entry_has_only_characters_that_every_encoder_of_json_writes_alike() -> None:
+    text = '<b>&amp;</b> Zoë \u2028 \x7f 🦊 \\ " \t'
+    line = render_entry({"value": text})
+    assert set(line) <= {chr(code) for code in range(32, 128)} - set("<>&")
+    assert json.loads(line) == {"value": text}
 
 
 def test_an_entry_is_read_in_full() -> None:

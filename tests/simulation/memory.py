@@ -11,10 +11,11 @@ from datetime import datetime
 from typing import Any
 
 from rampgate_operator.adapters.cluster import merge_patch
+from rampgate_operator.cache import key_of, version_of
 from rampgate_operator.core.conditions import Announcement
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, RULES_LABEL
 from rampgate_operator.core.status import Status
-from rampgate_operator.ports import Body, ConflictError, Key
+from rampgate_operator.ports import Body, ClusterError, ConflictError, Key
 
 Object = dict[str, Any]
 
@@ -52,10 +53,13 @@ class MemoryCluster:
         """Delete an Experiment."""
         self._gone("experiment", self.experiments.pop(key, None))
 
-    def put_config_map(self, key: Key, data: Mapping[str, str] | None, *, labels: Mapping[str, str] | None = None) -> Body:
+    def put_config_map(
+        self, key: Key, data: Mapping[str, str] | None, *, labels: Mapping[str, str] | None = None, immutable: bool = False
+    ) -> Body:
         """Create a ConfigMap or replace its data; None is a ConfigMap without any."""
         metadata = {"namespace": key.namespace, "name": key.name, **({"labels": dict(labels)} if labels else {})}
         self.config_maps[key] = {"metadata": metadata, **({} if data is None else {"data": dict(data)})}
+        self.config_maps[key] |= {"immutable": True} if immutable else {}
         return self._stamp(self.config_maps[key])
 
     def delete_config_map(self, key: Key) -> None:
@@ -99,20 +103,25 @@ class MemoryCluster:
             raise ConflictError("409 Conflict")
         return self.put_config_map(key, {FORMAT_KEY: FORMAT, **data}, labels={RULES_LABEL: "true"})
 
-    async def swap(self, config_map: Key, *, key: str, old: str | None, new: str | None) -> Body:
+    async def swap(self, config_map: Body, *, key: str, new: str | None) -> Body:
         self.on_write("rules")
-        data = self._ours(config_map)["data"]
-        if data.get(key) != old or (old is None and new is None):
+        name, old = key_of(config_map), (config_map.get("data") or {}).get(key)
+        known = self._ours(name)
+        whole = any(character in "<>&" or not " " <= character <= "~" for character in old or "")
+        if known["data"].get(key) != old or (old is None and new is None) or (whole and version_of(known) != version_of(config_map)):
             raise ConflictError("422 Unprocessable Entity")
-        data.pop(key, None)
-        data |= {} if new is None else {key: new}
-        return self._stamp(self.config_maps[config_map])
+        if known.get("immutable"):
+            raise ClusterError("the API server refuses the change: it is immutable")
+        known["data"].pop(key, None)
+        known["data"] |= {} if new is None else {key: new}
+        return self._stamp(known)
 
     async def restore_label(self, config_map: Body) -> Body:
         self.on_write("label")
-        metadata = config_map["metadata"]
-        known = self._ours(Key(metadata["namespace"], metadata["name"]))
-        known["metadata"]["labels"] = {**(metadata.get("labels") or {}), RULES_LABEL: "true"}
+        known = self._ours(key_of(config_map))
+        if version_of(known) != version_of(config_map):
+            raise ConflictError("422 Unprocessable Entity")
+        known["metadata"]["labels"] = {**(known["metadata"].get("labels") or {}), RULES_LABEL: "true"}
         return self._stamp(known)
 
     async def announce(self, experiment: Body, announcement: Announcement, at: datetime) -> None:

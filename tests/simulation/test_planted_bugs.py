@@ -80,16 +80,6 @@ def everything_is_worth_a_write(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(reconcile, "must_persist", lambda _persisted, _decided: True)
 
 
-def keys_of_shipped_and_ended_gates_removed(patch: pytest.MonkeyPatch) -> None:
-    def read(line: str | None, gate: str) -> Any:
-        entry = honest(line, gate)
-        content = {name: value for name, value in entry.content.items() if name not in {"latch", "ship"}} if entry else {}
-        return entry and type(entry)(line=entry.line, generation=entry.generation, content=content)
-
-    honest = rules.read_entry
-    patch.setattr(rules, "read_entry", read)
-
-
 BUGS: dict[str, Plant] = {
     "no latch: removing killed begins again": replaced(triggers.new_attempt, revived),
     "a ship revives what was rolled back": lambda patch: patch.setitem(ramp.TRANSITIONS, (Phase.ROLLED_BACK, Trigger.SHIP), Phase.SHIPPED),
@@ -117,7 +107,7 @@ BUGS: dict[str, Plant] = {
         triggers, "TRIGGERS", tuple(each for each in triggers.TRIGGERS if each is not triggers.killed)
     ),
     "everything is worth a write": everything_is_worth_a_write,
-    "keys of ended gates are removed": keys_of_shipped_and_ended_gates_removed,
+    "keys of ended gates are removed": lambda patch: patch.setattr(rules, "outlives", lambda _entry: False),
     "verdicts are worth no data": lambda patch: patch.setattr(
         guardrails, "_judge_look", lambda *_: guardrails.Judgement(verdict=Verdict.PASS, message="")
     ),

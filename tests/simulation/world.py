@@ -14,10 +14,10 @@ from typing import Any
 from rampgate_operator.core.looks import Answer, Failed, FailureReason, LookRequest, NoData, Value
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY, RULES_LABEL
 from rampgate_operator.core.quantities import timestamp
+from rampgate_operator.handlers import take_config_map, take_experiment
 from rampgate_operator.ports import ClusterError, ConflictError, Key
 from rampgate_operator.process import resync
-from rampgate_operator.reconcile import Reconciler, wants_kill
-from rampgate_operator.rules import gates_in
+from rampgate_operator.reconcile import Reconciler
 from tests.core.story import NOON
 from tests.simulation.ledger import Ledger
 from tests.simulation.memory import MemoryCluster
@@ -156,19 +156,12 @@ class World:
             self._watch(kind, change, body)
 
     def _watch(self, kind: str, change: str, body: Mapping[str, Any]) -> None:
-        """Do what handlers.py does with an event of the watch."""
-        key = Key(body["metadata"]["namespace"], body["metadata"]["name"])
+        """Hand an event of the watch over."""
         if kind == "experiment":
-            (self.reconciler.experiments.forget(key) if change == "DELETED" else self.reconciler.experiments.see(body))  # type: ignore[func-returns-value]
-            self.agenda.add(key, urgent=wants_kill(body))
+            take_experiment(body, deleted=change == "DELETED", reconciler=self.reconciler, queue=self.agenda)  # type: ignore[arg-type]  # as below
             return
-        if RULES_LABEL not in (body["metadata"].get("labels") or {}):
-            change = "DELETED"  # a watch by label says so
-        if change == "DELETED":
-            self.reconciler.rules.cache.forget(key)
-        gates = set(gates_in(body)) if change == "DELETED" else self.reconciler.rules.take_in(body)
-        for gate in gates:
-            self.agenda.add(Key(key.namespace, gate))
+        is_watched = RULES_LABEL in (body["metadata"].get("labels") or {})  # a watch by label says deleted when the label is gone
+        take_config_map(body, deleted=change == "DELETED" or not is_watched, reconciler=self.reconciler)
 
     # --- the process ---
 
@@ -229,6 +222,8 @@ class World:
         return twin
 
     def _before_write(self, what: str) -> None:
+        if what == "event":  # nothing comes after it
+            return
         if self.refuse:
             self.refuse -= 1
             raise ClusterError("the API server is away")
@@ -237,7 +232,7 @@ class World:
             if self.crash_after < 0:
                 self.crash_after = None
                 raise CrashError
-        self.writes += what != "event"
+        self.writes += 1
 
     def _changed(self, kind: str, change: str, body: Mapping[str, Any]) -> None:
         self.events.append((kind, change, body))

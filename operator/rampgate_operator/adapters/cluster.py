@@ -4,6 +4,7 @@ Knows paths, patches and their preconditions. Decides nothing, retries nothing: 
 """
 
 import json
+import re
 from collections.abc import Awaitable, Mapping
 from datetime import datetime
 from http import HTTPStatus
@@ -12,6 +13,7 @@ from typing import Any, cast
 import aiohttp
 from kubernetes.aio import client
 
+from rampgate_operator.cache import key_of
 from rampgate_operator.core.conditions import Announcement
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, RULES_LABEL
 from rampgate_operator.core.quantities import timestamp
@@ -21,6 +23,9 @@ from rampgate_operator.ports import Body, ClusterError, ConflictError, Key
 GROUP, VERSION, PLURAL = "rampgate.dev", "v1alpha1", "experiments"
 FIELD_MANAGER = "rampgate"
 MERGE_PATCH, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
+_ENCODED_ALIKE = re.compile(r"[ -%'-;=?-~]*")
+"""What every encoder of JSON writes alike: a `test` at kube-apiserver compares encoded values, and Go escapes `<`, `>` and `&`."""
+LONGEST_MESSAGE = 300
 _TIMEOUT = 15.0
 """Seconds for a whole request; the client's default is none at all."""
 
@@ -83,21 +88,22 @@ class KubernetesCluster:
         create = self._core.create_namespaced_config_map(key.namespace, body, field_manager=FIELD_MANAGER, _request_timeout=_TIMEOUT)
         return _plain(await _call(create))
 
-    async def swap(self, config_map: Key, *, key: str, old: str | None, new: str | None) -> Body:
+    async def swap(self, config_map: Body, *, key: str, new: str | None) -> Body:
         """Compare and swap one key by JSON Patch.
 
         A `test` of null tests for absence, as long as `data` is there: it is, since every ConfigMap of ours has the key `format`.
         """
         path = "/data/" + key.replace("~", "~0").replace("/", "~1")
         change = {"op": "remove", "path": path} if new is None else {"op": "add", "path": path, "value": new}
-        return await self._patch_config_map(config_map, [_is_ours(), {"op": "test", "path": path, "value": old}, change])
+        old = (config_map.get("data") or {}).get(key)
+        unchanged = {"op": "test", "path": path, "value": old} if _ENCODED_ALIKE.fullmatch(old or "") else _is_version_of(config_map)
+        return await self._patch_config_map(config_map, [_is_ours(), unchanged, change], key)
 
     async def restore_label(self, config_map: Body) -> Body:
         """Put back the label by which a ConfigMap with rules is watched; `labels` may be absent as a whole."""
-        metadata = config_map["metadata"]
-        key = Key(metadata["namespace"], metadata["name"])
-        labels = {**(metadata.get("labels") or {}), RULES_LABEL: "true"}
-        return await self._patch_config_map(key, [_is_ours(), {"op": "add", "path": "/metadata/labels", "value": labels}])
+        labels = {**(config_map["metadata"].get("labels") or {}), RULES_LABEL: "true"}
+        change = {"op": "add", "path": "/metadata/labels", "value": labels}
+        return await self._patch_config_map(config_map, [_is_ours(), _is_version_of(config_map), change], None)
 
     async def announce(self, experiment: Body, announcement: Announcement, at: datetime) -> None:
         """Post an Event about an Experiment."""
@@ -125,17 +131,27 @@ class KubernetesCluster:
         await _call(self._core.create_namespaced_event(metadata["namespace"], event, _request_timeout=_TIMEOUT))
 
     async def _patch_status(self, experiment: Body, patch: Any, content_type: str) -> Body:  # noqa: ANN401  # JSON
-        key = Key(experiment["metadata"]["namespace"], experiment["metadata"]["name"])
         call = self._custom.patch_namespaced_custom_object_status(
-            **_experiment(key), body=patch, field_manager=FIELD_MANAGER, _content_type=content_type
+            **_experiment(key_of(experiment)), body=patch, field_manager=FIELD_MANAGER, _content_type=content_type
         )
-        return cast("Body", await _call(call, tested=content_type == JSON_PATCH))
+        try:
+            return cast("Body", await _call(call))
+        except _UnprocessableError as error:
+            now = await self.get_experiment(key_of(experiment))
+            raise _lost_or_refused(error, lost=now is None or _attempt(now) != _attempt(experiment)) from error
 
-    async def _patch_config_map(self, key: Key, patch: list[dict[str, Any]]) -> Body:
+    async def _patch_config_map(self, config_map: Body, patch: list[dict[str, Any]], key: str | None) -> Body:
+        """Patch a ConfigMap as it was read: one of its keys, or without a `key` all of it."""
+        name, namespace = config_map["metadata"]["name"], config_map["metadata"]["namespace"]
         call = self._core.patch_namespaced_config_map(
-            key.name, key.namespace, patch, field_manager=FIELD_MANAGER, _content_type=JSON_PATCH, _request_timeout=_TIMEOUT
+            name, namespace, patch, field_manager=FIELD_MANAGER, _content_type=JSON_PATCH, _request_timeout=_TIMEOUT
         )
-        return _plain(await _call(call, tested=True))
+        try:
+            return _plain(await _call(call))
+        except _UnprocessableError as error:
+            now = await self.get_config_map(Key(namespace, name))
+            unchanged = now is not None and _format(now) == FORMAT and _part(now, key) == _part(config_map, key)
+            raise _lost_or_refused(error, lost=not unchanged) from error
 
 
 def merge_patch(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
@@ -166,18 +182,52 @@ def _plain(model: Any) -> dict[str, Any]:  # noqa: ANN401  # a generated model, 
     return cast("dict[str, Any]", json.loads(model.to_json()))
 
 
-async def _call(request: Awaitable[Any], *, may_be_absent: bool = False, tested: bool = False) -> Any:  # noqa: ANN401  # JSON
-    """Wait for an answer. 404 is None where something may be absent; 422 is a lost race where a JSON Patch tested something.
+def _is_version_of(body: Body) -> dict[str, str]:
+    return {"op": "test", "path": "/metadata/resourceVersion", "value": body["metadata"]["resourceVersion"]}
 
-    Raw bodies of errors are not passed on.
-    """
+
+def _format(config_map: Body) -> object:
+    return (config_map.get("data") or {}).get(FORMAT_KEY)
+
+
+def _part(config_map: Body, key: str | None) -> object:
+    """Give what a patch tests: the key's value, or the version where that cannot be tested."""
+    value = (config_map.get("data") or {}).get(key)
+    return value if key and _ENCODED_ALIKE.fullmatch(value or "") else config_map["metadata"]["resourceVersion"]
+
+
+def _attempt(experiment: Body) -> tuple[object, ...]:
+    return experiment["metadata"]["uid"], (experiment.get("status") or {}).get("attempt")
+
+
+def _lost_or_refused(error: "_UnprocessableError", *, lost: bool) -> ConflictError | ClusterError:
+    """422 is a `test` that failed, or a refusal for good: by a webhook, a size limit, an immutable ConfigMap."""
+    return ConflictError(str(error)) if lost else ClusterError(f"the API server refuses the change: {error}")
+
+
+class _UnprocessableError(ClusterError):
+    """Status 422."""
+
+
+def _message(error: client.ApiException) -> str:
+    """Give the API server's sentence, in one line and not more than a line."""
+    try:
+        sentence = str(json.loads(error.body or "")["message"])
+    except (ValueError, KeyError, TypeError):
+        sentence = str(error.reason)
+    return " ".join(sentence.split())[:LONGEST_MESSAGE]
+
+
+async def _call(request: Awaitable[Any], *, may_be_absent: bool = False) -> Any:  # noqa: ANN401  # JSON
+    """Wait for an answer; 404 is None where something may be absent. Raw bodies of errors are not passed on."""
     try:
         return await request
     except client.ApiException as error:
         if error.status == HTTPStatus.NOT_FOUND and may_be_absent:
             return None
-        lost = {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND} | ({HTTPStatus.UNPROCESSABLE_ENTITY} if tested else set())
-        if error.status in lost:
+        if error.status == HTTPStatus.UNPROCESSABLE_ENTITY:
+            raise _UnprocessableError(_message(error)) from error
+        if error.status in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
             raise ConflictError(f"{error.status} {error.reason}") from error
         raise ClusterError(f"the API server answered {error.status} {error.reason}") from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:

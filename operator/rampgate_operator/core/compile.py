@@ -4,10 +4,10 @@ A pure function of (last accepted spec, status): no other gate's fate touches it
 """
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from rampgate.rules import render_entry
 from rampgate_operator.core.checks import compile_semver
 from rampgate_operator.core.experiment import Experiment
 from rampgate_operator.core.observation import Entry, RulesSeen
@@ -18,14 +18,9 @@ FORMAT_NUMBER = 1
 ASSIGNMENT_FIELDS = ("control", "hashInput", "salt", "unit", "variants")
 
 
-def canonical(value: object) -> str:
-    """Write JSON in one line, keys sorted, without blanks; text stays readable UTF-8 (after RFC 8785)."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-
-
 def digest(value: object) -> str:
     """Give a short digest of a JSON value, by which a change is noticed."""
-    return hashlib.sha256(canonical(value).encode()).hexdigest()[:16]
+    return hashlib.sha256(render_entry(value).encode()).hexdigest()[:16]
 
 
 def compile_draw(spec: Spec, salt: str) -> dict[str, Any]:
@@ -74,7 +69,7 @@ def compile_content(experiment: Experiment, status: Status, seen: Entry | None) 
 
 def compile_line(content: Mapping[str, Any], *, generation: int) -> str:
     """Give the value of the gate's key."""
-    return canonical({**content, "generation": generation})
+    return render_entry({**content, "generation": generation})
 
 
 def compile_entry(experiment: Experiment, status: Status, seen: Entry | None) -> str | None:

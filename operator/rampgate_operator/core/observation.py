@@ -17,8 +17,8 @@ KILL_KEY = "kill"
 KEY_SUFFIX = ".json"
 RULES_LABEL = "rampgate.dev/rules"
 """On every ConfigMap of ours, for the watch alone; whose it is, the key `format` says."""
-LARGEST_NUMBER = 2**53
-"""What a status can hold, and what JSON numbers are good for (RFC 8259 §6)."""
+LARGEST_NUMBER = 2**52
+"""Half of what JSON numbers are good for (RFC 8259 §6): a generation that was forged at the limit must leave room to rise above it."""
 ROOM = 900 * 1024
 """Bytes that all keys of one ConfigMap may take together; the API server refuses 1 MiB."""
 
@@ -52,6 +52,8 @@ class RulesSeen:
     """Bytes that this gate's entry may take beside its neighbours."""
     break_glass: bool = False
     """Whether the key `kill` names this gate."""
+    immutable: bool = False
+    """Whether somebody made the ConfigMap immutable: no key of it can be changed, by whomever."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,14 +101,16 @@ def read_entry(line: str | None, gate: str) -> Entry | None:
     return Entry(line=line or "", generation=content.pop("generation"), content=content)
 
 
-def see_rules(data: Mapping[str, str] | None, gate: str) -> RulesSeen:
-    """See one gate's part of a ConfigMap's `data`; None when the ConfigMap does not exist."""
-    if data is None:
+def see_rules(config_map: Mapping[str, Any] | None, gate: str) -> RulesSeen:
+    """See one gate's part of a ConfigMap; None when there is no such ConfigMap."""
+    if config_map is None:
         return RulesSeen(ownership=Ownership.ABSENT)
+    data: Mapping[str, str] = config_map.get("data") or {}
     if data.get(FORMAT_KEY) != FORMAT:
         return RulesSeen(ownership=Ownership.FOREIGN)
     key = gate + KEY_SUFFIX
-    others = sum(len(name.encode()) + len(value.encode()) for name, value in data.items() if name != key)
+    values = {**data, **(config_map.get("binaryData") or {})}  # base64: rather too large than too small
+    others = sum(len(name.encode()) + len(value.encode()) for name, value in values.items() if name != key)
     named = data.get(KILL_KEY, "").replace(",", " ").split()
     return RulesSeen(
         ownership=Ownership.OURS,
@@ -114,4 +118,5 @@ def see_rules(data: Mapping[str, str] | None, gate: str) -> RulesSeen:
         line=data.get(key),
         room=ROOM - others - len(key.encode()),
         break_glass=gate in named or "*" in named,
+        immutable=config_map.get("immutable") is True,
     )
