@@ -1,6 +1,11 @@
 """The demo's judges and witnesses, without the demo: what its table and exit status say, and what its counts mean."""
 
+import io
+import json
+import re
+import signal
 import threading
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +14,15 @@ import yaml
 
 from examples.shop.tally import KEPT_STEPS, Tally
 from rampgate_operator.core.examine import examine
-from tools.demo import audience, scenario
+from rampgate_operator.core.problems import problems
+from rampgate_operator.core.status import HISTORY_LIMIT, WaitingFor
+from tools.demo import audience, keeping, scenario
+from tools.demo.__main__ import interrupt
 from tools.demo.checks import Check, Report, Result
 from tools.demo.sources import reading
-from tools.demo.witness import NotSeenError, Witness
+from tools.demo.stage import Part
+from tools.demo.timeline import Timeline
+from tools.demo.witness import NotSeenError, Seen, Witness
 
 EXPERIMENTS = Path(__file__).parent.parent / "examples" / "experiments"
 
@@ -182,6 +192,74 @@ def test_the_poller_asks_what_the_operator_asks():
     assert limit == 0.05
 
 
-def test_the_spec_is_left_out_of_a_description():
-    description = "Name: x\nSpec:\n  Owner: a\nStatus:\n  Phase: Pending\nEvents: <none>\n"
-    assert scenario.without_spec(description) == "Name: x\nStatus:\n  Phase: Pending\nEvents: <none>\n"
+def test_the_conditions_and_the_latch_are_taken_out_of_a_description():
+    description = """\
+Name: x
+Spec:
+  Owner: a
+Status:
+  Conditions:
+    Message:  All guardrails pass.
+    Type:     GuardrailsPassing
+  History:
+    Latch:  no
+  Latch:
+    Cause:  Guardrail
+  Phase:  RolledBack
+Events: <none>
+"""
+    assert scenario.excerpt(description, "Conditions", "Latch").splitlines() == [
+        "Conditions:",
+        "  Message:  All guardrails pass.",
+        "  Type:     GuardrailsPassing",
+        "Latch:",
+        "  Cause:  Guardrail",
+    ]
+
+
+def transition(number: int) -> dict[str, object]:
+    return {"at": f"2026-12-01T09:00:{number:02}Z", "from": "Ramping", "to": "Ramping", "message": f"transition {number}"}
+
+
+def told(histories: list[list[dict[str, object]]]) -> list[str]:
+    out = io.StringIO()
+    narrator = audience.Narrator(Timeline(started=0.0, out=out))
+    for at, history in enumerate(histories):
+        narrator.tell(Seen(float(at), {"history": history}))
+    return [line.rpartition(": ")[2] for line in out.getvalue().splitlines()]
+
+
+def test_each_transition_is_told_once_also_when_the_history_is_full():
+    all_of_them = [transition(number) for number in range(HISTORY_LIMIT + 5)]
+    histories = [all_of_them[max(0, end - HISTORY_LIMIT) : end] for end in range(len(all_of_them) + 1)]
+    assert told(histories) == [each["message"] for each in all_of_them]
+
+
+def test_a_history_that_was_lost_is_told_anew():
+    assert told([[transition(1)], [transition(2)]]) == ["transition 1", "transition 2"]
+
+
+def test_every_wait_has_words():
+    assert set(audience.WAITS) == set(WaitingFor)
+
+
+def test_whoever_may_be_gone_has_words():
+    assert set(keeping.ENDED) == set(Part)
+
+
+PATCH = re.compile(r"kubectl patch rexp .*? -p '(.*?)'$", re.MULTILINE | re.DOTALL)
+THINGS = keeping.THINGS.format_map(defaultdict(lambda: "x"))
+
+
+@pytest.mark.parametrize("patch", [json.loads(each) for each in PATCH.findall(THINGS)], ids=json.dumps)
+def test_what_a_person_may_try_is_accepted_by_the_models(patch: dict[str, dict[str, object]]):
+    manifest = yaml.safe_load((EXPERIMENTS / "new-checkout.yaml").read_text())
+    changed = {**manifest["spec"], **patch["spec"]}
+    spec = {name: value for name, value in changed.items() if value is not None}
+    assert [str(problem) for problem in problems({**manifest, "spec": spec})] == []
+
+
+def test_an_interrupt_is_answered_at_once(capfd: pytest.CaptureFixture[str]):
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(signal.SIGINT, None)
+    assert capfd.readouterr().out == "\nstopping everything\n"

@@ -4,6 +4,7 @@ Exit status: 0 all checks ok; 1 one failed, or something did not start; 130 inte
 """
 
 import argparse
+import os
 import shutil
 import signal
 import sys
@@ -11,6 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 from subprocess import CalledProcessError
+from types import FrameType
+from typing import NoReturn
 
 from tools.demo.audience import seat
 from tools.demo.checks import Report
@@ -30,7 +33,7 @@ def main() -> int:
     """Play, and return the exit status."""
     options = _parser().parse_args()
     for each in (signal.SIGINT, signal.SIGTERM):  # both unwind, so that everything ends in order; a background job ignores SIGINT else
-        signal.signal(each, signal.default_int_handler)
+        signal.signal(each, interrupt)
     timeline = Timeline(started=time.time())
     report = Report(timed=not options.untimed)
     directory = Path(tempfile.mkdtemp(prefix="rampgate-demo-"))
@@ -61,8 +64,13 @@ def _run(directory: Path, timeline: Timeline, report: Report, *, keep: bool) -> 
         timeline.say("the end")
         if keep:
             invite(stage, timeline, went_well=not report.failed)
-            wait_for_interrupt()
-            timeline.plain("stopping everything")
+            wait_for_interrupt(stage, timeline)
+
+
+def interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    """Say at once that it is heard, for it takes seconds until everything has ended; then raise KeyboardInterrupt."""
+    os.write(sys.stdout.fileno(), b"\nstopping everything\n")  # not print: the signal may come in the middle of one
+    raise KeyboardInterrupt
 
 
 def _play(scene: Play) -> None:
@@ -70,6 +78,8 @@ def _play(scene: Play) -> None:
         play(scene)
     except NotSeenError as error:
         scene.timeline.say(f"the demo cannot go on: {error}")
+        for part in scene.stage.ended():
+            scene.timeline.say(f"{part} does not run")
         scene.timeline.say("the operator's last words:")
         scene.timeline.show(scene.stage.operator.last_words())
     except CalledProcessError as error:

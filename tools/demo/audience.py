@@ -3,13 +3,14 @@
 Knows which witness looks where. Must not know the story, nor trust the operator's word: each of them asks for itself.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
 
 from rampgate_operator.core.promql import compile_query
+from rampgate_operator.core.status import WaitingFor
 from tools.demo.sources import Json, Sources, query_url, reading
 from tools.demo.stage import CONFIG_MAP, EXPERIMENTS, GATE, NAMESPACE, TESTER, Stage
 from tools.demo.timeline import Timeline
@@ -18,9 +19,26 @@ from tools.demo.witness import Seen, Witness
 PROCESS_POLL_SECONDS, PROMETHEUS_POLL_SECONDS = 0.02, 0.1
 
 Status = Mapping[str, Any]
+Transition = Mapping[str, Any]
 Rules = Mapping[str, Any]
 Obeyed = tuple[str, int]
 """The reason that a process gives its tester, and the generation of the rules behind it."""
+
+WAITS = {
+    WaitingFor.INVALID: "the spec cannot be run",
+    WaitingFor.BREAK_GLASS: "the ConfigMap's key kill names the gate",
+    WaitingFor.RULES: "the ConfigMap does not say yet what it must",
+    WaitingFor.METRICS: "fresh readings of its guardrails",
+    WaitingFor.GUARDRAIL: "one breaches",
+    WaitingFor.PAUSED: "spec.paused is set",
+    WaitingFor.DEADLINE: "it has passed",
+    WaitingFor.NOT_BEFORE: "the schedule begins later",
+    WaitingFor.WINDOW: "the schedule allows no step now",
+    WaitingFor.APPROVAL: "a person must set spec.approved",
+    WaitingFor.SAMPLES: "too few users have seen the treatment",
+    WaitingFor.HOLD: "the step's time is not over",
+}
+"""A few words for each, for who reads the story and not the documents."""
 
 
 @dataclass
@@ -56,7 +74,7 @@ def seat(stage: Stage, timeline: Timeline, sources: Sources) -> Audience:
     """Let everybody begin to look."""
     audience = Audience(
         timeline=timeline,
-        status=Witness("status of the Experiment", on_change=_Narrator(timeline).tell),
+        status=Witness("status of the Experiment", on_change=Narrator(timeline).tell),
         rules=Witness(f"key {GATE}.json of the ConfigMap"),
         kill_key=Witness("key kill of the ConfigMap"),
         processes=tuple(Witness(f"process {number}") for number, _ in enumerate(stage.shops, 1)),
@@ -103,21 +121,26 @@ def _reads_more_than(limit: float, witness: Witness[bool]) -> Callable[[Json, fl
     return lambda answer, asked_at, _answered_at: witness.record((reading(answer) or 0.0) > limit, at=asked_at)
 
 
-class _Narrator:
+class Narrator:
     """Tells each new transition, and what the ramp waits for when that changes."""
 
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
-        self._told = 0
+        self._told: Transition | None = None
         self._waiting_for: str | None = None
 
     def tell(self, seen: Seen[Status]) -> None:
         """Tell what is new in a status."""
         history = seen.value.get("history", [])
-        for transition in history[self._told :]:
+        for transition in _after(self._told, history):
             self._timeline.say(f"operator: {transition['from']} -> {transition['to']}: {transition['message']}", at=seen.at)
-        self._told = len(history)
+        self._told = history[-1] if history else None
         waiting_for = seen.value.get("waitingFor")
         if waiting_for not in (None, self._waiting_for):
-            self._timeline.say(f"operator: waits for {waiting_for}", at=seen.at)
+            self._timeline.say(f"operator: waits for {waiting_for}: {WAITS[WaitingFor(waiting_for)]}", at=seen.at)
         self._waiting_for = waiting_for
+
+
+def _after(told: Transition | None, history: Sequence[Transition]) -> Sequence[Transition]:
+    """Give what follows the transition told last; all when it is not there. The history has an end: its length says nothing."""
+    return history[history.index(told) + 1 :] if told in history else history

@@ -6,6 +6,7 @@ stage.py's. Unix time throughout: the operator's timestamps and ours are compare
 
 import json
 import math
+import textwrap
 import time
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,7 @@ from typing import Any
 
 from tools.demo.audience import Audience
 from tools.demo.checks import Check, Report
-from tools.demo.stage import CONFIG_MAP, EXPERIMENTS, GATE, PROCESSES, Stage
+from tools.demo.stage import CONFIG_MAP, EXPERIMENTS, GATE, PROCESSES, USERS, Stage
 from tools.demo.timeline import Timeline
 from tools.demo.witness import Seen
 from tools.devcluster.roles import Role
@@ -100,11 +101,14 @@ def the_treatment_breaks_and_everybody_is_back_on_control(scene: Play) -> None:
     scene.stage.fault(rate=0.3)
     scene.timeline.say("30 % of the treatment's checkouts fail from now on")
     breach = scene.audience.breach.wait(bool, "a breach", since=began)
-    scene.timeline.say("Prometheus: the guardrail's query reads more than its limit for the first time", at=breach.at)
+    scene.timeline.say(
+        "Prometheus: the guardrail's query reads more than its limit for the first time, and less than 30 % yet: it averages the last 4 s",
+        at=breach.at,
+    )
     judge_rollback(scene, began, breach.at)
     show_overview(scene)
-    scene.timeline.say(f"$ kubectl describe rexp {GATE}    (its spec is left out here)")
-    scene.timeline.show(without_spec(scene.stage.kubectl("describe", "rexp", GATE)))
+    scene.timeline.say(f"$ kubectl describe rexp {GATE}    (of its status, the conditions and the latch)")
+    scene.timeline.show(excerpt(scene.stage.kubectl("describe", "rexp", GATE), "Conditions", "Latch"))
 
 
 def the_same_file_does_not_undo_it(scene: Play) -> None:
@@ -121,7 +125,10 @@ def the_same_file_does_not_undo_it(scene: Play) -> None:
     phase = scene.stage.kubectl("get", "rexp", GATE, "-o", "jsonpath={.status.phase}")
     raised = [rules for rules in scene.audience.rules.since(began) if rules.value["percent"] > 0]
     exposed, requests = (after[count] - before[count] for count in ("enrolled", "requests"))
-    scene.timeline.say(f"{time.time() - began:.0f} seconds later it is still {phase}: {exposed} of {requests} checkouts by enrolled users")
+    scene.timeline.say(
+        f"{time.time() - began:.0f} seconds later it is still {phase}: "
+        f"in the last 3 of them {exposed} of {requests} checkouts were by enrolled users"
+    )
     ok = phase == "RolledBack" and not raised and exposed == 0 and requests > 0
     scene.report.record(Check.REAPPLIED, ok=ok, detail=f"{phase}; then {exposed} of {requests} checkouts enrolled")
 
@@ -217,7 +224,7 @@ def judge_share(scene: Play, check: Check, percent: float) -> None:
     users, enrolled = counted["users"], counted["enrolled"]
     share = enrolled / max(users, 1)
     deviation = math.sqrt(percent / 100 * (1 - percent / 100) / max(users, 1))
-    detail = f"{100 * share:.2f} % observed: {enrolled} of {users} users"
+    detail = f"{100 * share:.2f} % observed: {enrolled} of {users} users seen since the step began, of {USERS}"
     scene.timeline.say(f"users: {percent:g} % planned, {detail}")
     scene.report.record(check, ok=users >= LEAST_USERS and abs(share - percent / 100) <= SIGMAS * deviation, detail=detail)
 
@@ -267,7 +274,16 @@ def unix(timestamp: str) -> float:
     return datetime.fromisoformat(timestamp).timestamp()
 
 
-def without_spec(description: str) -> str:
-    """Leave the spec out of what `kubectl describe` prints: it is the file that was applied."""
-    head, _, rest = description.partition("\nSpec:\n")
-    return f"{head}\nStatus:{rest.partition(chr(10) + 'Status:')[2]}"
+def excerpt(description: str, *headings: str) -> str:
+    """Take the blocks under some headings out of what `kubectl describe` prints: the rest would bury them."""
+    kept: list[str] = []
+    depth: int | None = None
+    for line in description.splitlines():
+        indent = len(line) - len(line.lstrip())
+        if depth is not None and indent <= depth:
+            depth = None
+        if depth is None and line.strip() in {f"{heading}:" for heading in headings}:
+            depth = indent
+        if depth is not None:
+            kept.append(line)
+    return textwrap.dedent("\n".join(kept))

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,13 @@ EXPERIMENTS = CHECKOUT / "examples" / "experiments"
 NAMESPACE, GATE, CONFIG_MAP, TESTER = "shop", "new-checkout", "feature-gates", "qa-1"
 PROCESSES, USERS, CHECKOUTS_PER_SECOND = 3, 3000, 400
 SCRAPE_SECONDS = 0.5
+
+
+class Part(StrEnum):
+    """Whose end must not go untold."""
+
+    OPERATOR = "the operator"
+    PROMETHEUS = "Prometheus"
 
 
 class Operator:
@@ -53,6 +61,16 @@ class Operator:
         os.kill(pid, signal.SIGKILL)
         self.stop()
         return pid
+
+    @property
+    def running(self) -> bool:
+        """Whether its process is there."""
+        return self._server.running
+
+    @property
+    def pid(self) -> int | None:
+        """Its process; None when it is stopped."""
+        return int(self._pid_file.read_text()) if self._pid_file.exists() else None
 
     def last_words(self) -> str:
         """Give the end of its log."""
@@ -80,6 +98,11 @@ class Stage:
         done = kubectl(self.cluster, f"--namespace={NAMESPACE}", *arguments, role=role, check=check)
         return done.stdout + done.stderr
 
+    def ended(self) -> tuple[Part, ...]:
+        """Name what should run and does not."""
+        running = {Part.OPERATOR: self.operator.running, Part.PROMETHEUS: self.prometheus.running}
+        return tuple(part for part, runs in running.items() if not runs)
+
     def fault(self, *, rate: float) -> None:
         """Make this share of the treatment's checkouts fail, in every process."""
         for shop in self.shops:
@@ -100,7 +123,7 @@ def set_up(directory: Path, say: Callable[[str], None]) -> Iterator[Stage]:
         cluster = running.enter_context(Cluster.start(directory / "cluster"))
         say(f"etcd and kube-apiserver    {cluster.url}")
         prometheus = running.enter_context(Prometheus.launch(directory / "prometheus", scrape_interval=SCRAPE_SECONDS))
-        say(f"Prometheus                 {prometheus.url}, scrapes every {SCRAPE_SECONDS:g} s")
+        say(f"Prometheus                 {prometheus.url}/api/v1/targets (built without its web page), scrapes every {SCRAPE_SECONDS:g} s")
         _install(cluster)
         say("CRD and roles installed")
         operator = Operator(directory, kubeconfig=cluster.kubeconfig(Role.OPERATOR), prometheus=prometheus.url)
@@ -156,6 +179,6 @@ def _start_shops(directory: Path, cluster: Cluster, running: ExitStack) -> Itera
 def environment(stage: Stage) -> Path:
     """Write the file that a shell sources to be the demo's administrator, with kubectl at hand."""
     path = stage.directory / "env"
-    bins = f"{Path(sys.executable).parent}:{kubectl_path().parent}"
+    bins = ":".join(dict.fromkeys(map(str, (Path(sys.executable).parent, kubectl_path().parent))))
     path.write_text(f'export KUBECONFIG={shlex.quote(str(stage.cluster.kubeconfig()))}\nexport PATH={shlex.quote(bins)}:"$PATH"\n')
     return path

@@ -54,6 +54,16 @@ class Prometheus:
         """http://127.0.0.1:PORT; the same after a restart."""
         return f"http://{HOST}:{self.port}"
 
+    @property
+    def running(self) -> bool:
+        """Whether its process is there."""
+        return self._server.running
+
+    @property
+    def pid(self) -> int | None:
+        """A process with which it ends; None when it is stopped."""
+        return self._server.pid
+
     def add_target(self, job: str, address: str, labels: Mapping[str, str] | None = None) -> None:
         """Scrape `http://ADDRESS/metrics` from now on (first within about a second), also after a restart.
 

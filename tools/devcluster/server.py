@@ -41,6 +41,11 @@ class Server:
         """Whether the process is there; says nothing about readiness."""
         return self._process is not None and self._process.poll() is None
 
+    @property
+    def pid(self) -> int | None:
+        """The process that watches over it, and takes it along however it ends; None when it is stopped."""
+        return self._process.pid if self._process else None
+
     def start(self, is_ready: Callable[[], bool], *, timeout: float = 60.0) -> None:
         """Start it and return once `is_ready` says so; raises ServerError when it ends first or `timeout` seconds pass."""
         if self.running:
