@@ -36,7 +36,10 @@ def test_up_status_env_down(devcluster, tmp_path, processes):
     assert (up.returncode, again.returncode, status.returncode, env.returncode) == (0, 0, 0, 0), up.stderr
     assert again.stdout.startswith("already running")
     assert status.stdout.count(" ready\n") == 2
-    assert env.stdout == f"export KUBECONFIG={tmp_path}/apiserver/developer.kubeconfig\nexport RAMPGATE_PROMETHEUS_URL={here.prometheus}\n"
+    assert env.stdout.splitlines() == [
+        f"export KUBECONFIG={tmp_path}/apiserver/developer.kubeconfig",
+        f"export RAMPGATE_SOURCES__DEFAULT__URL={here.prometheus}",
+    ]
     with urllib.request.urlopen(f"{here.prometheus}/api/v1/status/config") as response:
         assert "scrape_interval: 500ms" in json.load(response)["data"]["yaml"]
 

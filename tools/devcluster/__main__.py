@@ -71,13 +71,13 @@ def down(options: argparse.Namespace) -> Exit:
 
 
 def env(options: argparse.Namespace) -> Exit:
-    """Print what a shell evaluates: eval "$(python -m tools.devcluster env)"."""
+    """Print what a shell evaluates, for kubectl and `rampgate operator`: eval "$(python -m tools.devcluster env)"."""
     here = state.read(options.dir)
     if here is None:
         return _nothing_runs(options.dir)
     print(f"export KUBECONFIG={shlex.quote(here.kubeconfigs[options.role])}")
     if here.prometheus is not None:
-        print(f"export RAMPGATE_PROMETHEUS_URL={shlex.quote(here.prometheus)}")
+        print(f"export RAMPGATE_SOURCES__DEFAULT__URL={shlex.quote(here.prometheus)}")
     return Exit.OK
 
 
