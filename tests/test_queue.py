@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from rampgate_operator.queue import Queue
+from rampgate_operator.queue import MOST_OUTDATED, Queue
 
 Taking = Callable[[], "list[str | None]"]
 
@@ -176,3 +176,16 @@ async def test_a_closed_queue_hands_out_nothing_more(clock: Clock, queue: Queue[
     queue.add("a")
     assert await asyncio.wait_for(waiting, 1) is None
     assert await queue.take() is None
+
+
+async def test_a_key_that_is_asked_for_again_and_again_long_before_its_deadline_leaves_nothing_behind(
+    clock: Clock, queue: Queue[str]
+) -> None:
+    queue.add("b", delay=50)
+    for _ in range(1000):
+        queue.add("a", delay=1_000_000)
+        queue.add("a")
+        assert await take_all(queue) == ["a"]
+    assert len(queue._by_deadline) <= 2 * len(queue) + MOST_OUTDATED
+    await clock.turn(50)
+    assert await take_all(queue) == ["b"]

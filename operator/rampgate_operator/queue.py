@@ -10,6 +10,7 @@ from collections.abc import Hashable
 from typing import Generic, NamedTuple, TypeVar
 
 K = TypeVar("K", bound=Hashable)
+MOST_OUTDATED = 64
 
 
 class Ticket(NamedTuple):
@@ -39,6 +40,7 @@ class Queue(Generic[K]):
         if ticket != known:
             self._tickets[key] = ticket
             heapq.heappush(self._by_deadline, (ticket.due, next(self._order), key))
+            self._drop_outdated()
             self._changed.set()
 
     async def take(self) -> K | None:
@@ -68,6 +70,12 @@ class Queue(Generic[K]):
     def __len__(self) -> int:
         """Count the keys that are due or will be."""
         return len(self._tickets)
+
+    def _drop_outdated(self) -> None:
+        """A deadline that became earlier leaves its old one behind, and that may lie weeks ahead."""
+        if len(self._by_deadline) > 2 * len(self._tickets) + MOST_OUTDATED:
+            self._by_deadline = [(ticket.due, next(self._order), key) for key, ticket in self._tickets.items()]
+            heapq.heapify(self._by_deadline)
 
     def _next_ready(self) -> K | None:
         self._collect_due()

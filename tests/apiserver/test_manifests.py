@@ -34,6 +34,9 @@ spec:
 """
 
 
+InPhase = dict[tuple[str | None, str], str]
+
+
 class Experiments:
     """The Experiments of one namespace, over plain HTTP: a kubectl for each row would take minutes."""
 
@@ -74,13 +77,12 @@ def experiments(cluster: Cluster, session: requests.Session) -> Experiments:
 
 
 @pytest.fixture(scope="module")
-def in_phase(experiments: Experiments) -> dict[str | None, str]:
-    """The name of an Experiment in each phase."""
-    names: dict[str | None, str] = {}
-    for phase in (None, "Pending", *STARTED):
-        row = UpdateRow("", phase, {})
-        names[phase] = f"in-phase-{str(phase).lower()}"
-        experiments.create(renamed(row.before, names[phase]))
+def in_phase(experiments: Experiments) -> InPhase:
+    """The name of an Experiment in each phase, and of one that was brought back to Pending."""
+    names = {}
+    for phase, drawn in (*((phase, "") for phase in (None, "Pending", *STARTED)), ("Pending", "f00d")):
+        names[phase, drawn] = f"in-phase-{str(phase).lower()}{drawn}"
+        experiments.create(renamed(UpdateRow("", phase, {}, draw_digest=drawn).before, names[phase, drawn]))
     return names
 
 
@@ -129,8 +131,8 @@ def test_the_api_server_judges_a_new_manifest_as_the_table_says(row: Row, experi
 
 
 @pytest.mark.parametrize("row", UPDATES, ids=lambda row: row.sentence)
-def test_the_api_server_judges_an_edit_as_the_table_says(row: UpdateRow, experiments: Experiments, in_phase: dict[str | None, str]) -> None:
-    assert sentences(experiments.try_to_replace(renamed(row.after, in_phase[row.phase]))) == set(row.refused)
+def test_the_api_server_judges_an_edit_as_the_table_says(row: UpdateRow, experiments: Experiments, in_phase: InPhase) -> None:
+    assert sentences(experiments.try_to_replace(renamed(row.after, in_phase[row.phase, row.draw_digest]))) == set(row.refused)
 
 
 def test_the_minimal_manifest_gets_the_defaults_of_the_models(experiments: Experiments) -> None:

@@ -50,11 +50,11 @@ CONDITIONS: list[tuple[str, dict[str, Any], Happening, str, str, str, str]] = [
         "Valid",
         "True",
         "AttemptTooLow",
-        "Set spec.attempt to 3 to begin again",
+        "spec.attempt is 1, and attempt 2 was begun since. Set it to 3 to begin again",
     ),
     ("rules that are served", {}, edited(), "RulesRendered", "True", "Rendered", "ConfigMap feature-gates is what it must be"),
     ("a foreign ConfigMap", {}, put(FORMAT_KEY, "x"), "RulesRendered", "False", "ForeignConfigMap", "it is left alone"),
-    ("an entry that was changed", {}, put(KEY, "x"), "RulesRendered", "False", "Rules", "it is not there"),
+    ("an entry that was changed", {}, put(KEY, "x"), "RulesRendered", "False", "Rules", "until then pods obey no entry"),
     ("break-glass", {}, put(KILL_KEY, "*"), "RulesRendered", "False", "BreakGlass", "names this gate"),
     ("no guardrails", {}, edited(), "GuardrailsPassing", "True", "NoGuardrails", "There are no guardrails."),
     ("guardrails that pass", {"guardrails": [ERRORS]}, read(GOOD), "GuardrailsPassing", "True", "Passing", "All guardrails pass."),
@@ -90,7 +90,43 @@ CONDITIONS: list[tuple[str, dict[str, Any], Happening, str, str, str, str]] = [
     ),
     ("a rollback", {"guardrails": [ERRORS]}, read(BAD), "GuardrailsPassing", "False", "GuardrailBreached", "Rolled back from 1 %"),
     ("a kill", {"guardrails": [ERRORS]}, edited(killed=True), "GuardrailsPassing", "Unknown", "NotLooking", "no readings are taken"),
-    ("a ship", {"guardrails": [ERRORS]}, edited(ship=SHIP), "GuardrailsPassing", "Unknown", "NotLooking", "no readings are taken"),
+    ("a ship", {"guardrails": [ERRORS]}, edited(ship=SHIP), "GuardrailsPassing", "Unknown", "LooksEnded", "a breach rolls nothing back"),
+    (
+        "a completed ramp",
+        {"guardrails": [ERRORS], "ramp": steps(1)},
+        lambda story: story.wait("1m").decide_with(GOOD),
+        "GuardrailsPassing",
+        "Unknown",
+        "LooksEnded",
+        "a breach rolls nothing back",
+    ),
+    (
+        "a ship for another attempt",
+        {"attempt": 2},
+        edited(ship=SHIP),
+        "Valid",
+        "True",
+        "PartlyVoid",
+        "spec.ship is for attempt 1, and this is",
+    ),
+    (
+        "an approval for another attempt",
+        {"attempt": 2},
+        edited(approved={"attempt": 1, "upTo": 50}),
+        "Valid",
+        "True",
+        "PartlyVoid",
+        "spec.approved is for attempt 1, and this is attempt 2: it is void",
+    ),
+    (
+        "an approval that is asked for while something else is missing too",
+        {"ramp": {"steps": [{"percent": 1, "hold": "1m"}, {"percent": 5, "hold": "1m", "approval": True}]}},
+        edited(),
+        "Progressing",
+        "False",
+        "Approval",
+        "upTo: 5}. Besides: On 1 % until",
+    ),
     ("a hold", {}, edited(), "Progressing", "True", "Hold", "On 1 % until"),
     ("a pause", {}, edited(paused=True), "Progressing", "False", "Paused", "stays at 1 %"),
     ("a first look to come", {}, lambda story: story.edit(guardrails=[ERRORS]).decide(), "Progressing", "True", "LookDue", "not been"),
@@ -104,7 +140,7 @@ CONDITIONS: list[tuple[str, dict[str, Any], Happening, str, str, str, str]] = [
         "There is no step without a reading",
     ),
     ("a rolled back attempt", {"guardrails": [ERRORS]}, read(BAD), "Progressing", "False", "RolledBack", "set spec.attempt to 2 or higher"),
-    ("a killed attempt", {}, edited(killed=True), "Progressing", "False", "Killed", "Killed at 1 %: everybody is on control"),
+    ("a killed attempt", {}, edited(killed=True), "Progressing", "False", "Killed", "Killed at 1 %: everybody goes back to control"),
     ("a shipped variant", {}, edited(ship=SHIP), "Progressing", "False", "Shipped", "every eligible unit gets on"),
     ("a ship that comes too late", {"guardrails": [ERRORS]}, ended_and_shipped, "Progressing", "False", "ShipRefused", "ship is refused"),
     (
@@ -173,6 +209,22 @@ def heard(story: Story, happen: Happening) -> list[tuple[str, bool]]:
     return said
 
 
+def unwritten_for(time: str) -> Happening:
+    def happen(story: Story) -> None:
+        put(KEY, "x")(story)
+        story.wait(time).decide(serve=False)
+
+    return happen
+
+
+def killed_unheard(story: Story) -> None:
+    story.edit(killed=True).decide(serve=False)
+    story.decide(serve=False)
+    story.wait("10s").decide(serve=False)
+    assert (story.waiting, story.condition("RulesRendered").reason) == ("Rules", "RulesBehind")
+    assert "pods still obey 1 %" in story.condition("RulesRendered").message
+
+
 ANNOUNCED: list[tuple[str, dict[str, Any], Happening, list[tuple[str, bool]]]] = [
     ("a step", {}, later("1m"), [("Stepped", False)]),
     ("a kill", {}, edited(killed=True), [("Killed", True)]),
@@ -184,6 +236,10 @@ ANNOUNCED: list[tuple[str, dict[str, Any], Happening, list[tuple[str, bool]]]] =
     ("an invalid spec", {}, edited(invalid="no"), [("Invalid", True)]),
     ("break-glass", {}, put(KILL_KEY, "*"), [("BreakGlass", True)]),
     ("a foreign ConfigMap", {}, put(FORMAT_KEY, "x"), [("ForeignConfigMap", True)]),
+    ("an entry that was changed and is repaired", {}, put(KEY, "x"), []),
+    ("an entry that cannot be written for 10 seconds", {}, unwritten_for("10s"), [("RulesBehind", True)]),
+    ("an entry that could not be written for 9 seconds", {}, unwritten_for("9s"), []),
+    ("a kill that pods do not hear of", {}, killed_unheard, [("Killed", True), ("RulesBehind", True)]),
     ("a breach that holds", {"guardrails": [HOLDING]}, read(BAD), [("Guardrail", True)]),
     ("missing readings", {"guardrails": [ERRORS]}, lambda story: story.wait("21s").decide_with(NO_DATA), [("Metrics", True)]),
     ("readings that a step's first units have not made yet", {"guardrails": [ERRORS]}, read(NO_DATA), []),

@@ -190,7 +190,8 @@ def test_what_draws_the_units_is_remembered_from_the_first_step_to_the_end_of_th
     drawn = story.edit(paused=None).settle().known.draw_digest
     assert drawn == draw_digest(story.entry.content)
     assert story.edit(ship={"attempt": 1, "variant": "on"}).settle().known.draw_digest == drawn
-    assert story.edit(killed=True).settle().known.draw_digest == ""
+    assert story.edit(killed=True).settle().known.draw_digest == drawn
+    assert story.edit(killed=None, attempt=2, paused=True).settle().known.draw_digest == ""
 
 
 def test_an_outage_before_the_first_step_has_no_clock_to_start() -> None:

@@ -45,7 +45,7 @@ TOLD: list[tuple[str, dict[str, Any], str, Any, str]] = [
         {"killed": True},
         "1s",
         GOOD,
-        "Killed at 1 %: everybody is on control. To begin again, remove spec.killed and set spec.attempt to 2 or higher.",
+        "Killed at 1 %: everybody goes back to control. To begin again, remove spec.killed and set spec.attempt to 2 or higher.",
     ),
     (
         "a deadline",

@@ -88,7 +88,7 @@ def test_a_lower_attempt_does_not_begin_again_and_is_told_which_would() -> None:
     assert story.said[0] == "Killed"
     valid = story.condition("Valid")
     assert (valid.status, valid.reason) == ("True", Reason.ATTEMPT_TOO_LOW)
-    assert "Set spec.attempt to 4" in valid.message
+    assert "Set it to 4 to begin again" in valid.message
 
 
 @pytest.mark.parametrize("phase", ["Pending", "Ramping", "Completed", "Shipped", "RolledBack", "Killed"])

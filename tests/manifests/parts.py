@@ -180,7 +180,7 @@ GUARDRAILS = (
     Row(
         "more breaches than looks are refused",
         {f"{GUARDRAIL}.breaches": {"count": 2}},
-        ((f"{GUARDRAIL}.breaches.count", "count must not be larger than of"),),
+        ((f"{GUARDRAIL}.breaches.count", "count must not be larger than of, which is 1 when left out"),),
     ),
     Row(
         "no breach at all is refused",

@@ -101,11 +101,12 @@ class UpdateRow:
     phase: str | None
     changes: Mapping[str, Any]
     refused: tuple[Sentence, ...] = ()
+    draw_digest: str = ""
 
     @property
     def before(self) -> Manifest:
         """The Experiment with its status."""
-        status = {"phase": self.phase, "attempt": 1, "attemptStartedAt": "2026-12-01T09:00:00Z"}
+        status = {"phase": self.phase, "attempt": 1, "attemptStartedAt": "2026-12-01T09:00:00Z", "drawDigest": self.draw_digest}
         return full_manifest() if self.phase is None else full_manifest() | {"status": status}
 
     @property

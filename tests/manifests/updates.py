@@ -35,6 +35,10 @@ UPDATES = (
         for field, change in CHANGES.items()
         for phase in ("Ramping", "RolledBack")
     ),
+    *(
+        UpdateRow(f"{field} may not change when edited steps brought the ramp back to Pending", "Pending", change, fixed(field), "f00d")
+        for field, change in CHANGES.items()
+    ),
     UpdateRow("a salt may not be taken away", "Ramping", {"spec.salt": REMOVED}, fixed("salt")),
     UpdateRow(
         "a variant may not be added",

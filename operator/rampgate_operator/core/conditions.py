@@ -8,7 +8,7 @@ from rampgate_operator.core.experiment import Experiment
 from rampgate_operator.core.ramp import Change
 from rampgate_operator.core.reasons import Reason, percent_text, say
 from rampgate_operator.core.status import MESSAGE_LIMIT, Condition, LatchCause, Phase, Status, Verdict, WaitingFor
-from rampgate_operator.core.waiting import Finding, Situation, metrics_missing, rules_out
+from rampgate_operator.core.waiting import LAST_ACCEPTED, RAMPS, Finding, Situation, metrics_missing, rules_out
 
 VALID, RULES_RENDERED, GUARDRAILS_PASSING, PROGRESSING = "Valid", "RulesRendered", "GuardrailsPassing", "Progressing"
 # waits that are part of a ramp that goes well
@@ -21,7 +21,7 @@ _EXPECTED = frozenset(
 _ANNOUNCED = frozenset(
     {
         Reason.INVALID, Reason.BREAK_GLASS, Reason.FOREIGN_CONFIG_MAP, Reason.CONFIG_MAP_FULL, Reason.METRICS, Reason.GUARDRAIL,
-        Reason.DEADLINE, Reason.APPROVAL, Reason.SHIP_REFUSED,
+        Reason.DEADLINE, Reason.APPROVAL, Reason.SHIP_REFUSED, Reason.CONFIG_MAP_IMMUTABLE, Reason.RULES_BEHIND,
     }
 )  # fmt: skip
 _ALARMING = frozenset({Reason.KILLED, Reason.GUARDRAIL_BREACHED, Reason.READINGS_MISSING, Reason.DEADLINE_PASSED})
@@ -54,8 +54,8 @@ def describe(situation: Situation, findings: Sequence[Finding]) -> tuple[Conditi
 
 def describe_invalid(experiment: Experiment, status: Status, now: datetime) -> Status:
     """Describe an Experiment of which no spec was ever accepted by this process: what is served is left as it is."""
-    ramps = status.phase in {Phase.PENDING, Phase.RAMPING}
-    valid = _judged(VALID, "False", Reason.INVALID, problem=experiment.problem)
+    ramps = status.phase in RAMPS
+    valid = _judged(VALID, "False", Reason.INVALID, instead="and none was accepted before", problem=experiment.problem)
     others = tuple(condition for condition in status.conditions if condition.type != VALID)
     conditions = (_dated(valid, status, experiment.generation, now), *others)
     waiting = WaitingFor.INVALID if ramps else None
@@ -71,8 +71,10 @@ def announce(before: Status | None, after: Status, change: Change | None) -> tup
         said[change.reason] = Announcement(reason=change.reason, message=change.message, warning=change.reason in _ALARMING)
     for condition in after.conditions:
         known = before.condition(condition.type) if before else None
-        reason = Reason(condition.reason)
-        if reason in _ANNOUNCED and reason not in said and (known is None or known.reason != reason):
+        if condition.reason not in _ANNOUNCED or condition.reason in said:
+            continue
+        if known is None or known.reason != condition.reason:
+            reason = Reason(condition.reason)
             said[reason] = Announcement(reason=reason, message=condition.message, warning=reason is not Reason.APPROVAL)
     return tuple(said.values())
 
@@ -80,10 +82,13 @@ def announce(before: Status | None, after: Status, change: Change | None) -> tup
 def _valid(situation: Situation) -> Judged:
     experiment, status = situation.experiment, situation.status
     if experiment.problem is not None:
-        return _judged(VALID, "False", Reason.INVALID, problem=experiment.problem)
+        return _judged(VALID, "False", Reason.INVALID, instead=LAST_ACCEPTED, problem=experiment.problem)
     if experiment.attempt < status.attempt:
         facts = {"asked": experiment.attempt, "attempt": status.attempt, "needed": status.attempt + 1}
         return _judged(VALID, "True", Reason.ATTEMPT_TOO_LOW, **facts)
+    for field, meant in (("ship", situation.spec.ship), ("approved", situation.spec.approved)):
+        if meant is not None and meant.attempt != status.attempt:
+            return _judged(VALID, "True", Reason.PARTLY_VOID, field=field, asked=meant.attempt, attempt=status.attempt)
     return _judged(VALID, "True", Reason.ACCEPTED)
 
 
@@ -98,8 +103,8 @@ def _guardrails_passing(situation: Situation) -> Judged:
     status, spec = situation.status, situation.spec
     if status.latch is not None and status.latch.cause is LatchCause.GUARDRAIL:
         return Judged(type=GUARDRAILS_PASSING, status="False", reason=Reason.GUARDRAIL_BREACHED, message=status.latch.message)
-    if status.phase not in {Phase.PENDING, Phase.RAMPING}:
-        return _judged(GUARDRAILS_PASSING, "Unknown", Reason.NOT_LOOKING)
+    if status.phase not in RAMPS:
+        return _judged(GUARDRAILS_PASSING, "Unknown", Reason.NOT_LOOKING if status.latch else Reason.LOOKS_ENDED)
     if not spec.guardrails:
         return _judged(GUARDRAILS_PASSING, "True", Reason.NO_GUARDRAILS)
     failing = next((known for known in status.guardrails if known.verdict in {Verdict.BREACH, Verdict.INCONCLUSIVE}), None)
@@ -126,7 +131,8 @@ def _progressing(situation: Situation, findings: Sequence[Finding]) -> Judged:
         return _judged(PROGRESSING, "True", Reason.READY)
     first = findings[0]
     expected = "True" if first.reason in _EXPECTED else "False"
-    return Judged(type=PROGRESSING, status=expected, reason=first.reason, message=first.message)
+    message = " Besides: ".join(finding.message for finding in findings[:2]) if first.reason is Reason.APPROVAL else first.message
+    return Judged(type=PROGRESSING, status=expected, reason=first.reason, message=message)
 
 
 def _judged(kind: str, status: str, reason: Reason, **facts: object) -> Judged:

@@ -19,7 +19,7 @@ from rampgate_operator.core.questions import is_looking
 from rampgate_operator.core.ramp import STARTED, move
 from rampgate_operator.core.status import Phase, Rules, Status
 from rampgate_operator.core.triggers import first_change, kill
-from rampgate_operator.core.waiting import Finding, Situation, find_all, hold_ends, rules_out
+from rampgate_operator.core.waiting import RAMPS, Finding, Situation, find_all, hold_ends, rules_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ def decide(experiment: Experiment, status: Status | None, observation: Observati
     before = status if status is not None else restore(experiment, observation)
     current = _without_future_clocks(before, observation.now)
     if experiment.spec is None:
-        return _decide_without_spec(experiment, current, observation)
+        return _decide_without_spec(experiment, status, current, observation)
     situation = Situation(experiment=experiment, spec=experiment.spec, status=current, observation=observation)
     situation = situation.with_status(_take_in(situation))
     change = first_change(situation)
@@ -82,13 +82,13 @@ def _overwritten(rules: Rules, seen: Entry | None) -> bool:
     return seen.generation > rules.generation or digest(seen.content) != rules.digest
 
 
-def _decide_without_spec(experiment: Experiment, status: Status, observation: Observation) -> Decision:
+def _decide_without_spec(experiment: Experiment, before: Status | None, status: Status, observation: Observation) -> Decision:
     """No spec was ever accepted by this process: what is served stays, but a kill is obeyed."""
     change = kill(experiment, status)
     after = status if change is None else move(status, change, steps=(), now=observation.now)
     after = describe_invalid(experiment, after, observation.now)
     after = number_rules(experiment, after, observation)
-    return Decision(status=after, announcements=announce(status, after, change))
+    return Decision(status=after, announcements=announce(before, after, change))
 
 
 def _take_in(situation: Situation) -> Status:
@@ -120,7 +120,7 @@ def _restart_after_outage(situation: Situation) -> Status:
 def _explain(situation: Situation, findings: tuple[Finding, ...]) -> Status:
     status = situation.status
     update = {
-        "draw_digest": (status.draw_digest or _draw_digest(situation)) if status.phase in STARTED else "",
+        "draw_digest": status.draw_digest or (_draw_digest(situation) if status.phase in STARTED else ""),
         "observed_generation": situation.experiment.generation,
         "waiting_for": findings[0].waiting_for if findings else None,
         "next_step_at": hold_ends(situation),
@@ -134,12 +134,10 @@ def _draw_digest(situation: Situation) -> str:
 
 
 def _recheck_at(situation: Situation, findings: tuple[Finding, ...]) -> datetime | None:
-    schedule, status = situation.spec.schedule, situation.status
-    if status.phase not in {Phase.PENDING, Phase.RAMPING}:
-        return None
-    if not findings:
+    schedule, ramps = situation.spec.schedule, situation.status.phase in RAMPS
+    if ramps and not findings:
         return situation.now  # nothing holds the next step; this decision has already made its one transition
     times = [finding.until for finding in findings if finding.until is not None]
-    if schedule is not None and schedule.deadline is not None:
+    if ramps and schedule is not None and schedule.deadline is not None:
         times.append(schedule.deadline)
     return min((moment for moment in times if moment > situation.now), default=None)

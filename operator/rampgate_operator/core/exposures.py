@@ -1,6 +1,7 @@
 """First exposures of each treatment since the step began, for `minExposures`.
 
-Counted in disjoint windows up to a watermark that is kept in status, so that a restart neither loses nor repeats any (design §9).
+Counted in disjoint windows up to a watermark that is kept in status, so that a restart repeats none, and loses none unless nobody counted
+for longer than LONGEST_WINDOW: rather too few than twice (design §9).
 """
 
 from datetime import timedelta

@@ -6,7 +6,7 @@ verdict does to the ramp (waiting.py and decide.py).
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rampgate_operator.core.compile import digest
@@ -51,6 +51,9 @@ def judge(guardrail: Guardrail, answer: Answer, treatment: str) -> Judgement:
             return Judgement(verdict=Verdict.NO_DATA, message=f"no data{whose}: {why.rstrip('.')}")
         case Increases():
             return Judgement(verdict=Verdict.ERROR, message=f"query{whose} failed: counts where one number is needed")
+        case Value(value=value, warnings=warnings) if warnings:
+            told = judge(guardrail, Value(value), treatment)
+            return replace(told, message=f"{told.message} (the source warns: {warnings[0]})")
         case Value(value=value) if not math.isfinite(value):  # a NaN is above no limit and below none: it must not pass for that
             return Judgement(verdict=Verdict.NO_DATA, message=f"no data{whose}: {value} is no number to judge by")
         case Value(value=value) if guardrail.max is not None and value > guardrail.max:

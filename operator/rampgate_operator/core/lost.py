@@ -28,8 +28,7 @@ def restore(experiment: Experiment, observation: Observation) -> Status:
 def _ended(known: Status, entry: Entry, now: datetime) -> Status | None:
     if not {"latch", "serve"} & entry.content.keys():
         return None
-    causes: dict[object, LatchCause] = {cause.value: cause for cause in LatchCause}
-    cause = causes.get(entry.content.get("latch"), LatchCause.GUARDRAIL)  # a newer operator's word ends an attempt all the same
+    cause = LatchCause(str(entry.content.get("latch")))
     message = say(Reason.ROLLED_BACK, attempt=known.attempt, needed=known.attempt + 1)
     latch = Latch(attempt=known.attempt, at=now, cause=cause, from_percent=0.0, message=message)
     phase = Phase.KILLED if cause is LatchCause.KILL else Phase.ROLLED_BACK

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     INVALID = "Invalid"
     BREAK_GLASS = "BreakGlass"
     RULES = "Rules"
+    RULES_BEHIND = "RulesBehind"
     METRICS = "Metrics"
     LOOK_DUE = "LookDue"
     NO_DATA_YET = "NoDataYet"
@@ -40,11 +41,14 @@ class Reason(StrEnum):
     RENDERED = "Rendered"
     FOREIGN_CONFIG_MAP = "ForeignConfigMap"
     CONFIG_MAP_FULL = "ConfigMapFull"
+    CONFIG_MAP_IMMUTABLE = "ConfigMapImmutable"
     PASSING = "Passing"
     NO_GUARDRAILS = "NoGuardrails"
     NOT_LOOKING = "NotLooking"
+    LOOKS_ENDED = "LooksEnded"
     ROLLED_BACK = "RolledBack"
     ATTEMPT_TOO_LOW = "AttemptTooLow"
+    PARTLY_VOID = "PartlyVoid"
     READY = "Ready"
     SHIP_REFUSED = "ShipRefused"
     STATUS_REBUILT = "StatusRebuilt"
@@ -52,7 +56,8 @@ class Reason(StrEnum):
 
 SENTENCES = {
     Reason.KILLED: (
-        "Killed at {percent} %: everybody is on control. To begin again, remove spec.killed and set spec.attempt to {needed} or higher."
+        "Killed at {percent} %: everybody goes back to control. "
+        "To begin again, remove spec.killed and set spec.attempt to {needed} or higher."
     ),
     Reason.ATTEMPT_STARTED: "Attempt {attempt} begins at 0 %.",
     Reason.SHIPPED: "Shipped: every eligible unit gets {variant}.",
@@ -69,9 +74,13 @@ SENTENCES = {
     Reason.STEPPED: "Exposure rises from {before} % to {percent} %.",
     Reason.STEPS_CHANGED: "The steps were edited: {percent} % is served, and its clock starts again.",
     Reason.COMPLETED: "The last step's hold is over: the ramp is complete at {percent} %. Decide with spec.ship.",
-    Reason.INVALID: "The spec cannot be run, the last accepted one stays in force: {problem}",
+    Reason.INVALID: "The spec cannot be run, {instead}: {problem}",
     Reason.BREAK_GLASS: "The key kill in ConfigMap {config_map} names this gate: everybody is on control until a person removes it.",
-    Reason.RULES: "The gate's entry in ConfigMap {config_map} is not yet what it must be: {detail}.",
+    Reason.RULES: "The gate's entry in ConfigMap {config_map} is being written: until then pods obey {obeyed}.",
+    Reason.RULES_BEHIND: (
+        "The gate's entry in ConfigMap {config_map} has not been written since {since}: pods still obey {obeyed}. The operator's log says "
+        "why. To put everybody on control all the same, name the gate in the ConfigMap's key kill."
+    ),
     Reason.METRICS: "Guardrail {guardrail}: {message}. There is no step without a reading.",
     Reason.LOOK_DUE: "Guardrail {guardrail} has not been looked at {since}.",
     Reason.NO_DATA_YET: "Guardrail {guardrail}: {message}. The step has just begun.",
@@ -93,14 +102,20 @@ SENTENCES = {
     Reason.CONFIG_MAP_FULL: (
         "ConfigMap {config_map} would pass {limit} bytes: the entry stays as it was. Use another configMapName for new experiments."
     ),
+    Reason.CONFIG_MAP_IMMUTABLE: (
+        "ConfigMap {config_map} is immutable: pods still obey {obeyed}. Delete it, and it comes back with all its gates."
+    ),
     Reason.PASSING: "All guardrails pass.",
     Reason.NO_GUARDRAILS: "There are no guardrails.",
     Reason.NOT_LOOKING: "Nothing is exposed to guard: no readings are taken.",
+    Reason.LOOKS_ENDED: (
+        "The ramp is over: guardrails are not looked at any more, and a breach rolls nothing back. To stop it, set spec.killed."
+    ),
     Reason.ROLLED_BACK: "Attempt {attempt} was ended: everybody is on control. To begin again, set spec.attempt to {needed} or higher.",
     Reason.ATTEMPT_TOO_LOW: (
-        "The spec is accepted, but its attempt {asked} is over: attempt {attempt} was begun after it. "
-        "Set spec.attempt to {needed} to begin again."
+        "The spec is accepted, but spec.attempt is {asked}, and attempt {attempt} was begun since. Set it to {needed} to begin again."
     ),
+    Reason.PARTLY_VOID: "The spec is accepted, but spec.{field} is for attempt {asked}, and this is attempt {attempt}: it is void.",
     Reason.READY: "Nothing holds the next step.",
     Reason.SHIP_REFUSED: "ship is refused: attempt {attempt} was ended. Set spec.attempt to {needed} or higher to begin again.",
     Reason.STATUS_REBUILT: "The status was lost and is rebuilt from the gate's entry: {phase} at {percent} %.",

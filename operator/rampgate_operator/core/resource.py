@@ -19,7 +19,10 @@ KIND = "Experiment"
 PLURAL = "experiments"
 API_VERSION: Literal["rampgate.dev/v1alpha1"] = "rampgate.dev/v1alpha1"
 # In CEL and below: nothing runs yet that a change could disturb, or the change comes with an attempt that begins again from 0 %.
-_NOT_STARTED = "!has(oldSelf.status) || !has(oldSelf.status.phase) || oldSelf.status.phase == 'Pending'"
+_NOT_STARTED = (
+    "!has(oldSelf.status) || !has(oldSelf.status.phase)"
+    " || (oldSelf.status.phase == 'Pending' && (!has(oldSelf.status.drawDigest) || oldSelf.status.drawDigest == ''))"
+)
 _BEGINS_AGAIN = "self.spec.attempt > oldSelf.status.attempt"
 
 
@@ -106,8 +109,9 @@ def is_label(name: str) -> bool:
 
 
 def has_started(resource: ExperimentResource) -> bool:
-    """Whether the ramp has ever left Pending in its present attempt."""
-    return resource.status is not None and resource.status.phase is not Phase.PENDING
+    """Whether the ramp has ever left Pending in its present attempt; steps that were all edited higher bring it back there."""
+    status = resource.status
+    return status is not None and (status.phase is not Phase.PENDING or status.draw_digest != "")
 
 
 def begins_again(new: ExperimentResource, old: ExperimentResource) -> bool:

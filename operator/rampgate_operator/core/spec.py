@@ -205,7 +205,7 @@ class Breaches(Model):
             cel="self.count <= self.of",
             holds=lambda self: self.count <= self.of,
             path=".count",
-            message="count must not be larger than of",
+            message="count must not be larger than of, which is 1 when left out",
         ),
     )
 

@@ -1,9 +1,10 @@
 """What the operator remembers: the `status` of an Experiment, written by nobody else.
 
-Absolute times and counts only, so that a restart changes nothing. Reading is lenient (fields of a newer operator are kept out of the way);
-what cannot be read at all counts as lost and is rebuilt from the gate's entry (ramp.py).
+Absolute times and counts only, so that a restart changes nothing. Reading is lenient: fields and words of a newer operator are left out, as
+long as where the attempt is can be read; else the status counts as lost and is rebuilt from the gate's entry (lost.py).
 """
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
@@ -66,6 +67,11 @@ class LatchCause(StrEnum):
     DEADLINE = "Deadline"
     KILL = "Kill"
 
+    @classmethod
+    def _missing_(cls, _value: object) -> "LatchCause":
+        """A newer operator's word ends an attempt all the same."""
+        return cls.GUARDRAIL
+
 
 class StatusModel(Model):
     """A part of the status; unknown fields are ignored, since a newer operator may have written them."""
@@ -81,7 +87,7 @@ class Latch(StatusModel):
     at: Moment
     """When."""
     cause: LatchCause
-    """Whether a guardrail, the deadline or a person ended it."""
+    """Whether a guardrail, the deadline or a person ended it; a word of a newer operator is taken for a guardrail."""
     guardrail: Word | None = None
     """Which guardrail."""
     from_percent: Percent
@@ -190,7 +196,7 @@ class Status(StatusModel):
     phase: Phase = Phase.PENDING
     """Where the attempt is."""
     waiting_for: WaitingFor | None = None
-    """Why it is not advancing, the first reason that holds."""
+    """Why it is not advancing, or pods do not obey its end: the first reason that holds."""
     attempt: int
     """The attempt that runs or ran last."""
     step: int = -1
@@ -206,7 +212,7 @@ class Status(StatusModel):
     steps_digest: Word = ""
     """A digest of ramp.steps, by which an edit is noticed."""
     draw_digest: Word = ""
-    """A digest of what draws the units, by which a change that would move them is noticed."""
+    """A digest of what has drawn units in this attempt, by which a change that would move them is noticed."""
     shipped: Word | None = None
     """The variant that everybody gets, once shipped."""
     latch: Latch | None = None
@@ -241,9 +247,15 @@ class Status(StatusModel):
 
 def read_status(value: object) -> Status | None:
     """Read the status of an Experiment; None when it is absent or cannot be read: then it counts as lost."""
-    if not value:
+    if not isinstance(value, Mapping) or not value:
         return None
     try:
         return Status.from_wire(value)
-    except ValidationError:
-        return None
+    except ValidationError as error:
+        unreadable = {str(details["loc"][0]) for details in error.errors() if details["loc"]}
+    readable = {field: part for field, part in value.items() if field not in unreadable}
+    return read_status(readable) if unreadable <= _REPLACEABLE & value.keys() else None
+
+
+_REPLACEABLE = frozenset({"waitingFor", "guardrails", "exposures", "conditions", "history", "nextStepAt"})
+"""What is found out again by looking; all else says where the attempt is."""

@@ -12,7 +12,7 @@ from rampgate_operator.core.ramp import Change, Trigger, highest_step, is_allowe
 from rampgate_operator.core.reasons import Reason, percent_text, say
 from rampgate_operator.core.spec import Guardrail, OnBreach, OnDeadline, OnMissing
 from rampgate_operator.core.status import GuardrailStatus, Phase, Status, Verdict
-from rampgate_operator.core.waiting import Situation, break_glass, find_all
+from rampgate_operator.core.waiting import RAMPS, Situation, break_glass, find_all
 
 MISSING_INTERVALS = 2
 """Readings may be away for this many intervals before `onNoData` or `onError: Rollback` acts."""
@@ -106,7 +106,7 @@ def steps_changed(situation: Situation) -> Change | None:
 
 def step_due(situation: Situation) -> Change | None:
     """Nothing holds the ramp: the next step begins, or the last one's bake is over."""
-    if situation.status.phase not in {Phase.PENDING, Phase.RAMPING} or find_all(situation):
+    if situation.status.phase not in RAMPS or find_all(situation):
         return None
     before, step = percent_text(situation.status.percent), situation.next_step
     if step is None:

@@ -3,7 +3,7 @@
 A step needs that none of them finds anything. They only ever hold a ramp; what moves it is decide.py's.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -17,6 +17,10 @@ from rampgate_operator.core.spec import Spec, Step
 from rampgate_operator.core.status import Phase, Rules, Status, Verdict, WaitingFor
 from rampgate_operator.core.windows import is_open, next_opening
 
+LAST_ACCEPTED = "the last accepted one stays in force"
+RAMPS = frozenset({Phase.PENDING, Phase.RAMPING})
+LONGEST_WRITE = timedelta(seconds=10)
+"""An entry that is not written by then is no write under way, but trouble."""
 FRESH_INTERVALS = 2
 """A reading counts for this many intervals."""
 
@@ -70,23 +74,16 @@ Check = Callable[[Situation], Finding | None]
 
 
 def find_all(situation: Situation) -> tuple[Finding, ...]:
-    """Give everything that holds the ramp, in the order of `status.waitingFor`; nothing in a phase that does not ramp."""
-    if situation.status.phase not in {Phase.PENDING, Phase.RAMPING}:
-        return ()
-    return tuple(_findings(situation))
-
-
-def _findings(situation: Situation) -> Iterator[Finding]:
-    for check in CHECKS:
-        finding = check(situation)
-        if finding is not None:
-            yield finding
+    """Give everything that holds the ramp, in the order of `status.waitingFor`; once it is over, why pods do not obey its end."""
+    ramps = situation.status.phase in RAMPS
+    findings = (check(situation) for check in (CHECKS if ramps else (rules_out,)))
+    return tuple(finding for finding in findings if finding is not None)
 
 
 def invalid(situation: Situation) -> Finding | None:
     """The newest spec is not accepted: the last accepted one is guarded, but goes no further."""
     problem = situation.experiment.problem
-    return None if problem is None else _found(Reason.INVALID, problem=problem)
+    return None if problem is None else _found(Reason.INVALID, instead=LAST_ACCEPTED, problem=problem)
 
 
 def break_glass(situation: Situation) -> Finding | None:
@@ -102,16 +99,23 @@ def rules_not_served(situation: Situation) -> Finding | None:
         return _found(Reason.RULES, closer=Reason.FOREIGN_CONFIG_MAP, config_map=name)
     if wanted is not None and seen.entry is not None and _says(seen.entry, wanted):
         return None
+    obeyed = _what_is_obeyed(seen.entry)
+    if seen.immutable:
+        return _found(Reason.RULES, closer=Reason.CONFIG_MAP_IMMUTABLE, config_map=name, obeyed=obeyed)
     line = compile_entry(situation.experiment, situation.status, seen.entry)
     if line is not None and not fits(line, seen):
         return _found(Reason.RULES, closer=Reason.CONFIG_MAP_FULL, config_map=name, limit=ROOM)
-    detail = "it is not there" if seen.entry is None else f"generation {seen.entry.generation} is not the operator's last"
-    return _found(Reason.RULES, config_map=name, detail=detail)
+    known = situation.status.condition("RulesRendered")
+    since = known.last_transition_time if known is not None and known.status == "False" else situation.now
+    if situation.now - since >= LONGEST_WRITE:
+        return _found(Reason.RULES, closer=Reason.RULES_BEHIND, config_map=name, obeyed=obeyed, since=timestamp(since))
+    return _found(Reason.RULES, until=since + LONGEST_WRITE, config_map=name, obeyed=obeyed)
 
 
 def rules_out(situation: Situation) -> Finding | None:
-    """What pods obey is not what the status says."""
-    return break_glass(situation) or rules_not_served(situation)
+    """What pods obey is not what the status says; break-glass says nothing new of a gate that is on control anyway."""
+    ended = situation.status.latch is not None
+    return (None if ended else break_glass(situation)) or rules_not_served(situation)
 
 
 def metrics_missing(situation: Situation) -> Finding | None:
@@ -234,6 +238,14 @@ def hold_ends(situation: Situation) -> datetime | None:
     started, step = situation.status.step_started_at, situation.current_step
     ramps = situation.status.phase is Phase.RAMPING
     return started + duration(step.hold) if ramps and started and step else None
+
+
+def _what_is_obeyed(entry: Entry | None) -> str:
+    if entry is None:
+        return "no entry"
+    if "serve" in entry.content:
+        return "control for everybody"
+    return f"the shipped {entry.content['ship']}" if "ship" in entry.content else f"{percent_text(entry.content['percent'])} %"
 
 
 def _says(entry: Entry, wanted: Rules) -> bool:
