@@ -1,0 +1,121 @@
+"""Lists: what is queued by them, what vanished, and what is said when they fail."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from rampgate_operator.adapters.clock import SystemClock
+from rampgate_operator.listing import doubling, resync
+from rampgate_operator.ports import Body, ClusterError, ConflictError, Key
+from rampgate_operator.queue import Queue
+from rampgate_operator.reconcile import Reconciler
+
+
+class Cluster:
+    """What there is, or why it is not told."""
+
+    def __init__(self) -> None:
+        self.experiments: list[Body] = []
+        self.config_maps: list[Body] = []
+        self.trouble: Exception | None = None
+
+    async def list_experiments(self) -> list[Body]:
+        return self.experiments
+
+    async def list_config_maps(self) -> list[Body]:
+        if self.trouble is not None:
+            raise self.trouble
+        return self.config_maps
+
+
+class Keys(Queue[Key]):
+    """A queue that remembers what was asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.added: set[str] = set()
+
+    def add(self, key: Key, *, delay: float = 0.0, urgent: bool = False) -> None:
+        self.added.add(str(key))
+        super().add(key, delay=delay, urgent=urgent)
+
+
+@pytest.fixture
+def cluster() -> Cluster:
+    return Cluster()
+
+
+@pytest.fixture
+def queue() -> Keys:
+    return Keys()
+
+
+@pytest.fixture
+def reconciler(cluster: Cluster, queue: Keys) -> Reconciler:
+    return Reconciler(cluster=cluster, metrics=None, clock=SystemClock(), queue=queue)  # type: ignore[arg-type]
+
+
+def named(name: str) -> Body:
+    namespace, _, name = name.partition("/")
+    return {"metadata": {"namespace": namespace, "name": name, "resourceVersion": "1", "uid": name, "generation": 1}}
+
+
+async def test_every_experiment_and_every_gate_with_an_entry_is_queued(cluster: Cluster, queue: Keys, reconciler: Reconciler) -> None:
+    cluster.experiments = [named("shop/one")]
+    cluster.config_maps = [{**named("shop/feature-gates"), "data": {"format": "rampgate.dev/1", "two.json": "{}"}}]
+    await resync(cluster, reconciler, queue)  # type: ignore[arg-type]  # lists alone
+    assert queue.added == {"shop/one", "shop/two"}
+
+
+async def test_what_vanished_is_queued_and_forgotten(cluster: Cluster, queue: Keys, reconciler: Reconciler) -> None:
+    reconciler.experiments.see(named("shop/gone"))
+    await resync(cluster, reconciler, queue)  # type: ignore[arg-type]  # lists alone
+    assert queue.added == {"shop/gone"}
+    assert reconciler.experiments.get(Key("shop", "gone")) is None
+
+
+async def test_the_list_of_a_namespace_says_nothing_about_another(cluster: Cluster, queue: Keys, reconciler: Reconciler) -> None:
+    for name in ("shop/gone", "search/other"):
+        reconciler.experiments.see(named(name))
+        reconciler.rules.cache.see(named(name))
+    await resync(cluster, reconciler, queue, namespace="shop")  # type: ignore[arg-type]  # lists alone
+    assert queue.added == {"shop/gone"}
+    assert [str(body["metadata"]["namespace"]) for cache in (reconciler.experiments, reconciler.rules.cache) for body in cache] == [
+        "search",
+        "search",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "namespace", "said"),
+    [
+        (
+            403,
+            "search",
+            "403 Forbidden: may not list configmaps in namespace search; the rights are in manifests/rbac/operator.yaml: bind it there",
+        ),
+        (403, None, "bind it in the whole cluster, or configure `namespaces`"),
+        (404, "search", "404 Not Found: cannot list configmaps in namespace search; is the CRD experiments.rampgate.dev there?"),
+        (500, "search", "cannot list configmaps in namespace search: 500 Oops"),
+        (None, None, "cannot list configmaps in all namespaces: None Oops"),
+    ],
+)
+async def test_a_list_that_fails_says_which_and_what_helps(
+    status: int | None, namespace: str | None, said: str, cluster: Cluster, queue: Keys, reconciler: Reconciler
+) -> None:
+    cluster.trouble = (ConflictError if status == 404 else ClusterError)(f"{status} Oops")
+    cluster.trouble.__cause__ = answered(status) if status else None
+    with pytest.raises(ClusterError) as failed:
+        await resync(cluster, reconciler, queue, namespace=namespace)  # type: ignore[arg-type]  # lists alone
+    assert said in str(failed.value)
+
+
+def answered(status: int) -> Exception:
+    error = Exception()
+    vars(error).update(vars(SimpleNamespace(status=status)))
+    return error
+
+
+def test_delays_double_up_to_the_longest() -> None:
+    delays = doubling(1.0, 5.0)
+    assert [next(delays) for _ in range(5)] == [1.0, 2.0, 4.0, 5.0, 5.0]
