@@ -1,45 +1,86 @@
-"""The operator's configuration: a validated YAML file, plus environment variables `RAMPGATE_…` that go before it.
+"""The operator's settings: what there is to be set, its defaults and its bounds.
 
-Metrics sources are named here and nowhere else: a tenant's resource refers to a name, never to a URL.
+Metrics sources are named here and nowhere else: a tenant's resource refers to a name, never to a URL. Where a value comes from, and how a
+mistake is told to a person, is configuration.py.
 """
 
-from collections.abc import Iterable
+import re
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AnyHttpUrl, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AnyHttpUrl, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from rampgate_operator.core.promql import LOOKBACK
 from rampgate_operator.core.quantities import duration
 
 PREFIX = "RAMPGATE_"
-Span = Annotated[timedelta, BeforeValidator(lambda value: duration(value) if isinstance(value, str) else value)]
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+
+
+def _span(value: object) -> object:
+    try:
+        return duration(value) if isinstance(value, str) else value
+    except OverflowError:
+        raise ValueError(f"{value!r} is too long") from None
+
+
+def _without_query(url: AnyHttpUrl) -> AnyHttpUrl:
+    if url.query is not None or url.fragment is not None or url.port == 0:
+        raise ValueError("write http://HOST[:PORT][/PREFIX] or https://…, without a query or a fragment")
+    return url
+
+
+def _namespace(name: str) -> str:
+    if not _NAMESPACE.fullmatch(name):  # kopf would take `shop-*` for a pattern, and with least rights watch nothing
+        raise ValueError(f"{name!r} is no name of a namespace")
+    return name
+
+
+def _between(least: str, most: str) -> Callable[[timedelta], timedelta]:
+    def check(span: timedelta) -> timedelta:
+        if not duration(least) <= span <= duration(most):
+            raise ValueError(f"write a duration from {least} to {most}")
+        return span
+
+    return check
+
+
+Span = Annotated[timedelta, BeforeValidator(_span)]
 """A duration as the resource writes it: `10s`, `5m`."""
 
 
 class SourceSettings(BaseModel):
-    """One Prometheus."""
+    """One Prometheus. What a guardrail calls it is its key in `sources`."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True)
 
-    url: AnyHttpUrl
-    """Its base URL; redirects are not followed."""
+    url: Annotated[AnyHttpUrl, AfterValidator(_without_query)]
+    """Where `/api/v1/query` is found, a path prefix included; redirects are not followed."""
     token_file: Path | None = None
-    """A file with a bearer token, read again at every request."""
+    """A file with a bearer token, read again at every request, because tokens are rotated."""
     ca_file: Path | None = None
     """A CA bundle to verify it by; by default the public ones that `requests` ships."""
-    timeout: Span = timedelta(seconds=10)
-    """The longest that one answer may take."""
+    timeout: Annotated[Span, AfterValidator(_between("1ms", "2m"))] = timedelta(seconds=10)
+    """The longest that one answer may take: for the query at the server, and for each read from it."""
     max_concurrent: Annotated[int, Field(ge=1, le=64)] = 8
-    """How many queries may be under way at once."""
-    lookback: Span = timedelta(minutes=5)
-    """How old a sample an instant selector may return."""
+    """How many queries may be under way at once; a Prometheus runs 20 unless told otherwise."""
+    lookback: Annotated[Span, AfterValidator(_between("1ms", "1h"))] = LOOKBACK
+    """How old a sample an instant selector may return (sent with each query), and the margin before a counting window."""
+
+    @property
+    def shown_url(self) -> str:
+        """The URL as a log or a status may show it: without user and password."""
+        url = self.url
+        port = "" if url.port in {None, 80 if url.scheme == "http" else 443} else f":{url.port}"
+        return f"{url.scheme}://{url.host}{port}{url.path or ''}".rstrip("/")
 
 
 class Settings(BaseSettings):
-    """All that `rampgate operator` can be told."""
+    """All that `rampgate operator` can be told: by the environment first, then by arguments, which are what the file says."""
 
     model_config = SettingsConfigDict(
         extra="forbid",
@@ -51,13 +92,13 @@ class Settings(BaseSettings):
         use_attribute_docstrings=True,
     )
 
-    namespaces: tuple[str, ...] = ()
+    namespaces: tuple[Annotated[str, AfterValidator(_namespace)], ...] = ()
     """The namespaces to watch; all of them by default."""
     sources: dict[str, SourceSettings] = {}
     """The Prometheus servers that guardrails may name; `default` is the one they name when they say nothing."""
     workers: Annotated[int, Field(ge=1, le=64)] = 8
     """How many Experiments are reconciled at once."""
-    resync: Span = timedelta(minutes=5)
+    resync: Annotated[Span, AfterValidator(_between("10s", "1d"))] = timedelta(minutes=5)
     """How often everything is listed again, against deletions that the watch missed."""
 
     @classmethod
@@ -69,30 +110,6 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take arguments first, then the environment, then the file."""
-        del dotenv_settings, file_secret_settings
-        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls)
-
-
-def unknown_variables(environment: Iterable[str]) -> tuple[str, ...]:
-    """Give the environment variables that begin as ours do and name no setting: most likely misspelled.
-
-    They cannot be refused: Kubernetes sets some of its own for a Service whose name begins with `rampgate`.
-    """
-    names = {field.upper() for field in Settings.model_fields}
-    ours = (name for name in environment if name.startswith(PREFIX))
-    return tuple(sorted(name for name in ours if name.removeprefix(PREFIX).split("__")[0].upper() not in names))
-
-
-def load_settings(file: Path | None) -> Settings:
-    """Read the configuration; raises `pydantic.ValidationError` with the field at fault, or OSError when the file cannot be read."""
-    if file is None:
-        return Settings()
-    file.read_bytes()  # a file that was named must be there
-
-    class FromFile(Settings):
-        """The settings with this file behind the environment."""
-
-        model_config = SettingsConfigDict(yaml_file=file)
-
-    return FromFile()
+        """Take the environment first, then the arguments."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return env_settings, init_settings

@@ -6,18 +6,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from rampgate_operator.adapters.prometheus import Prometheus, Source
+from rampgate_operator.adapters.prometheus import Prometheus
+from rampgate_operator.adapters.prometheus_http import DEFAULT_LIMITS, Limits
+from rampgate_operator.settings import SourceSettings
 from tests.adapters.asking import Open
 from tests.adapters.faulty import Faulty
 
 
 @pytest.fixture
 def connect() -> Iterator[Open]:
-    """`connect(url, **settings)`: a client whose only source is called "main"; closed after the test."""
+    """`connect(url, limits=…, **settings)`: a client whose only source is called "main"; closed after the test."""
     clients = []
 
-    def open_source(url: str, **settings: object) -> Prometheus:
-        clients.append(Prometheus({"main": Source(name="main", url=url, **settings)}))  # type: ignore[arg-type]
+    def open_source(url: str, *, limits: Limits = DEFAULT_LIMITS, **settings: object) -> Prometheus:
+        source = SourceSettings.model_validate({"url": url, **settings})
+        clients.append(Prometheus({"main": source}, limits=limits))
         return clients[-1]
 
     yield open_source

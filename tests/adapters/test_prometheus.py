@@ -10,9 +10,11 @@ from itertools import pairwise
 
 import pytest
 
-from rampgate_operator.adapters.prometheus import Prometheus, Source
+from rampgate_operator.adapters.prometheus import Prometheus
+from rampgate_operator.adapters.prometheus_http import Limits
 from rampgate_operator.core.looks import Answer, Failed, FailureReason, Increases, LookRequest, NoData, Value
 from rampgate_operator.core.promql import compile_query
+from rampgate_operator.settings import SourceSettings
 from tests.adapters.asking import ANY_TIME, Open, ask
 from tests.adapters.exporter import Exporter
 from tests.adapters.faulty import Faulty
@@ -99,7 +101,7 @@ async def test_warnings_come_along(prometheus: Server, connect: Open) -> None:
 
 
 async def test_an_answer_larger_than_its_cap_is_refused(prometheus: Server, connect: Open) -> None:
-    found = await ask(connect(prometheus.url, max_value_bytes=20), "vector(1)")
+    found = await ask(connect(prometheus.url, limits=Limits(max_value_bytes=20)), "vector(1)")
     assert isinstance(found, Failed)
     assert found.reason is FailureReason.TOO_LARGE
 
@@ -218,7 +220,7 @@ async def test_a_counter_back_after_a_gap_counts_from_its_last_value_within_memo
         end = now()
     # A margin of 1 ms has no sample in it: as after a gap longer than the margin.
     remembers = connect(prometheus.url, lookback=timedelta(milliseconds=1))
-    forgets = connect(prometheus.url, lookback=timedelta(milliseconds=1), memory=timedelta(milliseconds=1))
+    forgets = connect(prometheus.url, lookback=timedelta(milliseconds=1), limits=Limits(memory=timedelta(milliseconds=1)))
     assert await ask(remembers, "back_total", at=end, window=end - start) == Increases({"": 3.0})
     assert await ask(forgets, "back_total", at=end, window=end - start) == Increases({"": 103.0})
 
@@ -229,7 +231,7 @@ async def test_a_counter_nobody_has_is_no_data(prometheus: Server, connect: Open
 
 
 async def test_a_counter_of_more_series_than_allowed_is_too_large(prometheus: Server, connect: Open) -> None:
-    client = connect(prometheus.url, max_series=2)
+    client = connect(prometheus.url, limits=Limits(max_series=2))
     with Exporter(prometheus, job="wide", namespace="wide") as exporter:
         for number in range(3):
             exporter.set("wide_total", 1, pod=str(number))
@@ -276,8 +278,8 @@ async def test_no_more_questions_are_in_flight_than_allowed(faulty: Faulty, conn
 
 async def test_a_source_that_hangs_fills_its_own_slots_only(faulty: Faulty, prometheus: Server) -> None:
     """A head that drips cannot be interrupted: its thread stays, and with it the slot, but no other source is held up."""
-    hung = Source(name="hung", url=faulty.url("dripping-head"), max_concurrent=1, timeout=timedelta(milliseconds=200))
-    client = Prometheus({"hung": hung, "well": Source(name="well", url=prometheus.url, max_concurrent=1)})
+    hung = SourceSettings(url=faulty.url("dripping-head"), max_concurrent=1, timeout=timedelta(milliseconds=200))
+    client = Prometheus({"hung": hung, "well": SourceSettings(url=prometheus.url, max_concurrent=1)})
     requests = [
         LookRequest(key="first", source="hung", query="1", at=ANY_TIME),
         LookRequest(key="second", source="hung", query="2", at=ANY_TIME),
@@ -302,22 +304,3 @@ async def test_an_abandoned_answer_gives_its_slot_back(faulty: Faulty, connect: 
     again = asyncio.ensure_future(ask(client, "2"))
     await faulty.arrived()
     again.cancel()
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"url": "ftp://x"},
-        {"url": "x"},
-        {"url": "http://"},
-        {"url": "http://[::1"},
-        {"url": "http://x:99999"},
-        {"url": "http://x/?query=1"},
-        {"url": "http://x", "max_concurrent": 0},
-        {"url": "http://x", "timeout": timedelta(0)},
-        {"url": "http://x", "lookback": timedelta(seconds=-1)},
-    ],
-)
-def test_a_source_that_cannot_work_is_refused(settings: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match="metrics source 'main'"):
-        Source(name="main", **settings)  # type: ignore[arg-type]

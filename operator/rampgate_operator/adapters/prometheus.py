@@ -17,10 +17,9 @@ from dataclasses import replace
 from datetime import timedelta
 
 from rampgate_operator.adapters.prometheus_ask import ask
-from rampgate_operator.adapters.prometheus_http import Call, Source
+from rampgate_operator.adapters.prometheus_http import DEFAULT_LIMITS, Call, Limits
 from rampgate_operator.core.looks import Answer, Failed, FailureReason, Kind, LookRequest
-
-__all__ = ["Prometheus", "Source"]
+from rampgate_operator.settings import SourceSettings
 
 _GRACE = timedelta(seconds=2)
 """For connecting and reading, on top of the query's own timeout."""
@@ -32,8 +31,8 @@ _WAITS = 3
 class Prometheus:
     """All configured sources. Use it from one event loop; close it when done."""
 
-    def __init__(self, sources: Mapping[str, Source]) -> None:
-        self._endpoints = {name: _Endpoint(source) for name, source in sources.items()}
+    def __init__(self, sources: Mapping[str, SourceSettings], *, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._endpoints = {name: _Endpoint(name, source, limits) for name, source in sources.items()}
         size = sum(source.max_concurrent for source in sources.values())
         self._threads = ThreadPoolExecutor(max(size, 1), thread_name_prefix="prometheus")
 
@@ -69,8 +68,8 @@ class Prometheus:
 class _Endpoint:
     """One source: its free slots, its calls in flight."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, name: str, source: SourceSettings, limits: Limits) -> None:
+        self._name, self._source, self._limits = name, source, limits
         self.lookback = source.lookback
         self._slots = asyncio.Semaphore(source.max_concurrent)
         self._calls: set[Call] = set()
@@ -87,9 +86,9 @@ class _Endpoint:
             async with asyncio.timeout(_WAITS * timeout):
                 await self._slots.acquire()
         except TimeoutError:
-            busy = f"All {source.max_concurrent} connections to metrics source {source.name} stayed busy"
+            busy = f"All {source.max_concurrent} connections to metrics source {self._name} stayed busy"
             return Failed(FailureReason.THROTTLED, f"{busy}: lengthen intervals, or allow it more.")
-        call = Call(source)
+        call = Call(self._name, source, self._limits)
         running = self._start(call, question, threads)
         # Counting may take a second request.
         rounds = 2 if question.kind is Kind.INCREASES else 1
@@ -97,7 +96,7 @@ class _Endpoint:
             async with asyncio.timeout(rounds * timeout + _GRACE.total_seconds()):
                 return await asyncio.shield(asyncio.wrap_future(running))
         except TimeoutError:
-            return Failed(FailureReason.TIMEOUT, f"Metrics source {source.name} gave no complete answer in time.")
+            return Failed(FailureReason.TIMEOUT, f"Metrics source {self._name} gave no complete answer in time.")
         finally:
             if not running.done():
                 call.abandon()

@@ -27,10 +27,9 @@ def ask(question: LookRequest, call: Call) -> Answer:
 
 
 def _value(question: LookRequest, call: Call) -> Answer:
-    source = call.source
     # Two series are as wrong as a thousand, and shorter.
-    result = _query(question.query, call, at=_milliseconds(question.at), limit=2, max_bytes=source.max_value_bytes)
-    return read_value(result, source=source.name)
+    result = _query(question.query, call, at=_milliseconds(question.at), limit=2, max_bytes=call.limits.max_value_bytes)
+    return read_value(result, source=call.name)
 
 
 def _increases(question: LookRequest, call: Call) -> Answer:
@@ -40,24 +39,22 @@ def _increases(question: LookRequest, call: Call) -> Answer:
     longer than the margin. A counter in a Prometheus that lost its data, or away for longer than `memory`, counts from 0.
     """
     assert question.window is not None
-    source = call.source
     end, start = _milliseconds(question.at), _milliseconds(question.at - question.window)
-    result = _all_series(samples_of(question.query, length=timedelta(milliseconds=end - start) + source.lookback), call, at=end)
-    series = read_series(result, source=source.name)
+    result = _all_series(samples_of(question.query, length=timedelta(milliseconds=end - start) + call.source.lookback), call, at=end)
+    series = read_series(result, source=call.name)
     earlier = {}
     if without_base(series, start=start, end=end):
-        past = _all_series(last_value_of(question.query, memory=source.memory), call, at=start)
-        earlier = dict(read_last_values(past, source=source.name))
+        past = _all_series(last_value_of(question.query, memory=call.limits.memory), call, at=start)
+        earlier = dict(read_last_values(past, source=call.name))
     counts = increases(series, start=start, end=end, earlier=earlier)
     return Increases(counts, result.warnings) if counts else NoData("No series of the counter has a sample in the window.")
 
 
 def _all_series(text: str, call: Call, *, at: int) -> Result:
-    source = call.source
     # One more than allowed, so that a cut answer can be told from a full one.
-    result = _query(text, call, at=at, limit=source.max_series + 1, max_bytes=source.max_series_bytes)
-    if isinstance(result.items, list) and len(result.items) > source.max_series:
-        message = f"The counter has more than {source.max_series} series: narrow its matchers, or use a recording rule."
+    result = _query(text, call, at=at, limit=call.limits.max_series + 1, max_bytes=call.limits.max_series_bytes)
+    if isinstance(result.items, list) and len(result.items) > call.limits.max_series:
+        message = f"The counter has more than {call.limits.max_series} series: narrow its matchers, or use a recording rule."
         raise SourceError(FailureReason.TOO_LARGE, message)
     return result
 
@@ -74,7 +71,7 @@ def _query(text: str, call: Call, *, at: int, limit: int, max_bytes: int) -> Res
         # Thanos: half of the data would be a wrong number. Prometheus ignores the parameter.
         "partial_response": "false",
     }
-    return read_result(call.get(params, max_bytes=max_bytes), source=source.name)
+    return read_result(call.get(params, max_bytes=max_bytes), source=call.name)
 
 
 def _milliseconds(at: datetime) -> int:

@@ -21,8 +21,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http.cookiejar import DefaultCookiePolicy
-from pathlib import Path
-from urllib.parse import urlsplit
 
 import requests
 import urllib3
@@ -30,7 +28,7 @@ from prometheus_api_client import PrometheusConnect
 from urllib3.util import Retry
 
 from rampgate_operator.core.looks import Failed, FailureReason
-from rampgate_operator.core.promql import LOOKBACK
+from rampgate_operator.settings import SourceSettings
 
 _CONNECT_SECONDS = 3.0
 _CHUNK = 1 << 16
@@ -44,48 +42,23 @@ _HEADERS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
-    """A configured metrics source.
+class Limits:
+    """What is asked of any source at most.
 
     Attributes:
-        name: what a guardrail calls it.
-        url: where `/api/v1/query` is found, a path prefix included; http or https.
-        token_file: a bearer token, read again for every call because tokens are rotated; None sends none.
-        ca_file: the certificate authority to trust; None trusts the public ones that `requests` ships.
-        timeout: for one query, on the server and for each read from it.
-        max_concurrent: queries in flight at once; a Prometheus runs 20 at most unless told otherwise.
-        lookback: how far an instant selector looks back (sent with each query), and the margin before a counting window.
         memory: how far back the last value is sought of a counter that came back after a gap; a gap longer than this counts it from 0.
         max_series: of one counter; more is TooLarge.
         max_value_bytes: of an answer that should be one number.
         max_series_bytes: of an answer of raw samples: 16 MiB are some 600,000 samples, and about 100 MB while they are read.
     """
 
-    name: str
-    url: str
-    token_file: Path | None = None
-    ca_file: Path | None = None
-    timeout: timedelta = timedelta(seconds=10)
-    max_concurrent: int = 8
-    lookback: timedelta = LOOKBACK
     memory: timedelta = timedelta(hours=6)
     max_series: int = 10_000
     max_value_bytes: int = 1 << 20
     max_series_bytes: int = 16 << 20
 
-    def __post_init__(self) -> None:
-        if not _is_http_url(self.url):
-            raise ValueError(f"the URL of metrics source {self.name!r} must be http://HOST[:PORT][/PREFIX] or https://…")
-        if self.max_concurrent < 1 or min(self.timeout, self.lookback, self.memory) <= timedelta(0):
-            raise ValueError(f"timeout, lookback, memory and max_concurrent of metrics source {self.name!r} must be greater than zero")
 
-
-def _is_http_url(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and not parts.query and not parts.fragment
-    except ValueError:
-        return False
+DEFAULT_LIMITS = Limits()
 
 
 class SourceError(Exception):
@@ -115,7 +88,7 @@ class _Session(requests.Session):
         return None
 
 
-def _new_session(source: Source) -> requests.Session:
+def _new_session(source: SourceSettings) -> requests.Session:
     session = _Session()
     session.trust_env = False
     session.verify = True if source.ca_file is None else str(source.ca_file)
@@ -123,7 +96,7 @@ def _new_session(source: Source) -> requests.Session:
     return session
 
 
-def _authorization(source: Source) -> dict[str, str]:
+def _authorization(source: SourceSettings) -> dict[str, str]:
     if source.token_file is None:
         return {}
     token = source.token_file.read_text("utf-8").strip()
@@ -132,7 +105,7 @@ def _authorization(source: Source) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def _open(source: Source, session: requests.Session, params: Mapping[str, str]) -> requests.Response:
+def _open(source: SourceSettings, session: requests.Session, params: Mapping[str, str]) -> requests.Response:
     """Send the query and read the answer's head.
 
     Raises:
@@ -140,7 +113,7 @@ def _open(source: Source, session: requests.Session, params: Mapping[str, str]) 
         ValueError: token is not printable text.
     """
     seconds = source.timeout.total_seconds()
-    client = PrometheusConnect(url=source.url.rstrip("/"), session=session, retry=Retry(0, read=False, redirect=False, status=False))
+    client = PrometheusConnect(url=str(source.url).rstrip("/"), session=session, retry=Retry(0, read=False, redirect=False, status=False))
     return session.get(
         f"{client.url}/api/v1/query",
         params=dict(params),
@@ -155,7 +128,9 @@ def _open(source: Source, session: requests.Session, params: Mapping[str, str]) 
 class Call:
     """What one thread is doing, so that another can stop it."""
 
-    source: Source
+    name: str
+    source: SourceSettings
+    limits: Limits
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _response: requests.Response | None = None
     _abandoned: bool = False
@@ -174,17 +149,17 @@ class Call:
             SourceError: whatever went wrong.
         """
         if self._abandoned:
-            raise SourceError(FailureReason.TIMEOUT, f"Metrics source {self.source.name} took too long before this request.")
+            raise SourceError(FailureReason.TIMEOUT, f"Metrics source {self.name} took too long before this request.")
         with _new_session(self.source) as session:
             try:
                 response = _open(self.source, session, params)
             except (OSError, ValueError) as error:
-                raise _before_an_answer(error, self.source.name) from error
+                raise _before_an_answer(error, self) from error
             try:
                 self._remember(response)
-                return _read(response, max_bytes=max_bytes, name=self.source.name)
+                return _read(response, max_bytes=max_bytes, name=self.name)
             except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-                raise _within_an_answer(error, self.source.name) from error
+                raise _within_an_answer(error, self.name) from error
             finally:
                 self._remember(None)
                 response.close()
@@ -230,7 +205,8 @@ def _up_to(response: requests.Response, size: int) -> bytes:
     return bytes(body)
 
 
-def _before_an_answer(error: OSError | ValueError, name: str) -> SourceError:
+def _before_an_answer(error: OSError | ValueError, call: Call) -> SourceError:
+    name = call.name
     if isinstance(error, requests.exceptions.SSLError):
         return SourceError(FailureReason.UNREACHABLE, f"TLS to metrics source {name} failed: check the URL's scheme and the CA file.")
     if isinstance(error, requests.exceptions.Timeout):
@@ -238,9 +214,8 @@ def _before_an_answer(error: OSError | ValueError, name: str) -> SourceError:
             FailureReason.TIMEOUT, f"Metrics source {name} gave no answer in time: it is overloaded, or the query is too heavy."
         )
     if isinstance(error, requests.exceptions.ConnectionError):
-        return SourceError(
-            FailureReason.UNREACHABLE, f"No connection to metrics source {name}: check that it runs and that its URL is right."
-        )
+        said = f"No connection to metrics source {name} ({call.source.shown_url}): check that it runs and that its URL is right."
+        return SourceError(FailureReason.UNREACHABLE, said)
     if isinstance(error, requests.exceptions.RequestException):
         return SourceError(FailureReason.UNREACHABLE, f"The request to metrics source {name} could not be made: check its URL.")
     return SourceError(

@@ -1,4 +1,4 @@
-"""`rampgate operator`: run the operator against the cluster of the kubeconfig, or of the pod that it runs in."""
+"""`rampgate operator`: run the operator against the cluster of KUBECONFIG, or of the pod that it runs in."""
 
 import argparse
 import asyncio
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+logger = logging.getLogger(__name__)
 EPILOG = """\
 configuration file (YAML), every field may also be given as RAMPGATE_<FIELD>, nested ones with two underscores:
   sources:
@@ -17,7 +18,8 @@ configuration file (YAML), every field may also be given as RAMPGATE_<FIELD>, ne
   namespaces: [shop]     # all by default
   workers: 8
   resync: 5m
-exit status: 0 stopped by a signal, 1 failed, 2 wrong usage or configuration, 3 the extra `operator` is not installed
+the cluster is that of KUBECONFIG; without it that of the pod's service account, and outside a pod that of ~/.kube/config
+exit status: 0 stopped by a signal, 1 failed, 2 wrong usage or configuration or no cluster, 3 the extra `operator` is not installed
 """
 
 
@@ -38,31 +40,34 @@ def add_to(subcommands: Any) -> None:  # noqa: ANN401  # argparse's type is priv
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the operator until it is told to stop."""
-    import kopf
-    import yaml
-    from pydantic_settings import SettingsError
-
     from rampgate_operator import process
-    from rampgate_operator.settings import load_settings, unknown_variables
+    from rampgate_operator.adapters.login import NoClusterError
+    from rampgate_operator.adapters.prometheus import Prometheus
+    from rampgate_operator.configuration import ConfigurationError, load_settings, unknown_variables
+    from rampgate_operator.logs import configure_logs
 
     try:
-        settings = load_settings(arguments.config)
-    except (ValueError, OSError, SettingsError, yaml.YAMLError) as error:  # pydantic's ValidationError is a ValueError
-        sys.stderr.write(f"rampgate operator: the configuration cannot be used: {error}\n")
-        return 2
-    kopf.configure(
-        verbose=arguments.log_level == "debug",
-        quiet=arguments.log_level == "warning",
-        log_format=kopf.LogFormat.JSON if arguments.log_format == "json" else kopf.LogFormat.FULL,
-    )
-    logging.getLogger("kopf.objects").setLevel(logging.WARNING)  # one line per event says nothing
+        settings = load_settings(arguments.config, os.environ)
+    except ConfigurationError as error:
+        return _refuse(*error.lines)
+    configure_logs(as_json=arguments.log_format == "json", level=arguments.log_level.upper())
     for name in unknown_variables(os.environ):
-        logging.getLogger(__name__).warning("the environment variable %s names no setting and is ignored; see --help", name)
-    metrics = process.connect(settings)
+        logger.warning("the environment variable %s names no setting and is ignored; see --help", name)
+    metrics = Prometheus(settings.sources)
     try:
         asyncio.run(process.run(settings, metrics=metrics))
-    except KeyboardInterrupt:
+    except NoClusterError as error:
+        return _refuse(str(error))
+    except ExceptionGroup:
+        logger.critical("a part of the operator has failed, so all of it ends", exc_info=True)
+        return 1
+    except KeyboardInterrupt:  # before it could listen for it
         return 0
     finally:
         metrics.close()
     return 0
+
+
+def _refuse(*lines: str) -> int:
+    sys.stderr.writelines(f"rampgate operator: {line}\n" for line in lines)
+    return 2
