@@ -37,6 +37,23 @@ def test_the_same_version_is_taken_in_again() -> None:
     assert (cache.get(A) or {})["data"] == {"x": "y"}
 
 
+@pytest.mark.parametrize(
+    ("since", "read", "kept"),
+    [(7, 8, 8), (7, 7, 7), (7, 6, 6), (5, 6, 7)],
+    ids=[
+        "it moved on",
+        "it is the same",
+        "it is older than before the read began: a restored database",
+        "the watch was faster than the read",
+    ],
+)
+def test_an_answer_to_a_read_is_judged_by_what_was_known_when_it_began(since: int, read: int, kept: int) -> None:
+    cache = Cache()
+    cache.see(body(A, 7))
+    assert cache.see_live(body(A, read), since=since) is (kept == read)
+    assert cache.version(A) == kept
+
+
 def test_what_is_forgotten_is_gone_and_may_be_forgotten_twice() -> None:
     cache = Cache()
     cache.see(body(A, 7))

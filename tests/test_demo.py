@@ -7,6 +7,7 @@ import signal
 import threading
 from collections import defaultdict
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -173,7 +174,7 @@ def test_the_tally_forgets_the_oldest_step_first():
 
 
 def examined(name: str) -> object:
-    return examine(yaml.safe_load((EXPERIMENTS / name).read_text()), sources=["default"])
+    return examine(yaml.safe_load((EXPERIMENTS / name).read_text()), sources={"default": timedelta(minutes=5)})
 
 
 def test_the_demos_experiment_is_accepted_by_the_models():

@@ -1,7 +1,11 @@
 """rules: what is known of ConfigMaps, and when it is asked for again."""
 
-from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, Ownership
-from rampgate_operator.ports import Key
+import asyncio
+
+import pytest
+
+from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY, RULES_LABEL, Ownership
+from rampgate_operator.ports import ConflictError, Key
 from rampgate_operator.queue import Queue
 from rampgate_operator.rules import Rules
 from tests.simulation.memory import MemoryCluster
@@ -17,3 +21,78 @@ async def test_a_foreign_config_map_is_asked_for_every_time_also_after_a_lost_ra
     assert (await rules.see(RULES, "new-checkout")).ownership is Ownership.FOREIGN
     cluster.put_config_map(RULES, {FORMAT_KEY: FORMAT})
     assert (await rules.see(RULES, "new-checkout")).ownership is Ownership.OURS
+
+
+def ours(**entries: str) -> dict[str, str]:
+    return {FORMAT_KEY: FORMAT, **{f"{gate}.json": line for gate, line in entries.items()}}
+
+
+async def queued(queue: Queue[Key]) -> set[str]:
+    """What is due now."""
+    names = set()
+    while len(queue):
+        key = await asyncio.wait_for(queue.take(), 1)
+        assert key is not None
+        names.add(key.name)
+        queue.finish(key)
+    return names
+
+
+async def known(cluster: MemoryCluster, queue: Queue[Key], **entries: str) -> Rules:
+    """Rules that know a ConfigMap of ours."""
+    rules = Rules(cluster, queue)
+    rules.take_in(cluster.put_config_map(RULES, ours(**entries), labels={RULES_LABEL: "true"}))
+    await queued(queue)
+    return rules
+
+
+async def test_an_own_write_that_brings_a_neighbours_change_queues_the_neighbour() -> None:
+    cluster, queue = MemoryCluster(), Queue[Key]()
+    rules = await known(cluster, queue, a="1", b="1")
+    cluster.put_config_map(RULES, ours(a="1", b="edited by hand"), labels={RULES_LABEL: "true"})  # its event has not arrived
+    await rules.write(RULES, "a", "2", seen=await rules.see(RULES, "a"))
+    assert await queued(queue) == {"a", "b"}
+
+
+async def test_a_kill_key_that_a_refresh_brings_queues_every_gate() -> None:
+    cluster, queue = MemoryCluster(), Queue[Key]()
+    rules = await known(cluster, queue, a="1", b="1")
+    cluster.put_config_map(RULES, {**ours(a="1", b="1"), KILL_KEY: "b"}, labels={RULES_LABEL: "true"})
+    await rules.refresh(RULES)
+    assert await queued(queue) == {"a", "b"}
+
+
+async def test_a_gate_whose_part_has_not_changed_is_left_alone() -> None:
+    cluster, queue = MemoryCluster(), Queue[Key]()
+    rules = await known(cluster, queue, a="1", b="1")
+    rules.take_in(cluster.put_config_map(RULES, ours(a="1", b="2", c="1"), labels={RULES_LABEL: "true"}))
+    assert await queued(queue) == {"b", "c"}
+    await rules.refresh(RULES)
+    assert await queued(queue) == set()
+
+
+async def test_the_gates_of_a_config_map_that_is_gone_are_queued() -> None:
+    queue = Queue[Key]()
+    rules = await known(MemoryCluster(), queue, a="1", b="1")
+    rules.take_out(RULES)
+    assert await queued(queue) == {"a", "b"}
+
+
+async def test_a_decision_made_by_an_entry_that_has_changed_since_is_not_written() -> None:
+    cluster, queue = MemoryCluster(), Queue[Key]()
+    rules = await known(cluster, queue, a="1")
+    seen = await rules.see(RULES, "a")
+    rules.take_in(cluster.put_config_map(RULES, ours(a="2"), labels={RULES_LABEL: "true"}))
+    with pytest.raises(ConflictError):
+        await rules.write(RULES, "a", "3", seen=seen)
+
+
+async def test_a_database_that_was_restored_is_believed() -> None:
+    cluster, queue = MemoryCluster(), Queue[Key]()
+    rules = await known(cluster, queue, a="new")
+    rules.take_in(cluster.put_config_map(RULES, ours(a="newer"), labels={RULES_LABEL: "true"}))
+    restored = MemoryCluster()
+    restored.put_config_map(RULES, ours(a="old"), labels={RULES_LABEL: "true"})
+    cluster.config_maps = restored.config_maps
+    await rules.refresh(RULES)
+    assert (await rules.see(RULES, "a")).line == "old"

@@ -145,7 +145,7 @@ class Reconciler:
         if body is None:
             return None
         self.experiments.see(body)
-        memory = self._memories[key] = self._examine(key, body)
+        memory = await self._examine(key, body)
         experiment = read_experiment(body, accepted=memory.spec, examined=memory.examined)
         config_map = Key(key.namespace, _config_map_name(body))
         persisted = read_status(body.get("status"))
@@ -167,17 +167,25 @@ class Reconciler:
             answered=len(answers),
         )
 
-    def _examine(self, key: Key, body: Body) -> Memory:
-        """Examine a spec once per generation; forget what was known of an earlier object of that name."""
-        uid, generation = body["metadata"]["uid"], body["metadata"]["generation"]
-        memory = self._memories.get(key)
-        if memory is None or memory.uid != uid:
-            memory = Memory(uid=uid)
+    async def _examine(self, key: Key, body: Body) -> Memory:
+        """Examine a spec once per generation; forget what was known of an earlier object of that name.
+
+        In a thread, since the largest spec takes seconds, and nobody's kill may wait for a neighbour's spec.
+        """
+        generation = body["metadata"]["generation"]
+        memory = self._known(key, body)
         if memory.generation == generation:
             return memory
-        examined = examine(body, sources=self._metrics.lookbacks().keys())
-        spec = memory.spec if isinstance(examined, str) else examined
-        return replace(memory, generation=generation, examined=examined, spec=spec)
+        examined = await asyncio.to_thread(examine, body, sources=self._metrics.lookbacks())
+        memory = self._known(key, body)  # a neighbour's worker may have come first, and with a newer spec
+        if memory.generation < generation:
+            spec = memory.spec if isinstance(examined, str) else examined
+            memory = self._memories[key] = replace(memory, generation=generation, examined=examined, spec=spec)
+        return memory
+
+    def _known(self, key: Key, body: Body) -> Memory:
+        memory, uid = self._memories.get(key), body["metadata"]["uid"]
+        return memory if memory is not None and memory.uid == uid else Memory(uid=uid)
 
     # --- apply ---
 
@@ -204,18 +212,19 @@ class Reconciler:
         experiment, config_map, seen = gathered.experiment, gathered.config_map, gathered.observation.rules
         line = compile_entry(experiment, persisted, seen.entry)
         if seen.ownership is Ownership.ABSENT:
-            await self.rules.create(config_map, self._neighbours(config_map) | ({experiment.name: line} if line else {}))
+            neighbours = await self._neighbours(config_map)
+            await self.rules.create(config_map, neighbours | ({experiment.name: line} if line else {}))
         elif line is not None:
             await self.rules.write(config_map, experiment.name, line, seen=seen)
         await self.rules.remove(experiment.namespace, experiment.name, keep=config_map.name)
 
-    def _neighbours(self, config_map: Key) -> dict[str, str]:
+    async def _neighbours(self, config_map: Key) -> dict[str, str]:
         """Render every gate of a ConfigMap that has to be created, each from its own persisted status."""
         lines: dict[str, str] = {}
         for body in self.experiments:
             key, status = key_of(body), read_status(body.get("status"))
             if status is not None and Key(key.namespace, _config_map_name(body)) == config_map:
-                memory = self._examine(key, body)
+                memory = await self._examine(key, body)
                 experiment = read_experiment(body, accepted=memory.spec, examined=memory.examined)
                 line = compile_entry(experiment, status, None)
                 lines |= {key.name: line} if line else {}

@@ -11,7 +11,9 @@ from rampgate_operator.reconcile import Reconciler
 
 logger = logging.getLogger(__name__)
 FIRST_RETRY, LONGEST_RACE, LONGEST_RETRY = 0.05, 1.0, 10.0
-"""Seconds until a failed key is tried again, after a lost race or a failure; a step's schedule is absolute and does not depend on it."""
+"""Seconds until a key is tried again: at first; at most after lost races, or when it is urgent; at most after other failures.
+
+A step's schedule is absolute and does not depend on it."""
 RACES_TOLD, MOST_FAILURES = 5, 20
 """After how many lost races in a row a person is told; where counting stops."""
 
@@ -60,6 +62,7 @@ class Workers:
 
     def _try_again(self, key: Key, *, longest: float) -> None:
         self._failures[key] = min(self._failures[key] + 1, MOST_FAILURES)
-        latest = min(longest, FIRST_RETRY * 2 ** self._failures[key])
+        urgent = self._reconciler.is_urgent(key)
+        latest = min(LONGEST_RACE if urgent else longest, FIRST_RETRY * 2 ** self._failures[key])
         delay = random.uniform(latest / 2, latest)  # noqa: S311  # spreads retries, keeps no secret
-        self._queue.add(key, delay=delay, urgent=self._reconciler.is_urgent(key))
+        self._queue.add(key, delay=delay, urgent=urgent)

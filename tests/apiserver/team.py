@@ -133,7 +133,7 @@ class Team:
         manifest["spec"] = {key: value for key, value in {**manifest["spec"], **(changes or {})}.items() if value is not None}
         headers = {"Content-Type": "application/apply-patch+yaml"}
         url = f"{self._experiments}/{name}?fieldManager=team&force=true"
-        return self._checked(self._session.patch(url, data=json.dumps(manifest), headers=headers))
+        return self._checked(self._session.patch(url, data=json.dumps(manifest, ensure_ascii=False).encode(), headers=headers))
 
     def patch(self, spec: Json, name: str = "new-checkout") -> Json:
         """`kubectl patch --type=merge`."""
@@ -150,6 +150,10 @@ class Team:
     def patch_rules(self, data: Json, name: str = "feature-gates") -> None:
         """`kubectl patch configmap --type=merge`."""
         self._merge(f"{self._core}/configmaps/{name}", {"data": data})
+
+    def make_rules_immutable(self, name: str = "feature-gates") -> None:
+        """`kubectl patch configmap --type=merge -p '{"immutable":true}'`."""
+        self._merge(f"{self._core}/configmaps/{name}", {"immutable": True})
 
     def delete_rules(self, name: str = "feature-gates") -> None:
         """`kubectl delete configmap`."""

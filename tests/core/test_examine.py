@@ -1,5 +1,7 @@
 """core/examine: one sentence per fault of a spec that the API server lets through."""
 
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,10 +12,10 @@ from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Phase, Status
 from tests.core.story import ERRORS, NOON, SPEC, make_spec
 
-SOURCES = ("default", "other")
+SOURCES = dict.fromkeys(("default", "other"), timedelta(minutes=5))
 
 
-def judged(status: Status | None = None, sources: tuple[str, ...] = SOURCES, **fields: Any) -> Spec | str:
+def judged(status: Status | None = None, sources: Mapping[str, timedelta] = SOURCES, **fields: Any) -> Spec | str:
     body = {"metadata": {"name": "new-checkout", "namespace": "shop"}, "spec": {**SPEC, **fields}}
     return examine(body | ({"status": status.to_wire()} if status else {}), sources=sources)
 
@@ -44,7 +46,7 @@ def test_a_spec_is_refused_where(fields: dict[str, Any], sentence: str) -> None:
 
 
 def test_an_operator_without_sources_says_so() -> None:
-    assert "the operator's configuration names: none" in str(judged(sources=(), guardrails=[ERRORS]))
+    assert "the operator's configuration names: none" in str(judged(sources={}, guardrails=[ERRORS]))
 
 
 @pytest.mark.parametrize(("number", "more"), [(5, ""), (6, "; and 1 more")])

@@ -255,7 +255,7 @@ class Ledger:
     def _examine(self, body: Mapping[str, Any]) -> Spec | str:
         mark = (body["metadata"]["uid"], body["metadata"]["generation"], body.get("status", {}).get("drawDigest"))
         if self._examined is None or self._examined[0] != mark:
-            self._examined = (mark, examine(body, sources=self._world.lookbacks().keys()))
+            self._examined = (mark, examine(body, sources=self._world.lookbacks()))
         return self._examined[1]
 
     def is_valid(self) -> bool:

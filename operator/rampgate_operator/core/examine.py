@@ -1,6 +1,7 @@
 """Whether a spec can be run: all that the models, the checks and the query compiler say of it, in one sentence per fault."""
 
 from collections.abc import Collection, Iterator, Mapping
+from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
@@ -9,15 +10,19 @@ from rampgate_operator.core.checks import find_problems
 from rampgate_operator.core.compile import compile_draw, draw_digest
 from rampgate_operator.core.experiment import salt_of
 from rampgate_operator.core.problems import Problem, from_validation_error
-from rampgate_operator.core.promql import QueryError, compile_query
+from rampgate_operator.core.promql import LOOKBACK, QueryError, query_for
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Status, read_status
 
 SHOWN_PROBLEMS = 5
 
 
-def examine(body: Mapping[str, Any], *, sources: Collection[str]) -> Spec | str:
-    """Give the spec of an Experiment, or what is wrong with it. `sources` are the names that the operator's configuration knows."""
+def examine(body: Mapping[str, Any], *, sources: Mapping[str, timedelta]) -> Spec | str:
+    """Give the spec of an Experiment, or what is wrong with it.
+
+    `sources` are those that the operator's configuration names, with how old a sample each may return. Every query that will be asked is
+    compiled here, and remembered: the largest spec takes seconds, which a look must not.
+    """
     try:
         spec = Spec.from_wire(body.get("spec"))
     except ValidationError as error:
@@ -41,15 +46,17 @@ def _other_draw(spec: Spec, metadata: Mapping[str, Any], status: Status | None) 
     yield Problem("spec", f"unit, salt, hashInput, variants or control are {text}")
 
 
-def _unreadable_queries(spec: Spec, metadata: Mapping[str, Any], sources: Collection[str]) -> Iterator[Problem]:
-    names = {"gate": metadata["name"], "experiment": metadata["name"], "variant": spec.treatments[0].name}
+def _unreadable_queries(spec: Spec, metadata: Mapping[str, Any], sources: Mapping[str, timedelta]) -> Iterator[Problem]:
+    place = {"gate": metadata["name"], "namespace": metadata["namespace"]}
     for index, guardrail in enumerate(spec.guardrails or ()):
         if guardrail.source not in sources:
             known = ", ".join(sorted(sources)) or "none"
             text = f"there is no source {guardrail.source!r}; the operator's configuration names: {known}"
             yield Problem(f"spec.guardrails[{index}].source", text)
+        lookback = sources.get(guardrail.source, LOOKBACK)
         try:
-            compile_query(guardrail.query, namespace=metadata["namespace"], substitutions=names)
+            for treatment in spec.drawn_treatments:
+                query_for(treatment.name, text=guardrail.query, lookback=lookback, **place)
         except QueryError as error:
             yield Problem(f"spec.guardrails[{index}].query", str(error))
 

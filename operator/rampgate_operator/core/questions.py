@@ -8,7 +8,7 @@ from rampgate_operator.core.exposures import LONGEST_WINDOW
 from rampgate_operator.core.guardrails import guardrail_digest
 from rampgate_operator.core.looks import Answer, Kind, LookRequest
 from rampgate_operator.core.observation import ExposureLook, Look
-from rampgate_operator.core.promql import LOOKBACK, CompiledQuery, compile_query
+from rampgate_operator.core.promql import LOOKBACK, CompiledQuery, query_for
 from rampgate_operator.core.quantities import duration
 from rampgate_operator.core.spec import Guardrail
 from rampgate_operator.core.status import Phase, WaitingFor
@@ -100,7 +100,7 @@ def read_answers(questions: Questions, answers: Mapping[Hashable, Answer]) -> tu
 
 
 def _question(situation: Situation, guardrail: Guardrail, lookback: timedelta) -> Question:
-    treatments = [variant.name for variant in situation.spec.treatments if variant.weight > 0]
+    treatments = [variant.name for variant in situation.spec.drawn_treatments]
     first = _compile(situation, guardrail.query, treatments[0], lookback)
     asked = treatments if "variant" in first.uses else [""]
     return Question(
@@ -123,8 +123,7 @@ def _question(situation: Situation, guardrail: Guardrail, lookback: timedelta) -
 
 def _compile(situation: Situation, query: str, treatment: str, lookback: timedelta) -> CompiledQuery:
     gate, namespace = situation.experiment.name, situation.experiment.namespace
-    names = {"gate": gate, "experiment": gate, "variant": treatment}
-    return compile_query(query, namespace=namespace, substitutions=names, lookback=lookback)
+    return query_for(treatment, text=query, gate=gate, namespace=namespace, lookback=lookback)
 
 
 def _counts_exposures(situation: Situation) -> bool:

@@ -377,6 +377,11 @@ class Spec(Model):
         return tuple(variant for variant in self.variants if variant.name != self.control)
 
     @property
+    def drawn_treatments(self) -> tuple[Variant, ...]:
+        """The treatments that units are drawn into: those with a weight."""
+        return tuple(variant for variant in self.treatments if variant.weight > 0)
+
+    @property
     def control_value(self) -> JsonValue:
         """What the application receives on control."""
         return next(variant.value for variant in self.variants if variant.name == self.control)

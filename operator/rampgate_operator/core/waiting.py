@@ -186,7 +186,7 @@ def too_few_samples(situation: Situation) -> Finding | None:
         return None
     exposures = situation.status.exposures
     counts = {seen.variant: seen.count for seen in exposures.variants} if exposures else {}
-    drawn = [variant.name for variant in situation.spec.treatments if variant.weight > 0]
+    drawn = [variant.name for variant in situation.spec.drawn_treatments]
     fewest = min(drawn, key=lambda name: counts.get(name, 0))
     if counts.get(fewest, 0) >= needed:
         return None

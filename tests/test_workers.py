@@ -1,0 +1,104 @@
+"""workers: what becomes of a key that could not be reconciled. The queue is the real one, the reconciler does as it is told."""
+
+import asyncio
+
+import pytest
+
+from rampgate_operator import workers
+from rampgate_operator.ports import ClusterError, ConflictError, Key
+from rampgate_operator.queue import Queue
+from rampgate_operator.workers import Workers
+
+A = Key("shop", "a")
+
+
+class Told:
+    """A reconciler that fails as often as it is told, then closes the queue."""
+
+    def __init__(self, queue: Queue[Key], *failures: Exception, urgent: bool = False) -> None:
+        self._queue, self._failures, self._urgent = queue, list(failures), urgent
+        self.at: list[float] = []
+        self.refreshed = 0
+
+    async def reconcile(self, _key: Key) -> None:
+        self.at.append(asyncio.get_running_loop().time())
+        if self._failures:
+            raise self._failures.pop(0)
+        self._queue.close()
+
+    async def refresh(self, _key: Key) -> None:
+        self.refreshed += 1
+
+    def is_urgent(self, _key: Key) -> bool:
+        return self._urgent
+
+
+class Lanes(Queue[Key]):
+    """The queue, which notes what was urgent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[float, bool]] = []
+
+    def add(self, key: Key, *, delay: float = 0.0, urgent: bool = False) -> None:
+        self.asked.append((delay, urgent))
+        super().add(key, delay=delay, urgent=urgent)
+
+
+async def work(*failures: Exception, urgent: bool = False) -> tuple[Told, list[tuple[float, bool]]]:
+    queue = Lanes()
+    told = Told(queue, *failures, urgent=urgent)
+    queue.add(A)
+    await asyncio.wait_for(Workers(told, queue).work(), 20)  # type: ignore[arg-type]  # as much of a reconciler as workers use
+    return told, queue.asked[1:]
+
+
+async def test_a_lost_race_is_gathered_again_at_once() -> None:
+    told, asked = await work(ConflictError("409"))
+    assert (told.refreshed, asked) == (1, [(0.0, False)])
+
+
+async def test_races_that_are_lost_again_and_again_are_run_more_slowly_and_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(workers, "FIRST_RETRY", 0.001)
+    _, asked = await work(*[ConflictError("409 Conflict")] * 8)
+    delays = [delay for delay, _ in asked]
+    assert delays[0] == 0
+    assert all(0 < delay <= workers.LONGEST_RACE for delay in delays[1:])
+    assert delays[7] > delays[1]
+    assert [record.message for record in caplog.records] == ["shop/a: somebody else keeps changing what is to be written: 409 Conflict"]
+
+
+async def test_a_failure_is_tried_again_later_and_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(workers, "FIRST_RETRY", 0.001)
+    told, asked = await work(ClusterError("away"), ClusterError("away"))
+    assert told.refreshed == 0
+    assert all(delay > 0 for delay, _ in asked)
+    assert [record.message for record in caplog.records] == ["shop/a: away"] * 2
+
+
+async def test_a_bug_stops_nobody_and_is_told_with_its_traceback(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    monkeypatch.setattr(workers, "FIRST_RETRY", 0.001)
+    told, _ = await work(ZeroDivisionError("1 / 0"))
+    assert len(told.at) == 2
+    assert [(record.message, bool(record.exc_info)) for record in caplog.records] == [("shop/a: this is a bug in the operator", True)]
+
+
+@pytest.mark.parametrize(
+    "failure", [ConflictError("409"), ClusterError("away"), ZeroDivisionError("1 / 0")], ids=lambda e: type(e).__name__
+)
+async def test_what_was_urgent_is_tried_again_urgently(failure: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "FIRST_RETRY", 0.001)
+    _, asked = await work(failure, urgent=True)
+    assert [urgent for _, urgent in asked] == [True]
+
+
+async def test_a_success_forgets_the_failures_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "FIRST_RETRY", 0.001)
+    queue = Queue[Key]()
+    told = Told(queue, ClusterError("away"))
+    team = Workers(told, queue)  # type: ignore[arg-type]  # as above
+    queue.add(A)
+    await asyncio.wait_for(team.work(), 5)
+    assert team._failures == {}
