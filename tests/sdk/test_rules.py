@@ -87,6 +87,15 @@ def test_what_has_no_usable_frozen_fields_is_refused(sentence: str, text: str | 
         parse_entry(text)
 
 
+@pytest.mark.parametrize(
+    ("field", "wanted"),
+    [("control", "control: wanted an object"), ("gate", "gate: wanted a string"), ("attempt", "attempt: wanted a whole number")],
+)
+def test_a_field_of_a_wrong_type_is_refused_in_the_words_of_json(field: str, wanted: str) -> None:
+    with pytest.raises(UnusableEntryError, match=rf"^{wanted}$"):
+        parse_entry(render_entry(entry(**{field: None})))
+
+
 def test_another_gates_entry_is_refused() -> None:
     with pytest.raises(UnusableEntryError, match="new-checkout"):
         parse_entry(LINE, gate="old-checkout")
