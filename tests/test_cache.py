@@ -7,7 +7,7 @@ import pytest
 from rampgate_operator.cache import Cache, key_of, version_of
 from rampgate_operator.ports import Key
 
-A, B = Key("shop", "a"), Key("shop", "b")
+A, B, C, D = (Key("shop", name) for name in "abcd")
 
 
 def body(key: Key, version: int, **more: Any) -> dict[str, Any]:
@@ -67,10 +67,27 @@ def test_what_is_forgotten_is_gone_and_may_be_forgotten_twice() -> None:
 def test_a_list_says_what_has_vanished_and_does_not_turn_time_back() -> None:
     cache = Cache()
     cache.see(body(A, 7))
-    cache.see(body(B, 9))
-    assert cache.replace([body(B, 8), body(Key("shop", "c"), 1)]) == {A}
-    assert [key_of(each).name for each in cache] == ["b", "c"]
-    assert cache.get(B) == body(B, 9)
+    cache.see(body(B, 7))
+    since = cache.versions()
+    cache.see(body(B, 9))  # by the watch, faster than the list
+    cache.see(body(D, 10))
+    assert cache.replace([body(B, 8), body(C, 1)], since=since) == {A}
+    assert {key_of(each): version_of(each) for each in cache} == {B: 9, C: 1, D: 10}
+
+
+def test_a_list_of_a_database_that_was_restored_is_believed() -> None:
+    cache = Cache()
+    cache.see(body(A, 7))
+    assert cache.replace([body(A, 3)], since=cache.versions()) == set()
+    assert cache.version(A) == 3
+
+
+def test_a_list_of_one_namespace_says_nothing_of_another() -> None:
+    cache, elsewhere = Cache(), Key("search", "a")
+    cache.see(body(A, 7))
+    cache.see(body(elsewhere, 7))
+    assert cache.replace([], since=cache.versions("shop")) == {A}
+    assert cache.version(elsewhere) == 7
 
 
 def test_it_may_change_while_one_goes_through_it() -> None:

@@ -4,7 +4,7 @@ So it reads its own writes, and a watch event that is late changes nothing. reso
 (KEP-5504, comparable resource version).
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 from rampgate_operator.ports import Body, Key
 
@@ -54,14 +54,21 @@ class Cache:
         """Take in that an object is gone."""
         self._objects.pop(key, None)
 
-    def replace(self, bodies: Iterable[Body]) -> set[Key]:
-        """Take in a complete list, and give the keys of the objects that have vanished."""
-        listed = list(bodies)
-        vanished = self._objects.keys() - {key_of(body) for body in listed}
+    def versions(self, namespace: str | None = None) -> dict[Key, int]:
+        """Give the version of each object known, in one namespace or in all."""
+        return {key: version_of(body) for key, body in self._objects.items() if namespace in (None, key.namespace)}
+
+    def replace(self, bodies: Iterable[Body], *, since: Mapping[Key, int]) -> set[Key]:
+        """Take in a complete list, and give the keys of the objects that have vanished.
+
+        `since` are the versions known when the list was asked for: what the watch has told of meanwhile has not vanished.
+        """
+        listed = {key_of(body): body for body in bodies}
+        for key, body in listed.items():
+            self.see_live(body, since=since.get(key, 0))
+        vanished = since.keys() - listed.keys()
         for key in vanished:
             self.forget(key)
-        for body in listed:
-            self.see(body)
         return vanished
 
     def __iter__(self) -> Iterator[Body]:

@@ -9,7 +9,7 @@ import logging
 from collections.abc import Awaitable, Iterator, Mapping
 from http import HTTPStatus
 
-from rampgate_operator.cache import Cache, key_of
+from rampgate_operator.cache import key_of
 from rampgate_operator.ports import Body, Cluster, ClusterError, ConflictError, Key
 from rampgate_operator.queue import Queue
 from rampgate_operator.reconcile import Reconciler, wants_kill
@@ -56,10 +56,11 @@ async def resync(cluster: Cluster, reconciler: Reconciler, queue: Queue[Key], *,
 
     Raises ClusterError with a sentence for a person.
     """
+    known, known_rules = reconciler.experiments.versions(namespace), reconciler.rules.cache.versions(namespace)
     experiments = await _listed(cluster.list_experiments(), "experiments", namespace)
     config_maps = await _listed(cluster.list_config_maps(), "configmaps", namespace)
-    vanished = reconciler.experiments.replace([*experiments, *_elsewhere(reconciler.experiments, namespace)])
-    reconciler.rules.cache.replace([*config_maps, *_elsewhere(reconciler.rules.cache, namespace)])
+    vanished = reconciler.experiments.replace(experiments, since=known)
+    reconciler.rules.replace(config_maps, since=known_rules)
     for body in experiments:
         queue.add(key_of(body), urgent=wants_kill(body))
     for key in vanished | {Key(key_of(body).namespace, gate) for body in config_maps for gate in gates_in(body)}:
@@ -72,10 +73,6 @@ def doubling(first: float, longest: float) -> Iterator[float]:
     while True:
         yield delay
         delay = min(2 * delay, longest)
-
-
-def _elsewhere(cache: Cache, namespace: str | None) -> list[Body]:
-    return [] if namespace is None else [body for body in cache if key_of(body).namespace != namespace]
 
 
 async def _listed(request: Awaitable[list[Body]], resource: str, namespace: str | None) -> list[Body]:

@@ -4,7 +4,7 @@ Foreign ConfigMaps are never touched; ours are never deleted, and come back with
 Knows keys and ConfigMaps; what an entry says is core/compile.py's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from rampgate_operator.cache import Cache, key_of
 from rampgate_operator.core.compile import fits
@@ -42,6 +42,14 @@ class Rules:
         known = self.cache.get(key_of(body))
         if self.cache.see_live(body, since=since):
             self._queue_changed(known or _WITHOUT_DATA, body)
+
+    def replace(self, bodies: Iterable[Body], *, since: Mapping[Key, int]) -> None:
+        """Take in a complete list; `since` are the versions known when it was asked for."""
+        listed = {key_of(body): body for body in bodies}
+        for key, body in listed.items():
+            self.take_in(body, since=since.get(key, 0))
+        for key in since.keys() - listed.keys():
+            self.take_out(key)
 
     def take_out(self, config_map: Key) -> None:
         """Take in that a ConfigMap is gone, or no longer to be watched; queue its gates."""
