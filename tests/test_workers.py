@@ -18,7 +18,7 @@ class Told:
     def __init__(self, queue: Queue[Key], *failures: Exception, urgent: bool = False) -> None:
         self._queue, self._failures, self._urgent = queue, list(failures), urgent
         self.at: list[float] = []
-        self.refreshed = 0
+        self.refreshed = self.forgotten = 0
 
     async def reconcile(self, _key: Key) -> None:
         self.at.append(asyncio.get_running_loop().time())
@@ -28,6 +28,9 @@ class Told:
 
     async def refresh(self, _key: Key) -> None:
         self.refreshed += 1
+
+    def forget_answers(self, _key: Key) -> None:
+        self.forgotten += 1
 
     def is_urgent(self, _key: Key) -> bool:
         return self._urgent
@@ -81,7 +84,7 @@ async def test_a_failure_is_tried_again_later_and_told(monkeypatch: pytest.Monke
 async def test_a_bug_stops_nobody_and_is_told_with_its_traceback(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(workers, "FIRST_RETRY", 0.001)
     told, _ = await work(ZeroDivisionError("1 / 0"))
-    assert len(told.at) == 2
+    assert (len(told.at), told.forgotten) == (2, 1)
     assert [(record.message, bool(record.exc_info)) for record in caplog.records] == [("shop/a: this is a bug in the operator", True)]
 
 

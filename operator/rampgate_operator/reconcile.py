@@ -114,6 +114,10 @@ class Reconciler:
         self.experiments.see_live(body, since=since)
         await self.rules.refresh(Key(key.namespace, _config_map_name(body)))
 
+    def forget_answers(self, key: Key) -> None:
+        """Forget the readings of an Experiment that have come in: one of them may be what trips a bug. Others are asked for."""
+        self._answers.pop(key, None)
+
     def is_urgent(self, key: Key) -> bool:
         """Tell whether a key must go before others: a kill or a breach to act on, or an ended attempt that pods may still obey."""
         body = self.experiments.get(key)

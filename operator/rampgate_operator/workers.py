@@ -48,6 +48,7 @@ class Workers:
             self._try_again(key, longest=LONGEST_RETRY)
         except Exception:  # the one broad except: an Experiment that trips a bug must not stop the others
             logger.exception("%s: this is a bug in the operator", key)
+            self._reconciler.forget_answers(key)
             self._try_again(key, longest=LONGEST_RETRY)
 
     def _gather_again(self, key: Key, conflict: ConflictError) -> None:

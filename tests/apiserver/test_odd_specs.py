@@ -1,11 +1,22 @@
 """What a person may well write, on real parts: it must be served, and above all it must be possible to stop it."""
 
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from tests.adapters.exporter import Exporter
-from tests.apiserver.team import Team, wait_until
+from tests.apiserver.team import Operator, Team, wait_until
+
+
+def nested(levels: int) -> list[Any]:
+    """A list in a list in a list."""
+    value: list[Any] = []
+    for _ in range(levels - 1):
+        value = [value]
+    return value
+
 
 TEXTS: dict[str, dict[str, Any]] = {
     "a semver range": {"eligibility": [{"attribute": "appVersion", "semver": ">=2.4.0 <3.0.0"}]},
@@ -60,16 +71,58 @@ def test_an_immutable_config_map_is_said_to_be_one_and_costs_no_storm_of_writes(
     wait_until(lambda: (team.entry() or {}).get("serve") == "KILLED", "it comes back, and pods are told")
 
 
-def test_the_largest_spec_keeps_nobody_elses_kill_waiting(team: Team, shop: Exporter) -> None:
-    deep = "+".join(["abs(" * 24 + 'x{variant="$variant"}' + ")" * 24] * 10)
-    treatments = [{"name": f"v{number}", "value": number} for number in range(15)]
-    largest = {
-        "variants": [{"name": "control", "value": -1}, *treatments],
-        "guardrails": [{"name": f"g{number}", "query": deep, "max": 1} for number in range(16)],
-    }
-    team.apply("largest", changes=largest)
+DEEP = "+".join(["abs(" * 24 + 'x{variant="$variant"}' + ")" * 24] * 10)
+HARMFUL: dict[str, dict[str, Any]] = {
+    "the largest spec": {
+        "variants": [{"name": "control", "value": -1}, *({"name": f"v{number}", "value": number} for number in range(15))],
+        "guardrails": [{"name": f"g{number}", "query": DEEP, "max": 1} for number in range(16)],
+    },
+    "a value of a thousand levels": {"variants": [{"name": "control", "value": []}, {"name": "treatment", "value": nested(1000)}]},
+    "a value of nine thousand levels": {"variants": [{"name": "control", "value": []}, {"name": "treatment", "value": nested(9000)}]},
+    "costly regular expressions": {
+        "guardrails": [{"name": "g", "query": "x{" + ",".join(['a=~".{1,9999}"'] * 100) + "}", "max": 1}],
+    },
+    "an offset no clock can show": {"guardrails": [{"name": "g", "query": "x offset 3000y", "max": 1}]},
+}
+
+
+@pytest.fixture
+def deep() -> Iterator[None]:
+    """This process may write what it sends, however deep."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(50_000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.usefixtures("deep")
+@pytest.mark.parametrize("spec", HARMFUL)
+def test_a_neighbours_spec_keeps_nobody_elses_kill_waiting(spec: str, team: Team, operator: Operator) -> None:
     team.apply("other", changes={"guardrails": None})
-    team.wait_for("largest", attempt=1)
     team.wait_for("other", percent=50)
+    team.apply("harmful", changes=HARMFUL[spec])
+    team.wait_for("harmful", attempt=1)  # it was seen, and has a status that says what is wrong with it
     team.patch({"killed": True}, "other")
     wait_until(lambda: (team.entry("other") or {}).get("serve") == "KILLED", "pods are told")
+    assert operator.lines("Traceback") == 0, operator.log.read_text()
+    operator.stop()
+    operator.start()  # and it starts beside it
+
+
+@pytest.mark.usefixtures("deep")
+@pytest.mark.parametrize("spec", [name for name in HARMFUL if name != "the largest spec"])
+def test_a_spec_that_cannot_be_run_is_refused_in_words(spec: str, team: Team) -> None:
+    team.apply(changes=HARMFUL[spec])
+    valid = next(condition for condition in team.wait_for(phase="Pending")["conditions"] if condition["type"] == "Valid")
+    assert (valid["status"], valid["reason"]) == ("False", "Invalid")
+    assert "deeper than 20 levels" in valid["message"] or "repeats by count" in valid["message"] or "8 days" in valid["message"]
+
+
+def test_a_spec_that_breaks_under_way_is_killed_and_rolled_back_all_the_same(team: Team, shop: Exporter) -> None:
+    team.apply()
+    team.wait_for(percent=50, waitingFor="Hold")
+    wait_until(lambda: team.exposure() == 50, "it is served")
+    team.patch({"guardrails": [{"name": "g", "query": "x offset 27y", "max": 1}]})
+    team.wait_for(waitingFor="Invalid")
+    shop.set("shop_errors", 0.9)
+    wait_until(lambda: (team.entry() or {}).get("serve") == "ROLLED_BACK", "the accepted guardrail acts")

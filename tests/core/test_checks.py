@@ -61,7 +61,22 @@ def test_a_value_that_was_never_given_is_a_problem() -> None:
     assert [problem.message for problem in find_problems(empty)] == ["null is no value; use false, an empty text or an empty object"] * 2
 
 
-@pytest.mark.parametrize("zone", ["Berlin", "Europe", "Europe/Atlantis", "../UTC", "/etc/localtime", "+01:00", "a\0b"])
+@pytest.mark.parametrize(
+    "zone",
+    [
+        "Berlin",
+        "Europe",
+        "Europe/Atlantis",
+        "../UTC",
+        "/etc/localtime",
+        "+01:00",
+        "a\0b",
+        "localtime",
+        "Factory",
+        "posixrules",
+        "right/UTC",
+    ],
+)
 def test_a_time_zone_that_does_not_exist_is_a_problem(zone: str) -> None:
     assert found({ZONE: zone}) == [(ZONE, f"{zone!r} is no time zone of the IANA database; use a name such as Europe/Berlin or UTC")]
 

@@ -26,6 +26,19 @@ def test_a_good_spec_is_accepted() -> None:
     )
 
 
+def nested(levels: int) -> Any:
+    value: Any = 1
+    for level in range(levels):
+        value = [value] if level % 2 else {"a": value}
+    return value
+
+
+def test_a_value_may_nest_as_deep_as_twenty_levels() -> None:
+    variants = [{"name": "off", "value": {}}, {"name": "on", "value": nested(20)}]
+    assert isinstance(judged(variants=[variants[0], {"name": "on", "value": {"a": nested(19)}}]), Spec)
+    assert judged(variants=[variants[0], {"name": "on", "value": nested(21)}]) == "spec.variants[1].value: nests deeper than 20 levels"
+
+
 FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("a model refuses", {"ramp": {"steps": []}}, "spec.ramp.steps"),
     ("a check refuses", {"schedule": {"windows": [{"days": ["Mon"], "from": "09:00", "to": "10:00", "timeZone": "Mars"}]}}, "Mars"),

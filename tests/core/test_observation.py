@@ -1,11 +1,12 @@
 """core/observation: what one gate sees of a ConfigMap."""
 
+import base64
 import json
 from typing import Any
 
 import pytest
 
-from rampgate_operator.core.observation import FORMAT, LARGEST_NUMBER, ROOM, Ownership, read_entry, see_rules
+from rampgate_operator.core.observation import FORMAT, LARGEST_NUMBER, ROOM, Ownership, digest, read_entry, see_rules
 
 GOOD: dict[str, Any] = {
     "format": 1, "gate": "g", "generation": 7, "attempt": 1, "percent": 10, "control": {"name": "off", "value": None}, "more": ["x"],
@@ -34,6 +35,8 @@ BAD = [
     ("a percentage in words", line(percent="10")),
     ("true for a number", line(attempt=True)), ("half a generation", line(generation=7.5)), ("NaN", line(percent=float("nan"))),
     ("a generation no status can hold", line(generation=LARGEST_NUMBER + 1)), ("an attempt no status can hold", line(attempt=2**70)),
+    ("a field without a bottom", line(more="?").replace('"?"', "[" * 5000 + "]" * 5000)),
+    ("an infinity", line(more="?").replace('"?"', "1e999")),
     *((f"no {field}", line(**{field: "gone"})) for field in ("format", "gate", "generation", "attempt", "percent")),
 ]  # fmt: skip
 
@@ -87,3 +90,21 @@ def test_room_is_what_neighbours_and_keys_leave() -> None:
 )  # fmt: skip
 def test_break_glass_names_gates_by_blanks_or_commas(kill: str, named: bool) -> None:
     assert see_rules({"data": {"format": FORMAT, "kill": kill}}, "g").break_glass is named
+
+
+def test_a_lone_surrogate_is_no_reason_not_to_see_an_entry() -> None:
+    entry = read_entry(line(salt="\ud800"), "g")
+    assert entry is not None
+    assert entry.digest == digest(entry.content)
+
+
+@pytest.mark.parametrize(("text", "named"), [(b"g", True), (b"\xff g", True), (b"h", False)])
+def test_break_glass_is_seen_in_binary_data_too(text: bytes, named: bool) -> None:
+    config_map = {"data": {"format": FORMAT}, "binaryData": {"kill": base64.b64encode(text).decode()}}
+    assert see_rules(config_map, "g").break_glass is named
+
+
+def test_binary_data_takes_room_and_immutability_is_seen() -> None:
+    seen = see_rules({"data": {"format": FORMAT}, "binaryData": {"b": "AAAA"}, "immutable": True}, "g")
+    assert seen.immutable
+    assert seen.room == ROOM - len("format") - len(FORMAT) - len("b") - len("AAAA") - len("g.json")

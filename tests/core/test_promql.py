@@ -124,6 +124,14 @@ REFUSED = [
     ("too deep", "(" * 80 + "up" + ")" * 80, "deeper than 60 levels"),
     ("as deep as its length lets it", "-" * 2047 + "a", "deeper than 60 levels"),
     ("too long", "up" + " " * 3000, "3002 characters, more than 2048"),
+    ("an offset of years", "up offset 27y", "further than 8 days"),
+    ("an offset no clock can show", "up offset 3000y", "further than 8 days"),
+    ("offsets that add up", "max_over_time(sum(up offset 5d)[1h:1m] offset 3d)", "further than 8 days"),
+    ("a subquery of too many points", "max_over_time(up[1h:1ms])", "more than 1000 points"),
+    ("a repetition without end in sight", 'up{x=~".{1,9999}"}', "repeats by count"),
+    ("four repetitions by count", 'up{x=~"a{2}b{2}c{2}d{2}"}', "repeats by count"),
+    ("an open repetition of many", 'up{x=~"a{101,}"}', "repeats by count"),
+    ("more classes than a person writes", 'up{x=~"' + r"\\w" * 31 + '"}', "classes such as"),
     ("half a character", 'up{x="\ud800"}', "half a surrogate pair"),
 ]
 
@@ -264,7 +272,7 @@ def test_what_is_sent_means_the_query_with_its_values_and_nothing_else(
     tree: Node, variant: str, gate: str, experiment: str, namespace: str
 ) -> None:
     values = {"variant": variant, "gate": gate, "experiment": experiment}
-    generous = Limits(max_range=timedelta(days=1), max_selectors=100)
+    generous = Limits(max_range=timedelta(days=1), max_reach=timedelta(days=9999), max_selectors=100, max_points=10**9)
     text = compile_query(show(tree), namespace=namespace, substitutions=values, limits=generous).text
     assert parse(text) == confined_and_filled(tree, values, namespace)
     assert all(node.matchers[-1] == Matcher("namespace", "=", namespace) for node in walk(parse(text)) if isinstance(node, Selector))

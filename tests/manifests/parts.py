@@ -53,10 +53,10 @@ RAMP = (
     Row("two equal steps are refused", {"spec.ramp.steps": steps(5, 10, 10)}, (("spec.ramp.steps", RISING),)),
     Row("whole numbers and fractions may be mixed in a ramp", {"spec.ramp.steps": steps(0.5, 1, 2.5, 10)}),
     Row("a hold is required", {HOLD: REMOVED}, ((HOLD, "Required value"),)),
-    *(Row(f"a hold of {hold} is accepted", {HOLD: hold}) for hold in ("0s", "300ms", "90s", "10m", "4h", "7d")),
+    *(Row(f"a hold of {hold} is accepted", {HOLD: hold}) for hold in ("0s", "300ms", "90s", "10m", "4h", "7d", "9999d", "999999h")),
     *(
         Row(f"a hold of {hold!r} is refused", {HOLD: hold}, ((HOLD, DURATION),))
-        for hold in ("", "10", "1.5h", "-1h", "1h30m", "1 h", "10min", "1h\n", "\N{FULLWIDTH DIGIT ONE}h")
+        for hold in ("", "10", "1.5h", "-1h", "1h30m", "1 h", "10min", "1h\n", "10000d", "\N{FULLWIDTH DIGIT ONE}h")
     ),
     Row("a hold as a bare number is refused", {HOLD: 600}, must_be(HOLD, "string", "integer")),
     Row("a hold of nine characters is refused", {HOLD: "1234567ms"}, ((HOLD, "Too long: may not be more than 8 bytes"),)),

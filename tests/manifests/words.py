@@ -2,7 +2,7 @@
 
 NAME_RULE = "the name is the gate's key: at most 63 characters, a-z, 0-9 and -, and no - at either end"
 LABEL = "should match '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$'"
-DURATION = "should match '^[0-9]{1,6}(ms|s|m|h|d)$'"
+DURATION = "should match '^([0-9]{1,6}(ms|s|m|h)|[0-9]{1,4}d)$'"
 INTERVAL = "should match '^[1-9][0-9]{0,4}(s|m|h)$'"
 TIME_OF_DAY = "should match '^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$'"
 TIME_RULE = "write a time such as 2026-12-01T09:00:00Z, in the years 2000 to 2999"

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 logger = logging.getLogger(__name__)
+DEEPEST = 100_000
+"""Python's frames. kube-apiserver takes JSON of 10,000 levels where no schema says what is inside, as in a variant's value: one such
+object must be refused by a condition, not end the watch of all others."""
 EPILOG = """\
 configuration file (YAML), every field may also be given as RAMPGATE_<FIELD>, nested ones with two underscores:
   sources:
@@ -40,6 +43,7 @@ def add_to(subcommands: Any) -> None:  # noqa: ANN401  # argparse's type is priv
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the operator until it is told to stop."""
+    sys.setrecursionlimit(DEEPEST)
     from rampgate_operator import process
     from rampgate_operator.adapters.login import NoClusterError
     from rampgate_operator.adapters.prometheus import Prometheus

@@ -6,7 +6,8 @@ Knows nothing of PromQL and of the operator's sources: those are checked where t
 
 import re
 from collections.abc import Iterator
-from zoneinfo import ZoneInfo
+from functools import cache
+from zoneinfo import available_timezones
 
 import semver
 from pydantic import JsonValue
@@ -99,12 +100,13 @@ def _unknown_time_zones(spec: Spec) -> Iterator[Problem]:
 
 
 def is_time_zone(name: str) -> bool:
-    """Whether the time zone database knows the name. It may be read from the system's files or from the package tzdata."""
-    try:
-        ZoneInfo(name)
-    except (LookupError, ValueError, OSError):  # unknown, a path that leaves the database, a folder of it
-        return False
-    return True
+    """Whether it is a place's time zone, or UTC: neither the machine's own nor a placeholder."""
+    return name in _time_zones()
+
+
+@cache
+def _time_zones() -> frozenset[str]:
+    return frozenset(available_timezones() - {"Factory", "localtime"})
 
 
 def json_type(value: JsonValue) -> str:

@@ -3,24 +3,18 @@
 A pure function of (last accepted spec, status): no other gate's fate touches it, and the same input gives the same bytes.
 """
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
 from rampgate.rules import render_entry
 from rampgate_operator.core.checks import compile_semver
 from rampgate_operator.core.experiment import Experiment
-from rampgate_operator.core.observation import Entry, RulesSeen
+from rampgate_operator.core.observation import Entry, RulesSeen, digest
 from rampgate_operator.core.spec import Condition, Spec
 from rampgate_operator.core.status import LatchCause, Phase, Status
 
 FORMAT_NUMBER = 1
 ASSIGNMENT_FIELDS = ("control", "hashInput", "salt", "unit", "variants")
-
-
-def digest(value: object) -> str:
-    """Give a short digest of a JSON value, by which a change is noticed."""
-    return hashlib.sha256(render_entry(value).encode()).hexdigest()[:16]
 
 
 def compile_draw(spec: Spec, salt: str) -> dict[str, Any]:

@@ -7,13 +7,13 @@ what holds a step in waiting.py.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from rampgate_operator.core.compile import compile_content, compile_draw, digest, draw_digest
+from rampgate_operator.core.compile import compile_content, compile_draw, draw_digest
 from rampgate_operator.core.conditions import Announcement, announce, describe, describe_invalid
 from rampgate_operator.core.experiment import Experiment
 from rampgate_operator.core.exposures import count_exposures
 from rampgate_operator.core.guardrails import take_in
 from rampgate_operator.core.lost import restore
-from rampgate_operator.core.observation import Entry, Observation
+from rampgate_operator.core.observation import Entry, Observation, digest
 from rampgate_operator.core.quantities import duration
 from rampgate_operator.core.questions import is_looking
 from rampgate_operator.core.ramp import STARTED, move
@@ -79,7 +79,7 @@ def _overwritten(rules: Rules, seen: Entry | None) -> bool:
     """Tell whether somebody else put an entry there that pods may have taken for a newer one than ours."""
     if seen is None or seen.generation < rules.generation:
         return False
-    return seen.generation > rules.generation or digest(seen.content) != rules.digest
+    return seen.generation > rules.generation or seen.digest != rules.digest
 
 
 def _decide_without_spec(experiment: Experiment, before: Status | None, status: Status, observation: Observation) -> Decision:
@@ -93,6 +93,8 @@ def _decide_without_spec(experiment: Experiment, before: Status | None, status: 
 
 def _take_in(situation: Situation) -> Status:
     spec, observation = situation.spec, situation.observation
+    if situation.experiment.killed:  # needs no reading, and none may stand in its way
+        return situation.status
     status = _restart_after_outage(situation)
     guardrails = take_in(status, spec, observation.looks, now=observation.now)
     exposures = count_exposures(status, spec, observation.exposures)

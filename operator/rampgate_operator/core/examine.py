@@ -15,6 +15,7 @@ from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Status, read_status
 
 SHOWN_PROBLEMS = 5
+DEEPEST_VALUE = 20
 
 
 def examine(body: Mapping[str, Any], *, sources: Mapping[str, timedelta]) -> Spec | str:
@@ -23,6 +24,9 @@ def examine(body: Mapping[str, Any], *, sources: Mapping[str, timedelta]) -> Spe
     `sources` are those that the operator's configuration names, with how old a sample each may return. Every query that will be asked is
     compiled here, and remembered: the largest spec takes seconds, which a look must not.
     """
+    deep = tuple(_deep_values(body.get("spec") or {}))
+    if deep:
+        return _sentence(deep)
     try:
         spec = Spec.from_wire(body.get("spec"))
     except ValidationError as error:
@@ -30,6 +34,22 @@ def examine(body: Mapping[str, Any], *, sources: Mapping[str, timedelta]) -> Spe
     status = read_status(body.get("status"))
     found = (*find_problems(spec), *_unreadable_queries(spec, body["metadata"], sources), *_other_draw(spec, body["metadata"], status))
     return _sentence(found) if found else spec
+
+
+def _deep_values(spec: Mapping[str, Any]) -> Iterator[Problem]:
+    """Refuse values that no schema can bound, before anything goes through them level by level."""
+    for index, variant in enumerate(spec.get("variants") or ()):
+        if depth_of(variant.get("value"), at_most=DEEPEST_VALUE) > DEEPEST_VALUE:
+            yield Problem(f"spec.variants[{index}].value", f"nests deeper than {DEEPEST_VALUE} levels")
+
+
+def depth_of(value: object, *, at_most: int) -> int:
+    """Count the levels of a JSON value, until it is clear that there are more than `at_most`."""
+    level, depth = [value], 0
+    while depth <= at_most and any(isinstance(each, list | dict) for each in level):
+        level = [inner for each in level if isinstance(each, list | dict) for inner in (each.values() if isinstance(each, dict) else each)]
+        depth += 1
+    return depth
 
 
 def _other_draw(spec: Spec, metadata: Mapping[str, Any], status: Status | None) -> Iterator[Problem]:

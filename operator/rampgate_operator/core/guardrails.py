@@ -9,9 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from rampgate_operator.core.compile import digest
 from rampgate_operator.core.looks import Answer, Failed, Increases, NoData, Value
-from rampgate_operator.core.observation import Look
+from rampgate_operator.core.observation import Look, digest
 from rampgate_operator.core.quantities import timestamp
 from rampgate_operator.core.spec import Guardrail, OnBreach, Spec
 from rampgate_operator.core.status import MESSAGE_LIMIT, GuardrailStatus, Status, Verdict

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from rampgate.rules import parse_entry
-from rampgate_operator.core.compile import compile_draw, digest, draw_digest
+from rampgate_operator.core.compile import compile_draw, draw_digest
 from rampgate_operator.core.experiment import Experiment
 from rampgate_operator.core.observation import Entry, Observation
 from rampgate_operator.core.quantities import basis_points
@@ -17,7 +17,7 @@ def restore(experiment: Experiment, observation: Observation) -> Status:
     now, entry = observation.now, observation.rules.entry
     if entry is None:
         return Status(attempt=experiment.attempt, attempt_started_at=now)
-    rules = Rules(generation=entry.generation, digest=digest(entry.content), rendered_at=now)
+    rules = Rules(generation=entry.generation, digest=entry.digest, rendered_at=now)
     known = Status(attempt=entry.content["attempt"], attempt_started_at=now, rules=rules)
     rebuilt = _ended(known, entry, now) or _running(known, experiment, entry, now)
     message = say(Reason.STATUS_REBUILT, phase=rebuilt.phase, percent=percent_text(rebuilt.percent))

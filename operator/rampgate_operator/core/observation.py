@@ -1,5 +1,7 @@
 """What was seen: the gate's entry and its ConfigMap, the readings that came in, the time. Values only; gathering them is reconcile.py's."""
 
+import base64
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from rampgate.errors import UnusableEntryError
-from rampgate.rules import parse_entry
+from rampgate.rules import parse_entry, render_entry
 from rampgate_operator.core.looks import Answer
 
 FORMAT_KEY = "format"
@@ -38,6 +40,7 @@ class Entry:
     line: str
     generation: int
     content: Mapping[str, Any]
+    digest: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,7 +101,16 @@ def read_entry(line: str | None, gate: str) -> Entry | None:
     if max(numbers.generation, numbers.attempt) > LARGEST_NUMBER:
         return None
     content = json.loads(line or "")
-    return Entry(line=line or "", generation=content.pop("generation"), content=content)
+    generation = content.pop("generation")
+    try:
+        return Entry(line=line or "", generation=generation, content=content, digest=digest(content))
+    except (ValueError, RecursionError):  # an infinity, or a field that nests without end: written by hand
+        return None
+
+
+def digest(value: object) -> str:
+    """Give a short digest of a JSON value, by which a change is noticed."""
+    return hashlib.sha256(render_entry(value).encode()).hexdigest()[:16]
 
 
 def see_rules(config_map: Mapping[str, Any] | None, gate: str) -> RulesSeen:
@@ -111,7 +123,7 @@ def see_rules(config_map: Mapping[str, Any] | None, gate: str) -> RulesSeen:
     key = gate + KEY_SUFFIX
     values = {**data, **(config_map.get("binaryData") or {})}  # base64: rather too large than too small
     others = sum(len(name.encode()) + len(value.encode()) for name, value in values.items() if name != key)
-    named = data.get(KILL_KEY, "").replace(",", " ").split()
+    named = _kill_key(config_map).replace(",", " ").split()
     return RulesSeen(
         ownership=Ownership.OURS,
         entry=read_entry(data.get(key), gate),
@@ -120,3 +132,9 @@ def see_rules(config_map: Mapping[str, Any] | None, gate: str) -> RulesSeen:
         break_glass=gate in named or "*" in named,
         immutable=config_map.get("immutable") is True,
     )
+
+
+def _kill_key(config_map: Mapping[str, Any]) -> str:
+    """Give what the key `kill` says; `kubectl create configmap --from-file` puts it under binaryData when it is no UTF-8."""
+    encoded = (config_map.get("binaryData") or {}).get(KILL_KEY)
+    return (config_map.get("data") or {}).get(KILL_KEY, "") if encoded is None else base64.b64decode(encoded).decode(errors="replace")

@@ -48,12 +48,17 @@ LOOKBACK = timedelta(minutes=5)
 """How far an instant selector looks back for a sample; Prometheus' default, and sent with every query."""
 
 MAX_LENGTH = 2048
-"""Characters. The parser's time grows with the square of the nesting: this bounds the worst query to under half a second."""
+"""Characters. The parser's time grows with the square of the nesting, and it compiles every regular expression."""
+
+MAX_COUNTED, MAX_REPEATED, MAX_CLASSES = 3, 100, 30
+"""Counted repetitions `{n,m}` in a query, the largest count, and the classes such as `\\w`: they multiply what the parser compiles."""
 
 MOST_REMEMBERED = 16_384
 """Compiled queries that are kept: some kilobytes each at the most, a few hundred bytes as a rule."""
 
 _NO_TIME = timedelta(0)
+_COUNTED = re.compile(r"\{(\d{1,9})(?:,(\d{1,9})?)?")
+_CLASS = re.compile(r"\\[a-zA-Z]")
 _RE2_META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 
 
@@ -95,15 +100,17 @@ def compile_query(
     Raises:
         QueryError: a sentence with what is wrong and the remedy.
     """
-    if len(text) > MAX_LENGTH:
-        raise QueryError(f"The query has {len(text)} characters, more than {MAX_LENGTH}: move a part of it into a recording rule.")
+    _check_cost_of_parsing(text)
     tree = parse(text)
     for rule in RULES:
         if (finding := rule(tree, limits)) is not None:
             raise QueryError(finding)
     uses = frozenset(_check_names(tree, substitutions))
+    reach = _reach(tree, lookback)
+    if reach > limits.max_reach:
+        raise QueryError(f"The query reads back further than {limits.max_reach.days} days, by its offsets and ranges: shorten them.")
     confined = map_selectors(tree, lambda selector: _confine(_substitute(selector, substitutions), namespace))
-    return CompiledQuery(_show_surely(confined), _reach(tree, lookback), uses)
+    return CompiledQuery(_show_surely(confined), reach, uses)
 
 
 @lru_cache(maxsize=MOST_REMEMBERED)
@@ -132,6 +139,17 @@ def last_value_of(counter: str, *, memory: timedelta) -> str:
         QueryError: it is anything but one instant selector without offset.
     """
     return _show_surely(Call("last_over_time", (_with_range(counter, memory),), "vector"))
+
+
+def _check_cost_of_parsing(text: str) -> None:
+    if len(text) > MAX_LENGTH:
+        raise QueryError(f"The query has {len(text)} characters, more than {MAX_LENGTH}: move a part of it into a recording rule.")
+    counted = [max(int(bound) for bound in found.groups(default="0")) for found in _COUNTED.finditer(text)]
+    if len(counted) > MAX_COUNTED or max(counted, default=0) > MAX_REPEATED:
+        limits = f"{MAX_COUNTED} times, or up to more than {MAX_REPEATED}"
+        raise QueryError(f"The query repeats by count, such as {{1,20}}, more than {limits}: use * or +, or list the values.")
+    if len(_CLASS.findall(text)) > MAX_CLASSES:
+        raise QueryError(f"The query uses classes such as \\w or \\d more than {MAX_CLASSES} times: list the characters, such as [0-9].")
 
 
 def _with_range(counter: str, length: timedelta) -> Selector:

@@ -28,7 +28,11 @@ class Limits:
     """What a query may cost."""
 
     max_range: timedelta = timedelta(hours=1)
+    max_reach: timedelta = timedelta(days=8)
+    """A week ago, and a range on top."""
     max_selectors: int = 10
+    max_points: int = 1000
+    """What a subquery evaluates."""
 
 
 DEFAULT_LIMITS = Limits()
@@ -76,6 +80,13 @@ def _range_too_long(tree: Node, limits: Limits) -> str | None:
     return None
 
 
+def _subquery_of_too_many_points(tree: Node, limits: Limits) -> str | None:
+    for node in walk(tree):
+        if isinstance(node, Subquery) and node.step is not None and node.range > limits.max_points * node.step:
+            return f"A subquery in the query evaluates more than {limits.max_points} points: lengthen its step, or shorten its range."
+    return None
+
+
 def _name_in_a_string(tree: Node, _limits: Limits) -> str | None:
     for node in walk(tree):
         found = PLACEHOLDER.search(node.value) if isinstance(node, String) else None
@@ -91,6 +102,7 @@ RULES: tuple[Callable[[Node, Limits], str | None], ...] = (
     _selector_without_metric,
     _offset_into_the_future,
     _range_too_long,
+    _subquery_of_too_many_points,
     _name_in_a_string,
 )
 

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from rampgate_operator.core.schema import Obeys, Rule, broken
 
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-DURATION_PATTERN = r"^[0-9]{1,6}(ms|s|m|h|d)$"
+DURATION_PATTERN = r"^([0-9]{1,6}(ms|s|m|h)|[0-9]{1,4}d)$"
 INTERVAL_PATTERN = r"^[1-9][0-9]{0,4}(s|m|h)$"
 TIME_OF_DAY_PATTERN = r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$"
 
@@ -33,7 +33,7 @@ PositivePercent = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False), Obe
 """The same, above 0."""
 
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=8)]
-"""A whole number and a unit: `300ms`, `90s`, `10m`, `4h`, `7d`."""
+"""A whole number and a unit: `300ms`, `90s`, `10m`, `4h`, `7d`; at most `9999d`."""
 
 Interval = Annotated[str, Field(pattern=INTERVAL_PATTERN, max_length=6)]
 """A duration of at least one second: `30s`, `5m`, `1h`."""

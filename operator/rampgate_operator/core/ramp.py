@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from rampgate_operator.core.compile import digest
+from rampgate_operator.core.observation import digest
 from rampgate_operator.core.reasons import Reason
 from rampgate_operator.core.spec import Step
 from rampgate_operator.core.status import HISTORY_LIMIT, MESSAGE_LIMIT, Latch, LatchCause, Phase, Status, Transition

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rampgate_operator.core.compile import compile_entry, digest, fits
+from rampgate_operator.core.compile import compile_entry, fits
 from rampgate_operator.core.experiment import Experiment
 from rampgate_operator.core.guardrails import blocking, is_broken, recent_breaches
 from rampgate_operator.core.observation import ROOM, Entry, Observation, Ownership
@@ -249,7 +249,7 @@ def _what_is_obeyed(entry: Entry | None) -> str:
 
 
 def _says(entry: Entry, wanted: Rules) -> bool:
-    return entry.generation >= wanted.generation and digest(entry.content) == wanted.digest
+    return entry.generation >= wanted.generation and entry.digest == wanted.digest
 
 
 def _reading_missing(situation: Situation, guardrail: str) -> Finding | None:
