@@ -3,9 +3,11 @@
 Knows decisions and units. Must not know how decisions are made, nor any metrics library.
 """
 
+import os
 from collections.abc import Callable, Mapping
 from threading import Lock, RLock
 from typing import Protocol
+from weakref import WeakSet
 
 from rampgate.decision import Decision
 from rampgate.evaluate import CompiledGate
@@ -43,6 +45,12 @@ class FirstSeen:
         self._newer: dict[int, bool] = {}  # hash -> whether it has failed
         self._older: dict[int, bool] = {}
         self._lock = Lock()
+        _REMEMBERING.add(self)
+
+    def start_in_child(self) -> None:
+        """Begin anew after a fork: the lock may be held by a thread that this process does not have, and units are counted by process."""
+        self._lock = Lock()
+        self._newer, self._older = {}, {}
 
     def is_first_exposure(self, decision: Decision, unit: str) -> bool:
         """Whether this is the first exposure of `unit` to these rules; from then on it is not."""
@@ -66,6 +74,18 @@ class FirstSeen:
         if len(self._newer) >= self._half and key not in self._newer:
             self._older, self._newer = self._newer, {}
         self._newer[key] = has_failed
+
+
+_REMEMBERING: "WeakSet[FirstSeen]" = WeakSet()
+
+
+def _start_in_child() -> None:
+    for each in tuple(_REMEMBERING):
+        each.start_in_child()
+
+
+if hasattr(os, "register_at_fork"):  # where processes fork
+    os.register_at_fork(after_in_child=_start_in_child)
 
 
 class Audience:

@@ -86,6 +86,15 @@ def render_entry(fields: object) -> str:
     return line.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written anywhere: JSON, and callers, may hold half a surrogate pair, which no encoding has."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def parse_entry(text: str | bytes, *, gate: str | None = None) -> Entry:
     """Read an entry, if given that of `gate`.
 
@@ -204,4 +213,6 @@ def _field(fields: Mapping[str, object], name: str, kind: type[T]) -> T:
     # Not isinstance: JSON's true must not pass for the number 1.
     if type(value) is not kind:
         raise NotUnderstoodError(f"{name}: wanted {_KINDS[kind]}")
+    if isinstance(value, str) and not is_unicode(value):
+        raise NotUnderstoodError(f"{name}: half a surrogate pair is no text")
     return value

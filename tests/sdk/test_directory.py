@@ -109,6 +109,17 @@ def test_a_half_written_entry_keeps_the_last_good_one(mount: Mount, raw: str) ->
         assert gates.variant("g", default="default") == "treatment"
 
 
+@pytest.mark.parametrize("target", ["nowhere", ".#lock.json"], ids=["a link that leads nowhere", "a link to itself"])
+def test_a_link_that_is_no_file_harms_no_other_key(tmp_path: Path, target: str) -> None:
+    for name, text in {**FORMAT, "g.json": TREATMENT}.items():
+        (tmp_path / name).write_text(text)
+    (tmp_path / ".#lock.json").symlink_to(target)
+    with Gates.from_directory(tmp_path, wait=10) as gates:
+        assert gates.variant("g", default="default") == "treatment"
+        (tmp_path / "kill").write_text("g")
+        assert eventually(lambda: gates.decide("g").reason is Reason.KILLED)
+
+
 @pytest.mark.parametrize("trouble", ["emptied", "unmounted", "wrong mount", "not readable as a directory"])
 def test_a_mount_in_trouble_keeps_all_last_good_rules_and_comes_back(mount: Mount, trouble: str, caplog: pytest.LogCaptureFixture) -> None:
     mount.project({**FORMAT, "g.json": CONTROL})

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest, generate_latest
 
 from rampgate import Decision, Gates, Reason
 from rampgate.evaluate import CompiledGate
@@ -166,6 +166,13 @@ def test_gates_that_nobody_declared_do_not_become_series_without_end(measured: M
     assert measured("rampgate_exposures_total", gate="stranger-0", variant="none", reason="UNKNOWN_GATE") == 1
     assert measured("rampgate_exposures_total", gate="_other", variant="none", reason="UNKNOWN_GATE") == 5
     assert measured("rampgate_exposures_total", gate="_other", variant="none", reason="ERROR") == 1
+
+
+def test_a_gate_that_cannot_be_written_breaks_no_scrape() -> None:
+    registry = CollectorRegistry()
+    gates = Gates.from_rules({"g": entry()}, metrics=PrometheusMetrics(registry))
+    gates.decide("\ud800")
+    assert b'gate="_other"' in generate_latest(registry)
 
 
 def test_an_observer_that_comes_later_hears_the_rules_in_force() -> None:

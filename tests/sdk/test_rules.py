@@ -76,6 +76,7 @@ def test_a_rolled_back_gate_needs_only_the_frozen_fields() -> None:
         ("a percentage that is true", render_entry(entry(percent=True))),
         ("a percentage that is a text", render_entry(entry(percent="10"))),
         ("an endless percentage", LINE.replace("10.25", "1e999")),
+        ("half a surrogate pair as control", render_entry(entry(control={"name": "\ud800", "value": 1}))),
         ("a control without value", render_entry(entry(control={"name": "control"}))),
         ("a control without name", render_entry(entry(control={"value": 1}))),
         ("a latch that is a number", render_entry(entry(latch=1))),

@@ -4,7 +4,8 @@ Knows how many questions may be in flight, how long anybody waits, and whose slo
 clock: every instant comes with the question. What a question takes is `prometheus_ask`, HTTP `prometheus_http`, bodies `prometheus_json`.
 
 Threads: `requests` blocks, so each call has a thread from one pool as large as all sources' `max_concurrent` together. A source's slot is
-given back when the thread has ended, not when the wait for it has: a source that hangs can fill its own slots, never another's.
+given back when the thread has ended, not when the wait for it has: a source that hangs can fill its own slots, never another's; and
+tenants take slots in turn, so that one with many slow questions keeps nobody else waiting.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
+from rampgate_operator.adapters.fair import FairSlots
 from rampgate_operator.adapters.prometheus_ask import ask
 from rampgate_operator.adapters.prometheus_http import DEFAULT_LIMITS, Call, Limits
 from rampgate_operator.core.looks import Answer, Failed, FailureReason, Kind, LookRequest
@@ -71,7 +73,7 @@ class _Endpoint:
     def __init__(self, name: str, source: SourceSettings, limits: Limits) -> None:
         self._name, self._source, self._limits = name, source, limits
         self.lookback = source.lookback
-        self._slots = asyncio.Semaphore(source.max_concurrent)
+        self._slots = FairSlots(source.max_concurrent)
         self._calls: set[Call] = set()
 
     def close(self) -> None:
@@ -84,7 +86,7 @@ class _Endpoint:
         source, timeout = self._source, self._source.timeout.total_seconds()
         try:
             async with asyncio.timeout(_WAITS * timeout):
-                await self._slots.acquire()
+                await self._slots.acquire(question.tenant)
         except TimeoutError:
             busy = f"All {source.max_concurrent} connections to metrics source {self._name} stayed busy"
             return Failed(FailureReason.THROTTLED, f"{busy}: lengthen intervals, or allow it more.")

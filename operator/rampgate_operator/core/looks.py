@@ -32,6 +32,7 @@ class LookRequest:
         query: finished PromQL (`core.promql.compile_query`): substituted, and with its namespace matcher.
         at: the instant to evaluate at, aware; the operator's clock is the only one. A sample becomes visible some time after its
             timestamp (a scrape's duration), so ask for increases a little in the past or lose what arrives late.
+        tenant: the namespace that asks: a source serves tenants in turn.
         kind: what to read from the answer.
         window: length of the counting window; needed for INCREASES, None for VALUE.
     """
@@ -40,6 +41,7 @@ class LookRequest:
     source: str
     query: str
     at: datetime
+    tenant: str = ""
     kind: Kind = Kind.VALUE
     window: timedelta | None = None
 

@@ -75,7 +75,13 @@ def ask(situation: Situation, lookbacks: Mapping[str, timedelta]) -> Questions:
         return Questions(guardrails=guardrails, exposures=None)
     query = _compile(situation, EXPOSURES, "", lookbacks.get(EXPOSURES_SOURCE, LOOKBACK)).text
     request = LookRequest(
-        key=(_EXPOSURES_KEY, ""), source=EXPOSURES_SOURCE, query=query, at=until, kind=Kind.INCREASES, window=until - since
+        key=(_EXPOSURES_KEY, ""),
+        source=EXPOSURES_SOURCE,
+        query=query,
+        at=until,
+        tenant=situation.experiment.namespace,
+        kind=Kind.INCREASES,
+        window=until - since,
     )
     return Questions(guardrails=guardrails, exposures=request, exposures_since=since)
 
@@ -115,6 +121,7 @@ def _question(situation: Situation, guardrail: Guardrail, lookback: timedelta) -
                 source=guardrail.source,
                 query=_compile(situation, guardrail.query, treatment, lookback).text,
                 at=situation.now,
+                tenant=situation.experiment.namespace,
             )
             for treatment in asked
         },

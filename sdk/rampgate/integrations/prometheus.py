@@ -10,6 +10,7 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 
 from rampgate.decision import Decision, Label, Reason
 from rampgate.evaluate import CompiledGate
+from rampgate.rules import is_unicode
 
 OTHER_GATE = "_other"
 """Label of gates that no rules know, after the first `KNOWN_STRANGERS`: a caller's free text must not become series without end."""
@@ -91,7 +92,7 @@ class PrometheusMetrics:
             self._requests.labels(gate, label, outcome)
 
     def _label(self, gate: str) -> str:
-        if not isinstance(gate, str):
+        if not isinstance(gate, str) or not is_unicode(gate):
             return OTHER_GATE
         if gate in self._gates or gate in self._strangers:
             return gate

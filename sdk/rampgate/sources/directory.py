@@ -81,8 +81,16 @@ def _version(root: Path) -> Version:
         status = current.stat()  # a volume that was mounted anew may use a name again
         return current, status.st_ino, status.st_mtime_ns
     with os.scandir(root) as entries:
-        files = [(entry.name, entry.stat()) for entry in entries if is_rules_key(entry.name)]
-    return tuple(sorted((name, status.st_mtime_ns, status.st_size, status.st_ino) for name, status in files))
+        return tuple(sorted(version for entry in entries if is_rules_key(entry.name) and (version := _file_version(entry))))
+
+
+def _file_version(entry: os.DirEntry[str]) -> tuple[str, int, int, int] | None:
+    """Give what changes with a file's content; None for what is no file, such as a link that leads nowhere: it harms no other key."""
+    try:
+        status = entry.stat()
+    except OSError:
+        return None
+    return entry.name, status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def read_keys(root: Path) -> Keys:

@@ -1,0 +1,42 @@
+"""Slots that tenants take in turn: who asks much waits for himself, and keeps nobody else waiting for more than one turn.
+
+Knows names and their order of waiting. Must not know what a slot is for. For one event loop.
+"""
+
+import asyncio
+from collections import deque
+
+
+class FairSlots:
+    """A semaphore whose free slots go round among the tenants that wait."""
+
+    def __init__(self, count: int) -> None:
+        self._free = count
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # in the order of their turn
+
+    async def acquire(self, tenant: str) -> None:
+        """Wait for a slot; within a tenant first come, first served."""
+        if self._free and not self._waiting:
+            self._free -= 1
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(tenant, deque()).append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # it was given a slot at the very moment that it gave up
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Give a slot back: to the next tenant's first that still waits."""
+        while self._waiting:
+            tenant, line = next(iter(self._waiting.items()))
+            del self._waiting[tenant]
+            turn = line.popleft()
+            if line:
+                self._waiting[tenant] = line  # at the end of the round
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._free += 1

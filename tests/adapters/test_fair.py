@@ -1,0 +1,83 @@
+"""fair: slots go round among the tenants that wait."""
+
+import asyncio
+
+import pytest
+
+from rampgate_operator.adapters.fair import FairSlots
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+class Crowd:
+    """Tenants that wait for slots, and the order in which they got one."""
+
+    def __init__(self, slots: FairSlots) -> None:
+        self._slots = slots
+        self.got: list[str] = []
+
+    def join(self, tenant: str, times: int = 1) -> list[asyncio.Task[None]]:
+        return [asyncio.create_task(self._wait(tenant)) for _ in range(times)]
+
+    async def _wait(self, tenant: str) -> None:
+        await self._slots.acquire(tenant)
+        self.got.append(tenant)
+
+
+async def test_free_slots_are_taken_without_waiting() -> None:
+    slots = FairSlots(2)
+    crowd = Crowd(slots)
+    crowd.join("a", 3)
+    await settle()
+    assert crowd.got == ["a", "a"]
+
+
+async def test_tenants_that_wait_take_turns_however_many_one_of_them_asked_for() -> None:
+    slots = FairSlots(1)
+    crowd = Crowd(slots)
+    crowd.join("greedy", 5)
+    await settle()
+    crowd.join("b", 2)
+    crowd.join("c")
+    await settle()
+    for _ in range(7):
+        slots.release()
+        await settle()
+    assert crowd.got == ["greedy", "greedy", "b", "c", "greedy", "b", "greedy", "greedy"]
+
+
+async def test_whoever_gave_up_is_passed_over_and_loses_no_slot() -> None:
+    slots = FairSlots(1)
+    crowd = Crowd(slots)
+    crowd.join("a")
+    await settle()
+    [leaving] = crowd.join("b")
+    crowd.join("c")
+    await settle()
+    leaving.cancel()
+    slots.release()
+    await settle()
+    assert crowd.got == ["a", "c"]
+    slots.release()
+    crowd.join("d")
+    await settle()
+    assert crowd.got == ["a", "c", "d"]
+
+
+async def test_a_slot_given_at_the_moment_of_giving_up_goes_on() -> None:
+    slots = FairSlots(1)
+    crowd = Crowd(slots)
+    crowd.join("a")
+    await settle()
+    [leaving] = crowd.join("b")
+    crowd.join("c")
+    await settle()
+    slots.release()
+    leaving.cancel()
+    await settle()
+    assert crowd.got == ["a", "c"]
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
