@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pytest
-from prometheus_client import CollectorRegistry, generate_latest, generate_latest
+from prometheus_client import CollectorRegistry, generate_latest
 
 from rampgate import Decision, Gates, Reason
 from rampgate.evaluate import CompiledGate
