@@ -166,3 +166,15 @@ def test_a_file_that_is_no_config_map_of_rules_is_exit_status_2_without_a_traceb
     assert refused.returncode == 2
     assert f"{file}: " in refused.stderr
     assert "Traceback" not in refused.stderr
+
+
+def test_eval_writes_json_whatever_the_value_is(directory: Path) -> None:
+    odd = {**ENTRY, "gate": "odd", "variants": [{**variant, "value": "\ud800ü"} for variant in ENTRY["variants"]]}  # type: ignore[attr-defined]  # a list
+    (directory / "odd.json").write_text(render_entry({**odd, "control": {"name": "control", "value": "\ud800ü"}}))
+    shown = rampgate("eval", "odd", "--directory", str(directory), "--context", '{"userId": "u-1"}')
+    assert (shown.returncode, json.loads(shown.stdout)["value"]) == (0, "\ud800ü")
+
+
+def test_a_context_without_a_bottom_is_wrong_usage(directory: Path) -> None:
+    shown = rampgate("eval", "new-checkout", "--directory", str(directory), "--context", "[" * 5000)
+    assert (shown.returncode, "no JSON" in shown.stderr, "Traceback" in shown.stderr) == (2, True, False)

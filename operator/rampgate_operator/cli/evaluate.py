@@ -64,8 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
     logging.getLogger("rampgate").addHandler(logging.NullHandler())  # what is wrong with this gate is said below, other gates do not matter
     with Gates(_Once(keys)) as gates:
         decision = gates.decide(arguments.gate, arguments.context)
-    json.dump({field: getattr(decision, field) for field in SHOWN}, sys.stdout, indent=2, ensure_ascii=False)
-    sys.stdout.write("\n")
+    shown = json.dumps({field: getattr(decision, field) for field in SHOWN}, indent=2, ensure_ascii=False)
+    sys.stdout.buffer.write(shown.encode(errors="backslashreplace") + b"\n")  # half a surrogate pair becomes JSON's own escape
     if why := _why(decision, keys, arguments.context):
         sys.stderr.write(f"rampgate eval: {why}\n")
     return 1 if decision.reason in {Reason.UNKNOWN_GATE, Reason.ERROR} else 0
@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
 def _context(text: str) -> dict[str, object]:
     try:
         context = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise argparse.ArgumentTypeError(f"no JSON; {EXAMPLE}") from None
     if not isinstance(context, dict):
         raise argparse.ArgumentTypeError(f"no JSON object; {EXAMPLE}")
