@@ -22,9 +22,7 @@ Kubectl = Callable[..., "CompletedProcess[str]"]
 def cluster() -> Iterator[Cluster]:
     """A real API server with Rampgate's CRDs established."""
     with Cluster.start() as running:
-        if any(CRDS.glob("*.yaml")):
-            devcluster_kubectl.kubectl(running, "apply", "--server-side", "-f", str(CRDS))
-            devcluster_kubectl.kubectl(running, "wait", "--for=condition=Established", "-f", str(CRDS), "--timeout=30s")
+        devcluster_kubectl.apply_crds(running, CRDS)
         yield running
 
 

@@ -1,13 +1,17 @@
 """rules: what is known of ConfigMaps, and when it is asked for again."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
-from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY, RULES_LABEL, Ownership
+from rampgate_operator.core.decide import number_rules
+from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY, RULES_LABEL, Observation, Ownership
+from rampgate_operator.core.status import Status
 from rampgate_operator.ports import ConflictError, Key
 from rampgate_operator.queue import Queue
 from rampgate_operator.rules import Rules
+from tests.core.story import NAME, NOON, Story
 from tests.simulation.memory import MemoryCluster
 
 RULES = Key("shop", "feature-gates")
@@ -96,3 +100,19 @@ async def test_a_database_that_was_restored_is_believed() -> None:
     cluster.config_maps = restored.config_maps
     await rules.refresh(RULES)
     assert (await rules.see(RULES, "a")).line == "old"
+
+
+async def test_a_gate_that_was_removed_comes_back_under_a_higher_generation() -> None:
+    cluster, queue = MemoryCluster(), Queue[Key]()
+    line = Story().ramp_to(1).seen.line
+    assert line is not None
+    rules = await known(cluster, queue, **{NAME: line})
+    before = (await rules.see(RULES, NAME)).entry
+    await rules.remove("shop", NAME, keep=None)
+    seen = await rules.see(RULES, NAME)
+    assert (seen.entry, seen.floor) == (None, before and before.generation)
+    numbered = number_rules(
+        Story().experiment, Status(attempt=1, attempt_started_at=NOON), Observation(now=NOON, rules=replace(seen, floor=2**40))
+    )
+    assert numbered.rules is not None
+    assert numbered.rules.generation == 2**40 + 1

@@ -9,11 +9,10 @@ import kopf
 
 from rampgate_operator.cache import key_of
 from rampgate_operator.core.observation import RULES_LABEL
+from rampgate_operator.core.resource import GROUP, PLURAL, VERSION
 from rampgate_operator.ports import Body, Key
 from rampgate_operator.queue import Queue
 from rampgate_operator.reconcile import Reconciler, wants_kill
-
-GROUP, VERSION, PLURAL = "rampgate.dev", "v1alpha1", "experiments"
 
 
 def register(registry: kopf.OperatorRegistry, *, reconciler: Reconciler, queue: Queue[Key]) -> None:

@@ -299,7 +299,7 @@ class Reconciler:
         if gathered.observation.rules.ownership is Ownership.FOREIGN:  # it is not watched, for it has not our label
             self._queue.add(key, delay=FOREIGN_RECHECK)
         if decision.recheck_at is not None:
-            self._queue.add(key, delay=(decision.recheck_at - self._clock.now()).total_seconds())
+            self._queue.add(key, delay=(decision.recheck_at - gathered.observation.now).total_seconds())
 
 
 def _raises_exposure(gathered: Gathered, decision: Decision) -> bool:

@@ -5,6 +5,7 @@ Knows keys and ConfigMaps; what an entry says is core/compile.py's.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from rampgate_operator.cache import Cache, key_of
 from rampgate_operator.core.compile import fits
@@ -21,11 +22,12 @@ class Rules:
     def __init__(self, cluster: Cluster, queue: Queue[Key]) -> None:
         self._cluster, self._queue = cluster, queue
         self.cache = Cache()
+        self._floors: dict[Key, int] = {}  # of removed gates
 
     async def see(self, config_map: Key, gate: str) -> RulesSeen:
         """See a gate's part of its ConfigMap; one that is not watched is asked for: it may be foreign, absent, or have lost its label."""
         body = self.cache.get(config_map) or await self.refresh(config_map)
-        return see_rules(body, gate)
+        return replace(see_rules(body, gate), floor=self._floors.get(Key(config_map.namespace, gate), 0))
 
     async def refresh(self, config_map: Key) -> Body | None:
         """Look again at the API server. One that is not ours is not kept: nothing would tell when it changes."""
@@ -92,6 +94,7 @@ class Rules:
                 continue
             if not outlives(seen.entry):
                 self.take_in(await self._cluster.swap(body, key=gate + KEY_SUFFIX, new=None))
+                self._floors[Key(namespace, gate)] = seen.entry.generation
 
     async def _restore_label(self, config_map: Key) -> None:
         body = self.cache.get(config_map)

@@ -130,7 +130,7 @@ class World:
             for key in due:
                 if self.agenda.due.pop(key, None) is not None:  # a crash on the way leaves another agenda
                     await self._reconcile(key)
-        raise AssertionError("the operator is busy for ever at one instant")
+        raise AssertionError("I8: the operator is busy for ever at one instant")
 
     async def wait(self, seconds: float) -> None:
         """Let time pass, event by event."""

@@ -18,7 +18,7 @@ from typing import Any
 from tools.demo.sources import post
 from tools.devcluster.binaries import kubectl_path
 from tools.devcluster.cluster import Cluster
-from tools.devcluster.kubectl import kubectl
+from tools.devcluster.kubectl import apply_crds, kubectl
 from tools.devcluster.loopback import HOST, answers, free_port
 from tools.devcluster.prometheus import Prometheus
 from tools.devcluster.roles import Role
@@ -150,7 +150,7 @@ def set_up(directory: Path, say: Callable[[str], None]) -> Iterator[Stage]:
 
 def _install(cluster: Cluster) -> None:
     """The CRD, the namespace, and for each caller the role that it needs and no more."""
-    kubectl(cluster, "apply", "--server-side", "-f", str(CHECKOUT / "crds"))
+    apply_crds(cluster, CHECKOUT / "crds")
     kubectl(cluster, "create", "namespace", NAMESPACE)
     rbac = CHECKOUT / "manifests" / "rbac"
     kubectl(cluster, "apply", f"--namespace={NAMESPACE}", "-f", str(rbac))
@@ -158,7 +158,6 @@ def _install(cluster: Cluster) -> None:
     for role in (Role.APPLICATION, Role.DEVELOPER):
         binding = ("create", "rolebinding", role.value, f"--role=rampgate-{role.value}", f"--user={role.user}")
         kubectl(cluster, f"--namespace={NAMESPACE}", *binding)
-    kubectl(cluster, "wait", "--for=condition=Established", "-f", str(CHECKOUT / "crds"), "--timeout=30s")
 
 
 def _start_shops(directory: Path, cluster: Cluster, running: ExitStack) -> Iterator[str]:

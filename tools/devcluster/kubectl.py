@@ -1,6 +1,9 @@
 """The real kubectl, called in a role's name. Knows the command line only."""
 
+import json
 import subprocess
+import time
+from pathlib import Path
 
 from tools.devcluster.binaries import kubectl_path
 from tools.devcluster.cluster import Cluster
@@ -20,3 +23,24 @@ def kubectl(
     except subprocess.CalledProcessError as error:
         error.add_note(str(error.stderr))
         raise
+
+
+def apply_crds(cluster: Cluster, directory: Path, *, timeout: float = 30.0) -> None:
+    """Apply the CRDs of a directory, and wait until the API server serves them; TimeoutError after `timeout` seconds.
+
+    Not `kubectl wait`: asked before there is any condition, it fails instead of waiting.
+    """
+    kubectl(cluster, "apply", "--server-side", "-f", str(directory))
+    deadline = time.monotonic() + timeout
+    while not _are_established(kubectl(cluster, "get", "-f", str(directory), "-o", "json").stdout):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"the CRDs of {directory} are not established after {timeout:g} s")
+        time.sleep(0.1)
+
+
+def _are_established(printed: str) -> bool:
+    found = json.loads(printed)
+    return all(
+        any(each["type"] == "Established" and each["status"] == "True" for each in crd.get("status", {}).get("conditions") or ())
+        for crd in found.get("items", [found])
+    )

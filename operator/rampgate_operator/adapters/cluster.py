@@ -17,10 +17,10 @@ from rampgate_operator.cache import key_of
 from rampgate_operator.core.conditions import Announcement
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, RULES_LABEL
 from rampgate_operator.core.quantities import timestamp
+from rampgate_operator.core.resource import GROUP, KIND, PLURAL, VERSION
 from rampgate_operator.core.status import Status
 from rampgate_operator.ports import Body, ClusterError, ConflictError, Key
 
-GROUP, VERSION, PLURAL = "rampgate.dev", "v1alpha1", "experiments"
 FIELD_MANAGER = "rampgate"
 MERGE_PATCH, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
 _ENCODED_ALIKE = re.compile(r"[ -%'-;=?-~]*")
@@ -110,7 +110,7 @@ class KubernetesCluster:
         metadata, moment = experiment["metadata"], timestamp(at).split(".")[0] + "Z"
         regarding = {
             "apiVersion": f"{GROUP}/{VERSION}",
-            "kind": "Experiment",
+            "kind": KIND,
             **{field: metadata[field] for field in ("namespace", "name", "uid", "resourceVersion")},
         }
         body = {

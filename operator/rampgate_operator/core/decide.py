@@ -70,7 +70,7 @@ def number_rules(experiment: Experiment, status: Status, observation: Observatio
     if content is None or (status.rules is not None and status.rules.digest == digest(content) and not _overwritten(status.rules, seen)):
         return status
     first = int(observation.now.timestamp()) if status.rules is None else 0
-    floor = max(status.rules.generation if status.rules else 0, seen.generation if seen else 0)
+    floor = max(observation.rules.floor, status.rules.generation if status.rules else 0, seen.generation if seen else 0)
     rules = Rules(generation=max(first, floor + 1), digest=digest(content), rendered_at=observation.now)
     return status.model_copy(update={"rules": rules})
 

@@ -11,12 +11,17 @@ from typing import Any
 
 from rampgate.errors import UnusableEntryError
 from rampgate.rules import parse_entry, render_entry
+from rampgate.snapshot import ENTRY_SUFFIX as KEY_SUFFIX
+from rampgate.snapshot import FORMAT_KEY, KILL_KEY
+from rampgate.snapshot import FORMAT_VALUE as FORMAT
 from rampgate_operator.core.looks import Answer
 
-FORMAT_KEY = "format"
-FORMAT = "rampgate.dev/1"
-KILL_KEY = "kill"
-KEY_SUFFIX = ".json"
+__all__ = [  # the names on the wire are the SDK's
+    "FORMAT",
+    "FORMAT_KEY",
+    "KEY_SUFFIX",
+    "KILL_KEY",
+]
 RULES_LABEL = "rampgate.dev/rules"
 """On every ConfigMap of ours, for the watch alone; whose it is, the key `format` says."""
 LARGEST_NUMBER = 2**52
@@ -55,6 +60,8 @@ class RulesSeen:
     """Bytes that this gate's entry may take beside its neighbours."""
     break_glass: bool = False
     """Whether the key `kill` names this gate."""
+    floor: int = 0
+    """The generation that the gate's entry last had before it was removed: a new one must be higher."""
     immutable: bool = False
     """Whether somebody made the ConfigMap immutable: no key of it can be changed, by whomever."""
 
