@@ -1,11 +1,13 @@
 """Lists: what is queued by them, what vanished, and what is said when they fail."""
 
+import asyncio
 from types import SimpleNamespace
 
 import pytest
 
+from rampgate_operator import listing
 from rampgate_operator.adapters.clock import SystemClock
-from rampgate_operator.listing import doubling, resync
+from rampgate_operator.listing import Listing, doubling, resync
 from rampgate_operator.ports import Body, ClusterError, ConflictError, Key
 from rampgate_operator.queue import Queue
 from rampgate_operator.reconcile import Reconciler
@@ -119,3 +121,18 @@ def answered(status: int) -> Exception:
 def test_delays_double_up_to_the_longest() -> None:
     delays = doubling(1.0, 5.0)
     assert [next(delays) for _ in range(5)] == [1.0, 2.0, 4.0, 5.0, 5.0]
+
+
+async def test_a_second_list_follows_soon_for_what_was_deleted_before_the_watch_began(
+    cluster: Cluster, queue: Keys, reconciler: Reconciler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(listing, "SOON", 0.01)
+    cluster.experiments = [named("shop/gone")]
+    lists = Listing({None: cluster}, reconciler, queue, every=3600)  # type: ignore[dict-item]  # as much of a cluster as lists use
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        [task] = lists.start(group)
+        await lists.ready.wait()
+        cluster.experiments = []
+        while reconciler.experiments.versions():  # noqa: ASYNC110  # a cache has no event
+            await asyncio.sleep(0.01)
+        task.cancel()

@@ -18,6 +18,8 @@ from rampgate_operator.rules import gates_in
 logger = logging.getLogger(__name__)
 FIRST_RETRY, LONGEST_RETRY = 1.0, 30.0
 """Seconds until a list that failed is asked for again; doubled each time."""
+SOON = 5.0
+"""Seconds until the second list: what is deleted between the first one and the watch's beginning, the watch never tells."""
 
 
 class Listing:
@@ -41,7 +43,8 @@ class Listing:
                 logger.warning("%s", error)
                 delay = next(delays)
             else:
-                delays, some, delay = doubling(FIRST_RETRY, LONGEST_RETRY), True, self._every
+                delay = self._every if some else min(SOON, self._every)
+                delays, some = doubling(FIRST_RETRY, LONGEST_RETRY), True
             self._tell(namespace, listed=some)
             await asyncio.sleep(delay)
 

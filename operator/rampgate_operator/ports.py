@@ -61,6 +61,15 @@ class Cluster(Protocol):
     async def restore_label(self, config_map: Body) -> Body:
         """Put back the label by which a ConfigMap with rules is watched, if nothing else of it has changed."""
 
+    async def list_revisions(self, experiment: Body) -> list[Body]:
+        """Give the ControllerRevisions that carry the Experiment's name."""
+
+    async def create_revision(self, experiment: Body, *, number: int, spec_digest: str, data: Mapping[str, Any]) -> None:
+        """Create a ControllerRevision that is deleted with the Experiment; ConflictError when there is one of that number."""
+
+    async def delete_revision(self, revision: Body) -> None:
+        """Delete a ControllerRevision; one that is gone is no error."""
+
     async def announce(self, experiment: Body, announcement: Announcement, at: datetime) -> None:
         """Post an Event."""
 

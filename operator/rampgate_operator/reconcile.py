@@ -25,6 +25,7 @@ from rampgate_operator.core.status import Phase, Status, read_status
 from rampgate_operator.core.waiting import Situation
 from rampgate_operator.ports import Body, Clock, Cluster, ClusterError, ConflictError, Key, Metrics
 from rampgate_operator.queue import Queue
+from rampgate_operator.revisions import Revisions
 from rampgate_operator.rules import Rules
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ class Memory:
     examined: Spec | str = "it has not been examined"
     spec: Spec | None = None
     """The last accepted spec."""
+    sought: bool = False
+    """Whether the one that an earlier process accepted was looked for."""
     persisted: Status | None = None
     decided: Status | None = None
     """`persisted` with the readings that were not worth a write; void once the persisted one is another."""
@@ -71,6 +74,7 @@ class Reconciler:
         self._cluster, self._metrics, self._clock, self._queue = cluster, metrics, clock, queue
         self.experiments = Cache()
         self.rules = Rules(cluster, queue)
+        self._revisions = Revisions(cluster)
         self._memories: dict[Key, Memory] = {}
         self._answers: dict[Key, list[Look | ExposureLook]] = {}
         self._looking: dict[tuple[Key, str], asyncio.Task[None]] = {}
@@ -81,7 +85,8 @@ class Reconciler:
 
         1. Gather: the Experiment, its status, its gate's entry, the readings that have come in, the time.
         2. Decide: what the status must be, and why. Before exposure rises, gather once more from the API server, and decide by that.
-        3. Apply: the status first, since it is the memory; then the gate's entry from the status as persisted; then Events.
+        3. Apply: a newly accepted spec's revision; the status, since it is the memory; then the gate's entry from the status as persisted;
+           then Events.
         4. Ask Prometheus what is due; the answers bring the key back.
         5. Come back when time alone could change the decision.
 
@@ -149,10 +154,13 @@ class Reconciler:
         if body is None:
             return None
         self.experiments.see(body)
+        persisted = read_status(body.get("status"))
         memory = await self._examine(key, body)
+        if memory.spec is None and not memory.sought and not wants_kill(body):  # a restart met a spec that cannot be run
+            accepted = await self._revisions.last_accepted(body, persisted)
+            memory = self._memories[key] = replace(memory, spec=accepted, sought=True)
         experiment = read_experiment(body, accepted=memory.spec, examined=memory.examined)
         config_map = Key(key.namespace, _config_map_name(body))
-        persisted = read_status(body.get("status"))
         rules = await self.rules.see(config_map, key.name)
         answers = tuple(self._answers.get(key, ()))
         exposures = [answer for answer in answers if isinstance(answer, ExposureLook)]
@@ -195,6 +203,9 @@ class Reconciler:
 
     async def _apply(self, gathered: Gathered, decision: Decision) -> Status:
         persisted = gathered.persisted
+        spec = gathered.experiment.spec
+        if spec is not None and decision.status.spec_digest != (persisted.spec_digest if persisted else ""):
+            await self._revisions.keep(gathered.body, spec)
         if persisted is None or must_persist(persisted, decision.status):
             body = await self._persist(gathered, decision.status)
             self.experiments.see(body)

@@ -17,6 +17,7 @@ from rampgate_operator.adapters.cluster import KubernetesCluster
 from rampgate_operator.core.conditions import Announcement
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, RULES_LABEL
 from rampgate_operator.core.reasons import Reason
+from rampgate_operator.core.revision import SPEC_LABEL
 from rampgate_operator.core.status import Latch, LatchCause, Phase, Status
 from rampgate_operator.ports import Body, Cluster, ClusterError, ConflictError, Key
 from tests.core.story import NOON, SPEC
@@ -364,3 +365,32 @@ async def test_what_is_absent_is_none_and_what_is_there_is_listed(parts: Parts) 
 async def test_an_event_can_be_posted(parts: Parts) -> None:
     body = parts.people.apply(parts.gate, SPEC)
     await parts.cluster.announce(body, Announcement(reason=Reason.KILLED, message="why", warning=True), datetime(2026, 12, 1, tzinfo=UTC))
+
+
+# --- versions of a spec ---
+
+
+async def test_a_revision_is_listed_with_its_number_its_data_and_its_owner(parts: Parts) -> None:
+    body = parts.people.apply(parts.gate, SPEC)
+    await parts.cluster.create_revision(body, number=3, spec_digest="f00d", data=SPEC)
+    [found] = await parts.cluster.list_revisions(body)
+    assert (found["metadata"]["name"], found["revision"], found["data"]) == ("new-checkout-3", 3, SPEC)
+    assert found["metadata"]["labels"][SPEC_LABEL] == "f00d"
+    assert [owner["uid"] for owner in found["metadata"]["ownerReferences"]] == [body["metadata"]["uid"]]
+    assert await parts.cluster.list_revisions(parts.people.apply(Key(parts.gate.namespace, "other"), SPEC)) == []
+
+
+async def test_no_two_revisions_have_one_number(parts: Parts) -> None:
+    body = parts.people.apply(parts.gate, SPEC)
+    await parts.cluster.create_revision(body, number=1, spec_digest="f00d", data=SPEC)
+    with pytest.raises(ConflictError):
+        await parts.cluster.create_revision(body, number=1, spec_digest="beef", data=SPEC)
+
+
+async def test_a_revision_that_is_gone_is_deleted_again_without_an_error(parts: Parts) -> None:
+    body = parts.people.apply(parts.gate, SPEC)
+    await parts.cluster.create_revision(body, number=1, spec_digest="f00d", data=SPEC)
+    [read] = await parts.cluster.list_revisions(body)
+    for _ in range(2):
+        await parts.cluster.delete_revision(read)
+    assert await parts.cluster.list_revisions(body) == []

@@ -78,9 +78,12 @@ class Ledger:
     # --- what happens ---
 
     def restarted(self) -> None:
-        """A new process: it knows no reading that was not persisted, and no spec that was accepted before."""
-        self.accepted = None
+        """A new process: it knows no reading that was not persisted, and of specs only the last that is kept."""
         body = self._world.cluster.experiments.get(self._gate, {})
+        uid, kept = body.get("metadata", {}).get("uid"), self._world.cluster.revisions.values()
+        owned = [each for each in kept if each["metadata"]["ownerReferences"][0]["uid"] == uid]
+        newest = max(owned, key=lambda each: int(each["revision"]), default=None)
+        self.accepted = None if newest is None else Spec.from_wire(newest["data"])
         looked = {known["name"]: datetime.fromisoformat(known["lookedAt"]) for known in body.get("status", {}).get("guardrails", ())}
         self.readings = {
             name: [reading for reading in known if name in looked and reading.at <= looked[name]] for name, known in self.readings.items()

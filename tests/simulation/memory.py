@@ -1,4 +1,4 @@
-"""The API server in memory: two kinds of objects, resourceVersions, generations, and the preconditions of each write.
+"""The API server in memory: three kinds of objects, resourceVersions, generations, and the preconditions of each write.
 
 A stand-in only as far as tests/contract/test_cluster.py runs the same cases on it and on a real one.
 Deterministic: no clock, no randomness, no I/O. `on_write` is asked before each write of the operator and may refuse it or end the process;
@@ -14,6 +14,7 @@ from rampgate_operator.adapters.cluster import merge_patch
 from rampgate_operator.cache import key_of, version_of
 from rampgate_operator.core.conditions import Announcement
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, RULES_LABEL
+from rampgate_operator.core.revision import EXPERIMENT_LABEL, SPEC_LABEL
 from rampgate_operator.core.status import Status
 from rampgate_operator.ports import Body, ClusterError, ConflictError, Key
 
@@ -26,6 +27,7 @@ class MemoryCluster:
     def __init__(self) -> None:
         self.experiments: dict[Key, Object] = {}
         self.config_maps: dict[Key, Object] = {}
+        self.revisions: dict[Key, Object] = {}
         self.announced: list[Announcement] = []
         self.on_write: Callable[[str], None] = lambda _what: None
         self.on_change: Callable[[str, str, Body], None] = lambda _kind, _change, _body: None
@@ -123,6 +125,24 @@ class MemoryCluster:
             raise ConflictError("422 Unprocessable Entity")
         known["metadata"]["labels"] = {**(known["metadata"].get("labels") or {}), RULES_LABEL: "true"}
         return self._stamp(known)
+
+    async def list_revisions(self, experiment: Body) -> list[Body]:
+        found = self.revisions.values()
+        return [copy.deepcopy(body) for body in found if body["metadata"]["labels"][EXPERIMENT_LABEL] == experiment["metadata"]["name"]]
+
+    async def create_revision(self, experiment: Body, *, number: int, spec_digest: str, data: Mapping[str, Any]) -> None:
+        self.on_write("revision")
+        owner = experiment["metadata"]
+        key = Key(owner["namespace"], f"{owner['name']}-{number}")
+        if key in self.revisions:
+            raise ConflictError("409 Conflict")
+        labels = {EXPERIMENT_LABEL: owner["name"], SPEC_LABEL: spec_digest}
+        metadata = {"namespace": key.namespace, "name": key.name, "labels": labels, "ownerReferences": [{"uid": owner["uid"]}]}
+        self.revisions[key] = {"metadata": metadata, "revision": number, "data": copy.deepcopy(dict(data))}
+
+    async def delete_revision(self, revision: Body) -> None:
+        self.on_write("revision")
+        self.revisions.pop(key_of(revision), None)
 
     async def announce(self, experiment: Body, announcement: Announcement, at: datetime) -> None:
         self.on_write("event")

@@ -215,7 +215,9 @@ class World:
 
     def _twin(self) -> "World":
         twin = World()
-        twin.cluster.experiments, twin.cluster.config_maps = copy.deepcopy((self.cluster.experiments, self.cluster.config_maps))
+        twin.cluster.experiments, twin.cluster.config_maps, twin.cluster.revisions = copy.deepcopy(
+            (self.cluster.experiments, self.cluster.config_maps, self.cluster.revisions)
+        )
         twin.cluster.version = self.cluster.version
         twin.elapsed, twin.offset, twin.modes = self.elapsed, self.offset, dict(self.modes)
         twin.ledger.asleep = True

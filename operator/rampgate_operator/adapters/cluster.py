@@ -1,4 +1,4 @@
-"""The API server, through `kubernetes.aio`: lists, reads, and the three guarded writes of design §8.
+"""The API server, through `kubernetes.aio`: lists, reads, and the guarded writes of design §8.
 
 Knows paths, patches and their preconditions. Decides nothing, retries nothing: a lost race is a ConflictError, all else a ClusterError.
 """
@@ -18,6 +18,7 @@ from rampgate_operator.core.conditions import Announcement
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, RULES_LABEL
 from rampgate_operator.core.quantities import timestamp
 from rampgate_operator.core.resource import GROUP, KIND, PLURAL, VERSION
+from rampgate_operator.core.revision import EXPERIMENT_LABEL, SPEC_LABEL
 from rampgate_operator.core.status import Status
 from rampgate_operator.ports import Body, ClusterError, ConflictError, Key
 
@@ -36,6 +37,7 @@ class KubernetesCluster:
     def __init__(self, api: client.ApiClient, namespaces: tuple[str, ...] = ()) -> None:
         self._custom = client.CustomObjectsApi(api)
         self._core = client.CoreV1Api(api)
+        self._apps = client.AppsV1Api(api)
         self._namespaces = namespaces
 
     async def list_experiments(self) -> list[Body]:
@@ -104,6 +106,41 @@ class KubernetesCluster:
         labels = {**(config_map["metadata"].get("labels") or {}), RULES_LABEL: "true"}
         change = {"op": "add", "path": "/metadata/labels", "value": labels}
         return await self._patch_config_map(config_map, [_is_ours(), _is_version_of(config_map), change], None)
+
+    async def list_revisions(self, experiment: Body) -> list[Body]:
+        """Give the ControllerRevisions that carry the Experiment's name as a label."""
+        metadata = experiment["metadata"]
+        selector = f"{EXPERIMENT_LABEL}={metadata['name']}"
+        listed = self._apps.list_namespaced_controller_revision(metadata["namespace"], label_selector=selector, _request_timeout=_TIMEOUT)
+        return _items(_plain(await _call(listed)))
+
+    async def create_revision(self, experiment: Body, *, number: int, spec_digest: str, data: Mapping[str, Any]) -> None:
+        """Create a ControllerRevision that the Experiment owns, so that it is deleted with it.
+
+        It is never patched: the API server compares `data` as bytes, and a patch writes them anew.
+        """
+        metadata = experiment["metadata"]
+        owner = {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "name": metadata["name"], "uid": metadata["uid"], "controller": True}
+        labels = {EXPERIMENT_LABEL: metadata["name"], SPEC_LABEL: spec_digest}
+        body = client.V1ControllerRevision.model_validate(
+            {
+                "apiVersion": "apps/v1",
+                "kind": "ControllerRevision",
+                "metadata": {"name": f"{metadata['name']}-{number}", "labels": labels, "ownerReferences": [owner]},
+                "revision": number,
+                "data": data,
+            }
+        )
+        create = self._apps.create_namespaced_controller_revision(
+            metadata["namespace"], body, field_manager=FIELD_MANAGER, _request_timeout=_TIMEOUT
+        )
+        await _call(create)
+
+    async def delete_revision(self, revision: Body) -> None:
+        """Delete a ControllerRevision; one that is gone is no error."""
+        metadata = revision["metadata"]
+        call = self._apps.delete_namespaced_controller_revision(metadata["name"], metadata["namespace"], _request_timeout=_TIMEOUT)
+        await _call(call, may_be_absent=True)
 
     async def announce(self, experiment: Body, announcement: Announcement, at: datetime) -> None:
         """Post an Event about an Experiment."""

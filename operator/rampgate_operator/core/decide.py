@@ -16,7 +16,8 @@ from rampgate_operator.core.lost import restore
 from rampgate_operator.core.observation import Entry, Observation, digest
 from rampgate_operator.core.quantities import duration
 from rampgate_operator.core.questions import is_looking
-from rampgate_operator.core.ramp import STARTED, move
+from rampgate_operator.core.ramp import LATCHED, STARTED, move
+from rampgate_operator.core.revision import spec_digest
 from rampgate_operator.core.status import Phase, Rules, Status
 from rampgate_operator.core.triggers import first_change, kill
 from rampgate_operator.core.waiting import RAMPS, Finding, Situation, find_all, hold_ends, rules_out
@@ -124,11 +125,20 @@ def _explain(situation: Situation, findings: tuple[Finding, ...]) -> Status:
     update = {
         "draw_digest": status.draw_digest or (_draw_digest(situation) if status.phase in STARTED else ""),
         "observed_generation": situation.experiment.generation,
+        "spec_digest": _spec_in_force(situation),
         "waiting_for": findings[0].waiting_for if findings else None,
         "next_step_at": hold_ends(situation),
         "conditions": describe(situation, findings),
     }
     return status.model_copy(update=update)
+
+
+def _spec_in_force(situation: Situation) -> str:
+    """Name the version in force. An ended attempt has none that is new: a kill waits for nothing, and what comes next begins again."""
+    status = situation.status
+    if situation.experiment.problem is not None or status.phase in LATCHED:
+        return status.spec_digest
+    return spec_digest(situation.spec)
 
 
 def _draw_digest(situation: Situation) -> str:

@@ -213,6 +213,8 @@ class Status(StatusModel):
     """A digest of ramp.steps, by which an edit is noticed."""
     draw_digest: Word = ""
     """A digest of what has drawn units in this attempt, by which a change that would move them is noticed."""
+    spec_digest: Word = ""
+    """A digest of the spec in force, the last one that was accepted; the ControllerRevision that keeps it has it as a label."""
     shipped: Word | None = None
     """The variant that everybody gets, once shipped."""
     latch: Latch | None = None

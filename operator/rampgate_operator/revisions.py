@@ -1,0 +1,34 @@
+"""Accepted specs as ControllerRevisions: written when one comes into force, read when a restart finds a newer one that cannot be run.
+
+`kubectl get controllerrevisions` tells a person what ran when. What a revision holds is core/revision.py's.
+"""
+
+from rampgate_operator.core.revision import plan_revisions, read_revisions, read_spec, revision_data, spec_digest
+from rampgate_operator.core.spec import Spec
+from rampgate_operator.core.status import Status
+from rampgate_operator.ports import Body, Cluster
+
+
+class Revisions:
+    """The ControllerRevisions of Experiments. Nothing of them is kept in memory."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+
+    async def keep(self, experiment: Body, spec: Spec) -> None:
+        """Make an accepted spec the newest revision, and delete the oldest ones; run again it changes nothing.
+
+        Raises ConflictError when another process does the same.
+        """
+        wanted = spec_digest(spec)
+        known = read_revisions(await self._cluster.list_revisions(experiment), experiment["metadata"]["uid"])
+        plan = plan_revisions(known, wanted)
+        if plan.number is not None:
+            await self._cluster.create_revision(experiment, number=plan.number, spec_digest=wanted, data=revision_data(spec))
+        for revision in plan.outdated:
+            await self._cluster.delete_revision(revision.body)
+
+    async def last_accepted(self, experiment: Body, status: Status | None) -> Spec | None:
+        """Give the spec that was accepted last; None when none was kept."""
+        known = read_revisions(await self._cluster.list_revisions(experiment), experiment["metadata"]["uid"])
+        return read_spec(known, status.spec_digest if status else "")
