@@ -5,8 +5,10 @@ VENV := .venv
 PY := $(VENV)/bin/python
 SYNCED := $(VENV)/.synced
 
-# make test PYTEST_ARGS="-k latch tests/apiserver": pytest's arguments; the coverage is judged only without them.
+# make test PYTEST_ARGS="-k latch tests/apiserver": pytest's arguments, instead of all tests.
 PYTEST_ARGS ?=
+# How many processes share the tests on real parts, each with a control plane and a Prometheus of its own; most of them wait.
+TEST_PROCESSES ?= 3
 # The least branch coverage of rampgate_operator.core, in per cent.
 CORE_COVERAGE ?= 95
 # make demo KEEP=1: leave it running, with its URLs and things to try.
@@ -24,8 +26,13 @@ demo: $(SYNCED) build ## Show the main job on real parts, about a minute once bu
 	$(PY) -m tools.demo $(if $(KEEP),--keep) $(if $(UNTIMED),--untimed)
 
 test: $(SYNCED) build ## Run all tests on a real API server and a real Prometheus (PYTEST_ARGS="-k latch")
-	$(PY) -m coverage run -m pytest $(PYTEST_ARGS)
-	$(if $(PYTEST_ARGS),,$(PY) -m coverage report --include='*/rampgate_operator/core/*' --fail-under=$(CORE_COVERAGE))
+ifdef PYTEST_ARGS
+	$(PY) -m pytest $(PYTEST_ARGS)
+else
+	$(PY) -m coverage run -m pytest tests/core
+	$(PY) -m coverage report --include='*/rampgate_operator/core/*' --fail-under=$(CORE_COVERAGE)
+	$(PY) -m pytest --ignore=tests/core -n $(TEST_PROCESSES) --dist worksteal
+endif
 
 lint: $(SYNCED) ## Check style, types, import contracts, and that what is generated is up to date
 	$(PY) -m ruff check

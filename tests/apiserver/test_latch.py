@@ -147,7 +147,7 @@ def test_an_attempt_raised_too_little_is_told_the_number_it_needs(team: Team, sh
 
     def told() -> bool:
         valid = next(condition for condition in team.status()["conditions"] if condition["type"] == "Valid")
-        return valid["reason"] == "AttemptTooLow" and "Set spec.attempt to 6" in valid["message"]
+        return valid["reason"] == "AttemptTooLow" and "Set it to 6" in valid["message"]
 
     wait_until(told, "the condition names the number", team.status)
     assert team.exposure() == 0
