@@ -98,21 +98,21 @@ def test_a_kubeconfig_that_does_not_exist_is_one_line_and_the_exit_status_2() ->
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_at_once_while_it_waits_for_the_api_server(number: signal.Signals, waiting: Waiting) -> None:
-    waiting.log("cannot list experiments in all namespaces")
+    waiting.log("cannot take the lease")
     waiting.process.send_signal(number)
     assert waiting.process.wait(PATIENCE) == 0
     assert waiting.text().endswith(f"{number.name}: stopping\n")
 
 
 def test_each_source_is_named_with_its_url_and_without_its_credentials(waiting: Waiting) -> None:
-    log = waiting.log("cannot list")
+    log = waiting.log("cannot take the lease")
     assert "[INFO] rampgate_operator.process: metrics source default: http://prometheus:9090/prefix\n" in log
     assert "secret" not in log
 
 
 @pytest.mark.parametrize("waiting", [{}], indirect=True, ids=["no source"])
 def test_that_there_is_no_source_is_a_warning(waiting: Waiting) -> None:
-    assert "[WARNING] rampgate_operator.process: no metrics source is configured" in waiting.log("cannot list")
+    assert "[WARNING] rampgate_operator.process: no metrics source is configured" in waiting.log("cannot take the lease")
 
 
 def test_a_part_that_fails_is_told_and_is_exit_status_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -48,8 +48,17 @@ class Running:
         self.reconciler = Closing(cluster=Cluster(None), metrics=None, clock=SystemClock(), queue=queue)  # type: ignore[arg-type]
         self.listing = Listing(clusters, self.reconciler, queue, every=0.0)  # type: ignore[arg-type]
         self._watch = watch or self.stop.wait
+        self._held = asyncio.Event()
         self.ended = asyncio.ensure_future(
-            operate(listing=self.listing, reconciler=self.reconciler, queue=queue, workers=2, watch=self._begin, stop=self.stop)
+            operate(
+                listing=self.listing,
+                reconciler=self.reconciler,
+                queue=queue,
+                workers=2,
+                watch=self._begin,
+                hold=self._held.wait,
+                stop=self.stop,
+            )
         )
 
     async def _begin(self) -> None:

@@ -4,13 +4,16 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+import socket
+import uuid
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 
 import kopf
 from kubernetes.aio import client
 
 from rampgate_operator.adapters.clock import SystemClock
 from rampgate_operator.adapters.cluster import KubernetesCluster
+from rampgate_operator.adapters.lease import Lease
 from rampgate_operator.adapters.login import Login, log_in
 from rampgate_operator.handlers import register, watch_settings
 from rampgate_operator.listing import Listing, doubling, resync
@@ -26,18 +29,23 @@ logger = logging.getLogger(__name__)
 
 
 async def run(settings: Settings, *, metrics: Metrics) -> None:
-    """Run until SIGTERM or SIGINT; finish the writes at hand, then return.
+    """Wait until this replica leads, and run until SIGTERM or SIGINT; finish the writes at hand, then return.
 
-    Raises NoClusterError when there is none, and ExceptionGroup when a part of it ended by itself.
+    Raises NoClusterError when there is none, and ExceptionGroup when a part of it ended by itself, or the lease was lost.
     """
     stop = asyncio.Event()
     _stop_on_signals(stop)
     login = await log_in(os.environ)
     queue: Queue[Key] = Queue()
     async with client.ApiClient(login.configuration) as api:
-        cluster = KubernetesCluster(api, settings.namespaces)
+        lease = _lease(api, settings, login)
+
+        def talk_to(namespaces: tuple[str, ...]) -> KubernetesCluster:
+            return KubernetesCluster(api, namespaces, may_write=lambda: lease.is_held)
+
+        cluster = talk_to(settings.namespaces)
         reconciler = Reconciler(cluster=cluster, metrics=metrics, clock=SystemClock(), queue=queue)
-        apart: dict[str | None, Cluster] = {name: KubernetesCluster(api, (name,)) for name in settings.namespaces}
+        apart: dict[str | None, Cluster] = {name: talk_to((name,)) for name in settings.namespaces}
         listing = Listing(apart or {None: cluster}, reconciler, queue, every=settings.resync.total_seconds())
         _tell(settings)
 
@@ -45,7 +53,12 @@ async def run(settings: Settings, *, metrics: Metrics) -> None:
             logger.info("watching %s", _scope(settings))
             await _watch(settings, login=login, reconciler=reconciler, queue=queue, stop=stop)
 
-        await operate(listing=listing, reconciler=reconciler, queue=queue, workers=settings.workers, watch=watch, stop=stop)
+        try:
+            if await _unless(stop, lease.acquire()):
+                parts = {"watch": watch, "hold": lease.hold}
+                await operate(listing=listing, reconciler=reconciler, queue=queue, workers=settings.workers, stop=stop, **parts)
+        finally:
+            await lease.release()
 
 
 async def operate(
@@ -55,25 +68,24 @@ async def operate(
     queue: Queue[Key],
     workers: int,
     watch: Callable[[], Awaitable[None]],
+    hold: Callable[[], Coroutine[None, None, None]],
     stop: asyncio.Event,
 ) -> None:
-    """List, then watch and work until `stop` is set; finish the writes at hand.
+    """List, then watch and work until `stop` is set; finish the writes at hand. `hold` keeps the leadership meanwhile.
 
     Raises ExceptionGroup when a part of it ended by an exception that nobody expects; the others are then ended too.
     """
     try:
         async with asyncio.TaskGroup() as group:
-            lists = listing.start(group)
-            await _any_of(listing.ready, stop)
-            if not stop.is_set():
-                team = Workers(reconciler, queue)
-                for _ in range(workers):
-                    group.create_task(team.work())
+            background, team = [group.create_task(hold()), *listing.start(group)], Workers(reconciler, queue)
+            if await _unless(stop, listing.ready.wait()):
+                working = [group.create_task(team.work()) for _ in range(workers)]
                 await watch()
                 if not stop.is_set():
                     raise RuntimeError("the watch ended by itself")
-            queue.close()
-            for task in lists:
+                queue.close()
+                await asyncio.wait(working)
+            for task in background:
                 task.cancel()
     finally:
         await reconciler.close()
@@ -119,13 +131,24 @@ def _stop_on_signals(stop: asyncio.Event) -> None:
         asyncio.get_running_loop().add_signal_handler(number, heard, number)
 
 
-async def _any_of(*events: asyncio.Event) -> None:
-    waits = [asyncio.ensure_future(event.wait()) for event in events]
+async def _unless(stop: asyncio.Event, what: Coroutine[None, None, object]) -> bool:
+    """Wait for something, and tell whether it came; False once `stop` is set."""
+    waits = [asyncio.ensure_future(what), asyncio.ensure_future(stop.wait())]
     try:
         await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        if waits[0].done():
+            await waits[0]
+        return waits[0].done() and not stop.is_set()
     finally:
         for wait in waits:
             wait.cancel()
+
+
+def _lease(api: client.ApiClient, settings: Settings, login: Login) -> Lease:
+    namespace = settings.lease.namespace or login.pod_namespace or next(iter(settings.namespaces), "default")
+    host = socket.gethostname()  # in a pod, the pod's name
+    identity = settings.lease.identity or (host if login.pod_namespace else f"{host}-{uuid.uuid4()}")
+    return Lease(api, settings.lease, identity=identity, namespace=namespace, clock=SystemClock())
 
 
 def _tell(settings: Settings) -> None:

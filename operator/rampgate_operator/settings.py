@@ -79,6 +79,21 @@ class SourceSettings(BaseModel):
         return f"{url.scheme}://{url.host}{port}{url.path or ''}".rstrip("/")
 
 
+class LeaseSettings(BaseModel):
+    """The Lease by which one of several replicas leads."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True)
+
+    name: Annotated[str, AfterValidator(_namespace)] = "rampgate-operator"
+    """The Lease's name: the same for all replicas."""
+    namespace: Annotated[str, AfterValidator(_namespace)] | None = None
+    """Where it is; by default in the pod's namespace, elsewhere in the first of `namespaces` or in `default`."""
+    identity: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    """Who this replica is; by default the pod's name, elsewhere a name that no other process has."""
+    duration: Annotated[Span, AfterValidator(_between("1s", "5m"))] = timedelta(seconds=10)
+    """How long a leader that is gone keeps others waiting."""
+
+
 class Settings(BaseSettings):
     """All that `rampgate operator` can be told: by the environment first, then by arguments, which are what the file says."""
 
@@ -96,6 +111,8 @@ class Settings(BaseSettings):
     """The namespaces to watch; all of them by default."""
     sources: dict[str, SourceSettings] = {}
     """The Prometheus servers that guardrails may name; `default` is the one they name when they say nothing."""
+    lease: LeaseSettings = LeaseSettings()
+    """How one of several replicas comes to lead."""
     workers: Annotated[int, Field(ge=1, le=64)] = 8
     """How many Experiments are reconciled at once."""
     resync: Annotated[Span, AfterValidator(_between("10s", "1d"))] = timedelta(minutes=5)

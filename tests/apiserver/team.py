@@ -44,7 +44,16 @@ class Operator:
     """`rampgate operator` as its own process, for one namespace, with the rights of manifests/rbac there and no others."""
 
     def __init__(
-        self, cluster: Cluster, prometheus: Prometheus, namespace: str, *, log: Path, options: Sequence[str] = (), **sources: str
+        self,
+        cluster: Cluster,
+        prometheus: Prometheus,
+        namespace: str,
+        *,
+        log: Path,
+        options: Sequence[str] = (),
+        identity: str = "operator",
+        lease: str = "10s",
+        **sources: str,
     ) -> None:
         self.log = log
         self._options = options
@@ -54,20 +63,12 @@ class Operator:
             "KUBECONFIG": str(cluster.kubeconfig(Role.OPERATOR)),
             "RAMPGATE_SOURCES": json.dumps({name: {"url": url} for name, url in urls.items()}),
             "RAMPGATE_NAMESPACES": json.dumps([namespace]),
+            "RAMPGATE_LEASE__IDENTITY": identity,  # as a pod's name, which outlives its processes
+            "RAMPGATE_LEASE__DURATION": lease,
         }
         kubectl(cluster, "apply", "--server-side", "-f", str(RIGHTS))
-        kubectl(
-            cluster,
-            "create",
-            "rolebinding",
-            "operator",
-            "-n",
-            namespace,
-            "--clusterrole",
-            "rampgate-operator",
-            "--user",
-            Role.OPERATOR.user,
-        )
+        binding = ("create", "rolebinding", identity, "--clusterrole", "rampgate-operator", "--user", Role.OPERATOR.user)
+        kubectl(cluster, "-n", namespace, *binding)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -77,14 +78,14 @@ class Operator:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def start(self) -> None:
-        """Start it, and wait until it watches."""
+    def start(self, *, until: str = "watching") -> None:
+        """Start it, and wait until it says that it watches, or something else."""
         command = supervised([sys.executable, "-m", "rampgate_operator", "operator", *self._options])
-        seen = self.lines("watching")
+        seen = self.lines(until)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment)
         try:
-            wait_until(lambda: self.lines("watching") > seen, "the operator watches", self.log.read_text)
+            wait_until(lambda: self.lines(until) > seen, f"the operator is {until}", self.log.read_text)
         except AssertionError:
             self.kill()
             raise
@@ -99,6 +100,17 @@ class Operator:
         process = self.signal(signal.SIGKILL)
         if process:
             process.wait(PATIENCE)
+
+    def suspend(self) -> "subprocess.Popen[bytes]":
+        """SIGSTOP: it stands still, and knows nothing of it."""
+        assert self._process is not None
+        subprocess.run(["pkill", "-STOP", "-P", str(self._process.pid)], check=True)
+        return self._process
+
+    def resume(self) -> None:
+        """SIGCONT."""
+        assert self._process is not None
+        subprocess.run(["pkill", "-CONT", "-P", str(self._process.pid)], check=True)
 
     def signal(self, number: signal.Signals) -> "subprocess.Popen[bytes] | None":
         """Send a signal that ends it, and give the process to wait for; None when it does not run."""

@@ -7,7 +7,7 @@ import pytest
 from rampgate_operator.core.promql import QueryError, compile_query
 from rampgate_operator.core.spec import OnBreach
 from rampgate_operator.core.status import Phase, Verdict, WaitingFor
-from rampgate_operator.settings import Settings, SourceSettings
+from rampgate_operator.settings import LeaseSettings, Settings, SourceSettings
 from tests.docs.pages import PAGES, Page, page, rows, section
 from tools import docs
 from tools.demo.checks import Check
@@ -74,10 +74,10 @@ def test_a_list_of_words_is_complete(name: str, heading: str, words: list[str]) 
 def test_every_setting_is_documented_with_its_default() -> None:
     documented = {row[0].replace("`", "").split(", ")[0]: row for row in rows(section(page("docs/running.md"), "4. Configuration"))}
     text = section(page("docs/running.md"), "4. Configuration")
-    for model, prefix in ((Settings, ""), (SourceSettings, "sources.*.")):
+    for model, prefix in ((Settings, ""), (SourceSettings, "sources.*."), (LeaseSettings, "lease.")):
         for field in model.model_fields.values():
             name = str(field.alias)
-            assert prefix + name in documented or f"`{name}`" in text, name
+            assert prefix + name in documented or f"`{name}`" in text or f"`{prefix}{name}`" in text, name
     assert documented["workers"][1] == f"`{Settings.model_fields['workers'].default}`"
     assert documented["sources.*.maxConcurrent"][1] == f"`{SourceSettings.model_fields['max_concurrent'].default}`"
 

@@ -43,7 +43,11 @@ class Operator:
 
     def __init__(self, directory: Path, *, kubeconfig: Path, prometheus: str) -> None:
         self._pid_file = directory / "operator.pid"
-        settings = {"KUBECONFIG": str(kubeconfig), "RAMPGATE_SOURCES__DEFAULT__URL": prometheus}
+        settings = {
+            "KUBECONFIG": str(kubeconfig),
+            "RAMPGATE_SOURCES__DEFAULT__URL": prometheus,
+            "RAMPGATE_LEASE__IDENTITY": "demo",  # as a pod's name: the next process of that name need not wait for the lease's end
+        }
         # The shell becomes the operator: the number it wrote is the operator's own, not that of whoever watches over it.
         become = f'echo $$ > {shlex.quote(str(self._pid_file))}; exec "$0" "$@"'
         rampgate = Path(sys.executable).with_name("rampgate")

@@ -5,7 +5,7 @@ Knows paths, patches and their preconditions. Decides nothing, retries nothing: 
 
 import json
 import re
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, cast
@@ -34,37 +34,38 @@ _TIMEOUT = 15.0
 class KubernetesCluster:
     """The API server behind an `ApiClient`, for all namespaces or for some."""
 
-    def __init__(self, api: client.ApiClient, namespaces: tuple[str, ...] = ()) -> None:
+    def __init__(self, api: client.ApiClient, namespaces: tuple[str, ...] = (), *, may_write: Callable[[], bool] = lambda: True) -> None:
         self._custom = client.CustomObjectsApi(api)
         self._core = client.CoreV1Api(api)
         self._apps = client.AppsV1Api(api)
         self._namespaces = namespaces
+        self._may_write = may_write
 
     async def list_experiments(self) -> list[Body]:
         """Give every Experiment that is watched."""
         arguments: dict[str, Any] = {"group": GROUP, "version": VERSION, "plural": PLURAL, "_request_timeout": _TIMEOUT}
         if not self._namespaces:
-            return _items(await _call(self._custom.list_cluster_custom_object(**arguments)))
-        lists = [await _call(self._custom.list_namespaced_custom_object(namespace=name, **arguments)) for name in self._namespaces]
+            return _items(await answered(self._custom.list_cluster_custom_object(**arguments)))
+        lists = [await answered(self._custom.list_namespaced_custom_object(namespace=name, **arguments)) for name in self._namespaces]
         return [body for listed in lists for body in _items(listed)]
 
     async def list_config_maps(self) -> list[Body]:
         """Give every ConfigMap with rules that is watched."""
         arguments: dict[str, Any] = {"label_selector": RULES_LABEL, "_request_timeout": _TIMEOUT}
         if not self._namespaces:
-            return _items(_plain(await _call(self._core.list_config_map_for_all_namespaces(**arguments))))
-        lists = [await _call(self._core.list_namespaced_config_map(name, **arguments)) for name in self._namespaces]
-        return [body for listed in lists for body in _items(_plain(listed))]
+            return _items(plain(await answered(self._core.list_config_map_for_all_namespaces(**arguments))))
+        lists = [await answered(self._core.list_namespaced_config_map(name, **arguments)) for name in self._namespaces]
+        return [body for listed in lists for body in _items(plain(listed))]
 
     async def get_experiment(self, key: Key) -> Body | None:
         """Give one Experiment as it is now; None when it is gone."""
-        return cast("Body | None", await _call(self._custom.get_namespaced_custom_object(**_experiment(key)), may_be_absent=True))
+        return cast("Body | None", await answered(self._custom.get_namespaced_custom_object(**_experiment(key)), may_be_absent=True))
 
     async def get_config_map(self, key: Key) -> Body | None:
         """Give one ConfigMap as it is now; None when it does not exist."""
         read = self._core.read_namespaced_config_map(key.name, key.namespace, _request_timeout=_TIMEOUT)
-        found = await _call(read, may_be_absent=True)
-        return None if found is None else _plain(found)
+        found = await answered(read, may_be_absent=True)
+        return None if found is None else plain(found)
 
     async def write_status(self, experiment: Body, status: Status) -> Body:
         """Replace the status by a merge patch that carries the resourceVersion (RFC 7386; 409 when it has moved)."""
@@ -83,12 +84,13 @@ class KubernetesCluster:
 
     async def create_config_map(self, key: Key, data: Mapping[str, str]) -> Body:
         """Create a ConfigMap for rules; it belongs to nobody, so that pods which mount it always start."""
+        self._check_leadership()
         metadata = {"name": key.name, "labels": {RULES_LABEL: "true"}}
         body = client.V1ConfigMap.model_validate(
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {FORMAT_KEY: FORMAT, **data}}
         )
         create = self._core.create_namespaced_config_map(key.namespace, body, field_manager=FIELD_MANAGER, _request_timeout=_TIMEOUT)
-        return _plain(await _call(create))
+        return plain(await answered(create))
 
     async def swap(self, config_map: Body, *, key: str, new: str | None) -> Body:
         """Compare and swap one key by JSON Patch.
@@ -112,13 +114,14 @@ class KubernetesCluster:
         metadata = experiment["metadata"]
         selector = f"{EXPERIMENT_LABEL}={metadata['name']}"
         listed = self._apps.list_namespaced_controller_revision(metadata["namespace"], label_selector=selector, _request_timeout=_TIMEOUT)
-        return _items(_plain(await _call(listed)))
+        return _items(plain(await answered(listed)))
 
     async def create_revision(self, experiment: Body, *, number: int, spec_digest: str, data: Mapping[str, Any]) -> None:
         """Create a ControllerRevision that the Experiment owns, so that it is deleted with it.
 
         It is never patched: the API server compares `data` as bytes, and a patch writes them anew.
         """
+        self._check_leadership()
         metadata = experiment["metadata"]
         owner = {"apiVersion": f"{GROUP}/{VERSION}", "kind": KIND, "name": metadata["name"], "uid": metadata["uid"], "controller": True}
         labels = {EXPERIMENT_LABEL: metadata["name"], SPEC_LABEL: spec_digest}
@@ -134,16 +137,18 @@ class KubernetesCluster:
         create = self._apps.create_namespaced_controller_revision(
             metadata["namespace"], body, field_manager=FIELD_MANAGER, _request_timeout=_TIMEOUT
         )
-        await _call(create)
+        await answered(create)
 
     async def delete_revision(self, revision: Body) -> None:
         """Delete a ControllerRevision; one that is gone is no error."""
+        self._check_leadership()
         metadata = revision["metadata"]
         call = self._apps.delete_namespaced_controller_revision(metadata["name"], metadata["namespace"], _request_timeout=_TIMEOUT)
-        await _call(call, may_be_absent=True)
+        await answered(call, may_be_absent=True)
 
     async def announce(self, experiment: Body, announcement: Announcement, at: datetime) -> None:
         """Post an Event about an Experiment."""
+        self._check_leadership()
         metadata, moment = experiment["metadata"], timestamp(at).split(".")[0] + "Z"
         regarding = {
             "apiVersion": f"{GROUP}/{VERSION}",
@@ -165,26 +170,33 @@ class KubernetesCluster:
             "count": 1,
         }
         event = client.CoreV1Event.model_validate(body)
-        await _call(self._core.create_namespaced_event(metadata["namespace"], event, _request_timeout=_TIMEOUT))
+        await answered(self._core.create_namespaced_event(metadata["namespace"], event, _request_timeout=_TIMEOUT))
+
+    def _check_leadership(self) -> None:
+        """A replica that was suspended and has lost its lease writes nothing, not even what would be right."""
+        if not self._may_write():
+            raise ClusterError("this replica does not lead any more")
 
     async def _patch_status(self, experiment: Body, patch: Any, content_type: str) -> Body:  # noqa: ANN401  # JSON
+        self._check_leadership()
         call = self._custom.patch_namespaced_custom_object_status(
             **_experiment(key_of(experiment)), body=patch, field_manager=FIELD_MANAGER, _content_type=content_type
         )
         try:
-            return cast("Body", await _call(call))
+            return cast("Body", await answered(call))
         except _UnprocessableError as error:
             now = await self.get_experiment(key_of(experiment))
             raise _lost_or_refused(error, lost=now is None or _attempt(now) != _attempt(experiment)) from error
 
     async def _patch_config_map(self, config_map: Body, patch: list[dict[str, Any]], key: str | None) -> Body:
         """Patch a ConfigMap as it was read: one of its keys, or without a `key` all of it."""
+        self._check_leadership()
         name, namespace = config_map["metadata"]["name"], config_map["metadata"]["namespace"]
         call = self._core.patch_namespaced_config_map(
             name, namespace, patch, field_manager=FIELD_MANAGER, _content_type=JSON_PATCH, _request_timeout=_TIMEOUT
         )
         try:
-            return _plain(await _call(call))
+            return plain(await answered(call))
         except _UnprocessableError as error:
             now = await self.get_config_map(Key(namespace, name))
             unchanged = now is not None and _format(now) == FORMAT and _part(now, key) == _part(config_map, key)
@@ -215,7 +227,8 @@ def _items(listed: Any) -> list[Body]:  # noqa: ANN401  # JSON
     return list(listed["items"])
 
 
-def _plain(model: Any) -> dict[str, Any]:  # noqa: ANN401  # a generated model, of which the JSON is wanted
+def plain(model: Any) -> dict[str, Any]:  # noqa: ANN401  # a generated model
+    """Give the JSON of a generated model."""
     return cast("dict[str, Any]", json.loads(model.to_json()))
 
 
@@ -255,7 +268,7 @@ def _message(error: client.ApiException) -> str:
     return " ".join(sentence.split())[:LONGEST_MESSAGE]
 
 
-async def _call(request: Awaitable[Any], *, may_be_absent: bool = False) -> Any:  # noqa: ANN401  # JSON
+async def answered(request: Awaitable[Any], *, may_be_absent: bool = False) -> Any:  # noqa: ANN401  # JSON
     """Wait for an answer; 404 is None where something may be absent. Raw bodies of errors are not passed on."""
     try:
         return await request

@@ -41,6 +41,11 @@ class Login:
             what = "the pod's service account" if self._kubeconfig is None else f"the kubeconfig {self._kubeconfig}"
             raise NoClusterError(f"no cluster: {what} cannot be used: {' '.join(str(error).split())}") from error
 
+    @property
+    def pod_namespace(self) -> str | None:
+        """The namespace of the pod that this runs in; None when it talks to the cluster of a kubeconfig."""
+        return None if self._kubeconfig is not None else SERVICE_ACCOUNT.with_name("namespace").read_text(encoding="utf-8").strip()
+
     def connection(self) -> kopf.ConnectionInfo:
         """Give the credentials to kopf."""
         found = self.configuration

@@ -21,6 +21,7 @@ configuration file (YAML), every field may also be given as RAMPGATE_<FIELD>, ne
   namespaces: [shop]     # all by default
   workers: 8
   resync: 5m
+  lease: {name: rampgate-operator, duration: 10s}   # and namespace, identity: of several replicas one leads
 the cluster is that of KUBECONFIG; without it that of the pod's service account, and outside a pod that of ~/.kube/config
 exit status: 0 stopped by a signal, 1 failed, 2 wrong usage or configuration or no cluster, 3 the extra `operator` is not installed
 """
@@ -45,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the operator until it is told to stop."""
     sys.setrecursionlimit(DEEPEST)
     from rampgate_operator import process
+    from rampgate_operator.adapters.lease import LostLeaseError
     from rampgate_operator.adapters.login import NoClusterError
     from rampgate_operator.adapters.prometheus import Prometheus
     from rampgate_operator.configuration import ConfigurationError, load_settings, unknown_variables
@@ -62,8 +64,12 @@ def run(arguments: argparse.Namespace) -> int:
         asyncio.run(process.run(settings, metrics=metrics))
     except NoClusterError as error:
         return _refuse(str(error))
-    except ExceptionGroup:
-        logger.critical("a part of the operator has failed, so all of it ends", exc_info=True)
+    except ExceptionGroup as failed:
+        lost = failed.subgroup(LostLeaseError)
+        if lost is not None:
+            logger.critical("another replica may lead now, so this one ends: %s", lost.exceptions[0])
+        else:
+            logger.critical("a part of the operator has failed, so all of it ends", exc_info=True)
         return 1
     except KeyboardInterrupt:  # before it could listen for it
         return 0

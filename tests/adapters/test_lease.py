@@ -1,0 +1,106 @@
+"""lease: one leader, on the real API server. Two candidates in one process; the loop's clock is the real one, so durations are short."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+from kubernetes.aio import client, config
+
+from rampgate_operator.adapters.clock import SystemClock
+from rampgate_operator.adapters.lease import Lease, LostLeaseError
+from rampgate_operator.settings import LeaseSettings
+from tests.conftest import Kubectl
+from tools.devcluster.cluster import Cluster
+from tools.devcluster.roles import Role
+
+Candidate = Callable[..., Awaitable[Lease]]
+DURATION = 1.0
+
+
+@pytest.fixture
+async def candidate(cluster: Cluster, namespace: str) -> AsyncIterator[Candidate]:
+    """`await candidate("a")` is somebody who wants the lease of this test's namespace."""
+    opened: list[client.ApiClient] = []
+
+    async def make(identity: str, duration: float = DURATION) -> Lease:
+        configuration = client.Configuration()
+        await config.load_kube_config(str(cluster.kubeconfig(Role.ADMIN)), client_configuration=configuration)  # type: ignore[no-untyped-call]
+        opened.append(client.ApiClient(configuration))
+        settings = LeaseSettings(duration=timedelta(seconds=duration))
+        return Lease(opened[-1], settings, identity=identity, namespace=namespace, clock=SystemClock())
+
+    yield make
+    for api in opened:
+        await api.close()
+
+
+async def acquires(lease: Lease, *, within: float) -> bool:
+    try:
+        await asyncio.wait_for(lease.acquire(), within)
+    except TimeoutError:
+        return False
+    return True
+
+
+async def test_a_lease_that_nobody_has_is_created_and_held(candidate: Candidate, kubectl: Kubectl, namespace: str) -> None:
+    lease = await candidate("a")
+    assert not lease.is_held
+    await lease.acquire()
+    assert lease.is_held
+    printed = kubectl(
+        "get", "lease", "rampgate-operator", "-n", namespace, "-o", "jsonpath={.spec.holderIdentity} {.spec.leaseTransitions}"
+    )
+    assert printed.stdout == "a 1"
+
+
+async def test_another_stands_by_as_long_as_it_is_renewed(candidate: Candidate) -> None:
+    first, second = await candidate("a"), await candidate("b")
+    await first.acquire()
+    holding = asyncio.create_task(first.hold())
+    assert not await acquires(second, within=3 * DURATION)
+    assert first.is_held
+    holding.cancel()
+    assert await acquires(second, within=5 * DURATION)
+    assert not first.is_held
+
+
+async def test_one_that_is_given_up_is_taken_at_once(candidate: Candidate) -> None:
+    first, second = await candidate("a", 60), await candidate("b", 60)
+    await first.acquire()
+    await first.release()
+    assert not first.is_held
+    assert await acquires(second, within=5)
+
+
+async def test_a_pod_that_comes_back_takes_its_own_at_once(candidate: Candidate) -> None:
+    await (await candidate("a", 60)).acquire()
+    assert await acquires(await candidate("a", 60), within=5)
+
+
+async def test_whoever_was_suspended_is_told_that_another_leads_and_may_not_write_before_it_is_told(candidate: Candidate) -> None:
+    first, second = await candidate("a"), await candidate("b")
+    await first.acquire()
+    await second.acquire()  # the first one renews nothing, as if it stood still
+    assert not first.is_held
+    with pytest.raises(LostLeaseError, match="held by b"):
+        await first.hold()
+
+
+async def test_a_touched_lease_is_still_ours(candidate: Candidate, kubectl: Kubectl, namespace: str) -> None:
+    lease = await candidate("a")
+    await lease.acquire()
+    kubectl("annotate", "lease", "rampgate-operator", "-n", namespace, "touched=yes")
+    holding = asyncio.create_task(lease.hold())
+    await asyncio.sleep(2 * DURATION)
+    assert lease.is_held
+    assert not holding.done()
+    holding.cancel()
+
+
+async def test_a_lease_that_was_deleted_is_lost(candidate: Candidate, kubectl: Kubectl, namespace: str) -> None:
+    lease = await candidate("a")
+    await lease.acquire()
+    kubectl("delete", "lease", "rampgate-operator", "-n", namespace)
+    with pytest.raises(LostLeaseError, match="held by nobody"):
+        await asyncio.wait_for(lease.hold(), 10)
