@@ -70,8 +70,11 @@ class Cluster(Protocol):
     async def delete_revision(self, revision: Body) -> None:
         """Delete a ControllerRevision; one that is gone is no error."""
 
-    async def announce(self, experiment: Body, announcement: Announcement, at: datetime) -> None:
+    async def create_event(self, experiment: Body, announcement: Announcement, at: datetime) -> Body:
         """Post an Event."""
+
+    async def repeat_event(self, event: Body, announcement: Announcement, at: datetime, *, count: int) -> Body | None:
+        """Say on an Event that it has happened again, with its newest words; None when the Event is gone."""
 
 
 class Metrics(Protocol):

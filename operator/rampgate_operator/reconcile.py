@@ -23,6 +23,7 @@ from rampgate_operator.core.ramp import LATCHED
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Phase, Status, read_status
 from rampgate_operator.core.waiting import Situation
+from rampgate_operator.events import Events
 from rampgate_operator.ports import Body, Clock, Cluster, ClusterError, ConflictError, Key, Metrics
 from rampgate_operator.queue import Queue
 from rampgate_operator.revisions import Revisions
@@ -74,7 +75,7 @@ class Reconciler:
         self._cluster, self._metrics, self._clock, self._queue = cluster, metrics, clock, queue
         self.experiments = Cache()
         self.rules = Rules(cluster, queue)
-        self._revisions = Revisions(cluster)
+        self._revisions, self._events = Revisions(cluster), Events(cluster)
         self._memories: dict[Key, Memory] = {}
         self._answers: dict[Key, list[Look | ExposureLook]] = {}
         self._looking: dict[tuple[Key, str], asyncio.Task[None]] = {}
@@ -260,7 +261,7 @@ class Reconciler:
     async def _post(self, gathered: Gathered, announcements: Sequence[Announcement]) -> None:
         for announcement in announcements:
             try:
-                await self._cluster.announce(gathered.body, announcement, gathered.observation.now)
+                await self._events.post(gathered.body, announcement, gathered.observation.now)
             except (ClusterError, ConflictError) as error:
                 logger.warning("%s/%s: no Event was posted: %s", gathered.experiment.namespace, gathered.experiment.name, error)
 

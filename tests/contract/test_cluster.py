@@ -6,7 +6,7 @@ written only over what was read; a latch that a storm of edits cannot starve.
 
 import secrets
 from collections.abc import AsyncIterator, Mapping
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any, Protocol
 
 import pytest
@@ -362,9 +362,20 @@ async def test_what_is_absent_is_none_and_what_is_there_is_listed(parts: Parts) 
     assert await parts.cluster.get_config_map(parts.rules) is None
 
 
-async def test_an_event_can_be_posted(parts: Parts) -> None:
+async def test_an_event_is_posted_and_counted_up(parts: Parts) -> None:
     body = parts.people.apply(parts.gate, SPEC)
-    await parts.cluster.announce(body, Announcement(reason=Reason.KILLED, message="why", warning=True), datetime(2026, 12, 1, tzinfo=UTC))
+    event = await parts.cluster.create_event(body, Announcement(reason=Reason.METRICS, message="why", warning=True), NOON)
+    assert (event["count"], event["message"]) == (1, "why")
+    later = Announcement(reason=Reason.METRICS, message="why now", warning=True)
+    again = await parts.cluster.repeat_event(event, later, NOON + timedelta(minutes=1), count=2)
+    assert again is not None
+    assert (again["metadata"]["name"], again["count"], again["message"]) == (event["metadata"]["name"], 2, "why now")
+
+
+async def test_an_event_that_is_gone_is_not_counted_up(parts: Parts) -> None:
+    body = parts.people.apply(parts.gate, SPEC)
+    gone = {"metadata": {"namespace": body["metadata"]["namespace"], "name": "gone"}}
+    assert await parts.cluster.repeat_event(gone, Announcement(reason=Reason.METRICS, message="why", warning=True), NOON, count=2) is None
 
 
 # --- versions of a spec ---

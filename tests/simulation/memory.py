@@ -29,6 +29,7 @@ class MemoryCluster:
         self.config_maps: dict[Key, Object] = {}
         self.revisions: dict[Key, Object] = {}
         self.announced: list[Announcement] = []
+        self.events: dict[Key, Object] = {}
         self.on_write: Callable[[str], None] = lambda _what: None
         self.on_change: Callable[[str, str, Body], None] = lambda _kind, _change, _body: None
         self.version = 0
@@ -144,9 +145,19 @@ class MemoryCluster:
         self.on_write("revision")
         self.revisions.pop(key_of(revision), None)
 
-    async def announce(self, experiment: Body, announcement: Announcement, at: datetime) -> None:
+    async def create_event(self, experiment: Body, announcement: Announcement, at: datetime) -> Body:
         self.on_write("event")
         self.announced.append(announcement)
+        key = Key(experiment["metadata"]["namespace"], f"{experiment['metadata']['name']}.{self._next()}")
+        self.events[key] = {"metadata": {"namespace": key.namespace, "name": key.name}, "count": 1, "message": announcement.message}
+        return copy.deepcopy(self.events[key])
+
+    async def repeat_event(self, event: Body, announcement: Announcement, at: datetime, *, count: int) -> Body | None:
+        self.on_write("event")
+        known = self.events.get(key_of(event))
+        if known is not None:
+            known |= {"count": count, "message": announcement.message}
+        return copy.deepcopy(known)
 
     def _same(self, experiment: Body) -> Object:
         key = Key(experiment["metadata"]["namespace"], experiment["metadata"]["name"])

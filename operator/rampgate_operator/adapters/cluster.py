@@ -26,7 +26,7 @@ FIELD_MANAGER = "rampgate"
 MERGE_PATCH, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
 _ENCODED_ALIKE = re.compile(r"[ -%'-;=?-~]*")
 """What every encoder of JSON writes alike: a `test` at kube-apiserver compares encoded values, and Go escapes `<`, `>` and `&`."""
-LONGEST_MESSAGE = 300
+LONGEST_MESSAGE, LONGEST_NEWS = 300, 1024
 _TIMEOUT = 15.0
 """Seconds for a whole request; the client's default is none at all."""
 
@@ -146,10 +146,10 @@ class KubernetesCluster:
         call = self._apps.delete_namespaced_controller_revision(metadata["name"], metadata["namespace"], _request_timeout=_TIMEOUT)
         await answered(call, may_be_absent=True)
 
-    async def announce(self, experiment: Body, announcement: Announcement, at: datetime) -> None:
+    async def create_event(self, experiment: Body, announcement: Announcement, at: datetime) -> Body:
         """Post an Event about an Experiment."""
         self._check_leadership()
-        metadata, moment = experiment["metadata"], timestamp(at).split(".")[0] + "Z"
+        metadata, moment = experiment["metadata"], _second(at)
         regarding = {
             "apiVersion": f"{GROUP}/{VERSION}",
             "kind": KIND,
@@ -162,7 +162,7 @@ class KubernetesCluster:
             "involvedObject": regarding,
             "type": "Warning" if announcement.warning else "Normal",
             "reason": announcement.reason.value,
-            "message": announcement.message[:1024],
+            "message": announcement.message[:LONGEST_NEWS],
             "source": {"component": FIELD_MANAGER},
             "reportingComponent": FIELD_MANAGER,
             "firstTimestamp": moment,
@@ -170,7 +170,18 @@ class KubernetesCluster:
             "count": 1,
         }
         event = client.CoreV1Event.model_validate(body)
-        await answered(self._core.create_namespaced_event(metadata["namespace"], event, _request_timeout=_TIMEOUT))
+        return plain(await answered(self._core.create_namespaced_event(metadata["namespace"], event, _request_timeout=_TIMEOUT)))
+
+    async def repeat_event(self, event: Body, announcement: Announcement, at: datetime, *, count: int) -> Body | None:
+        """Count an Event up by a merge patch; None when it is gone, for the API server keeps Events for an hour."""
+        self._check_leadership()
+        metadata = event["metadata"]
+        patch = {"count": count, "message": announcement.message[:LONGEST_NEWS], "lastTimestamp": _second(at)}
+        call = self._core.patch_namespaced_event(
+            metadata["name"], metadata["namespace"], patch, _content_type=MERGE_PATCH, _request_timeout=_TIMEOUT
+        )
+        found = await answered(call, may_be_absent=True)
+        return None if found is None else plain(found)
 
     def _check_leadership(self) -> None:
         """A replica that was suspended and has lost its lease writes nothing, not even what would be right."""
@@ -217,6 +228,10 @@ def _experiment(key: Key) -> dict[str, Any]:
     return {
         "group": GROUP, "version": VERSION, "plural": PLURAL, "namespace": key.namespace, "name": key.name, "_request_timeout": _TIMEOUT,
     }  # fmt: skip
+
+
+def _second(at: datetime) -> str:
+    return timestamp(at).split(".")[0] + "Z"
 
 
 def _is_ours() -> dict[str, str]:

@@ -34,6 +34,8 @@ class Announcement:
     reason: Reason
     message: str
     warning: bool
+    is_transition: bool = False
+    """Whether it is something that happened, not a state that may come and go."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +68,12 @@ def announce(before: Status | None, after: Status, change: Change | None) -> tup
     """Say what people should hear of: a transition, and each condition whose reason newly calls for a person."""
     said: dict[Reason, Announcement] = {}
     if before is None and after.history and after.history[0].reason == Reason.STATUS_REBUILT:
-        said[Reason.STATUS_REBUILT] = Announcement(reason=Reason.STATUS_REBUILT, message=after.history[0].message, warning=True)
+        said[Reason.STATUS_REBUILT] = Announcement(
+            reason=Reason.STATUS_REBUILT, message=after.history[0].message, warning=True, is_transition=True
+        )
     if change is not None:
-        said[change.reason] = Announcement(reason=change.reason, message=change.message, warning=change.reason in _ALARMING)
+        warning = change.reason in _ALARMING
+        said[change.reason] = Announcement(reason=change.reason, message=change.message, warning=warning, is_transition=True)
     for condition in after.conditions:
         known = before.condition(condition.type) if before else None
         if condition.reason not in _ANNOUNCED or condition.reason in said:
