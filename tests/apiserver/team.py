@@ -66,9 +66,9 @@ class Operator:
             "RAMPGATE_LEASE__IDENTITY": identity,  # as a pod's name, which outlives its processes
             "RAMPGATE_LEASE__DURATION": lease,
         }
-        kubectl(cluster, "apply", "--server-side", "-f", str(RIGHTS))
-        binding = ("create", "rolebinding", identity, "--clusterrole", "rampgate-operator", "--user", Role.OPERATOR.user)
-        kubectl(cluster, "-n", namespace, *binding)
+        kubectl(cluster, "-n", namespace, "apply", "--server-side", "-f", str(RIGHTS))  # the Lease is there too, outside a pod
+        for name, role in ((identity, "--clusterrole=rampgate-operator"), (f"{identity}-lease", "--role=rampgate-operator-lease")):
+            kubectl(cluster, "-n", namespace, "create", "rolebinding", name, role, f"--user={Role.OPERATOR.user}")
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:

@@ -46,6 +46,7 @@ class Operator:
         settings = {
             "KUBECONFIG": str(kubeconfig),
             "RAMPGATE_SOURCES__DEFAULT__URL": prometheus,
+            "RAMPGATE_LEASE__NAMESPACE": NAMESPACE,
             "RAMPGATE_LEASE__IDENTITY": "demo",  # as a pod's name: the next process of that name need not wait for the lease's end
         }
         # The shell becomes the operator: the number it wrote is the operator's own, not that of whoever watches over it.
@@ -159,8 +160,8 @@ def _install(cluster: Cluster) -> None:
     rbac = CHECKOUT / "manifests" / "rbac"
     kubectl(cluster, "apply", f"--namespace={NAMESPACE}", "-f", str(rbac))
     kubectl(cluster, "create", "clusterrolebinding", "operator", "--clusterrole=rampgate-operator", f"--user={Role.OPERATOR.user}")
-    for role in (Role.APPLICATION, Role.DEVELOPER):
-        binding = ("create", "rolebinding", role.value, f"--role=rampgate-{role.value}", f"--user={role.user}")
+    for role, name in ((Role.OPERATOR, "operator-lease"), (Role.APPLICATION, "application"), (Role.DEVELOPER, "developer")):
+        binding = ("create", "rolebinding", role.value, f"--role=rampgate-{name}", f"--user={role.user}")
         kubectl(cluster, f"--namespace={NAMESPACE}", *binding)
 
 

@@ -6,9 +6,11 @@ There is no controller manager: no garbage collection by ownerReference, no Serv
 
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
+from tools.devcluster import audit
 from tools.devcluster.binaries import require
 from tools.devcluster.loopback import HOST, answers, free_port
 from tools.devcluster.roles import Role, make_tokens, write_kubeconfig, write_token_file
@@ -71,6 +73,10 @@ class Cluster:
         """The kubeconfig file of a role."""
         return self.directory / "apiserver" / f"{role}.kubeconfig"
 
+    def requests(self) -> Iterator[audit.Request]:
+        """What callers other than ADMIN have asked so far, oldest first."""
+        return audit.read(self.directory / "apiserver")
+
     def start_api_server(self) -> None:
         """Bring the API server (back) on the same port with the same data, tokens and certificate; returns when /readyz says ok."""
         self._api_server.start(
@@ -132,6 +138,7 @@ class Cluster:
             # Nobody would make the default ServiceAccount that this one insists on.
             "--disable-admission-plugins=ServiceAccount",
             "--allow-privileged=true",
+            *audit.flags(directory),
             "--profiling=false",
             # Open watches must not hold up a stop.
             "--shutdown-watch-termination-grace-period=0s",
