@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from rampgate import __version__
-from rampgate_operator.cli import evaluate, operate
+from rampgate_operator.cli import evaluate, lint, operate
 
-COMMANDS = (operate, evaluate)
+COMMANDS = (operate, evaluate, lint)
 MISSING_EXTRA = 3
 
 

@@ -24,16 +24,22 @@ def examine(body: Mapping[str, Any], *, sources: Mapping[str, timedelta]) -> Spe
     `sources` are those that the operator's configuration names, with how old a sample each may return. Every query that will be asked is
     compiled here, and remembered: the largest spec takes seconds, which a look must not.
     """
+    found = find_faults(body, sources=sources)
+    return found if isinstance(found, Spec) else _sentence(found)
+
+
+def find_faults(body: Mapping[str, Any], *, sources: Mapping[str, timedelta] | None) -> Spec | tuple[Problem, ...]:
+    """Give the spec of an Experiment, or each of its faults by its field. Without `sources`, their names are not judged."""
     deep = tuple(_deep_values(body.get("spec") or {}))
     if deep:
-        return _sentence(deep)
+        return deep
     try:
         spec = Spec.from_wire(body.get("spec"))
     except ValidationError as error:
-        return _sentence(from_validation_error(error, under="spec"))
+        return tuple(from_validation_error(error, under="spec"))
     status = read_status(body.get("status"))
     found = (*find_problems(spec), *_unreadable_queries(spec, body["metadata"], sources), *_other_draw(spec, body["metadata"], status))
-    return _sentence(found) if found else spec
+    return found or spec
 
 
 def _deep_values(spec: Mapping[str, Any]) -> Iterator[Problem]:
@@ -66,14 +72,14 @@ def _other_draw(spec: Spec, metadata: Mapping[str, Any], status: Status | None) 
     yield Problem("spec", f"unit, salt, hashInput, variants or control are {text}")
 
 
-def _unreadable_queries(spec: Spec, metadata: Mapping[str, Any], sources: Mapping[str, timedelta]) -> Iterator[Problem]:
+def _unreadable_queries(spec: Spec, metadata: Mapping[str, Any], sources: Mapping[str, timedelta] | None) -> Iterator[Problem]:
     place = {"gate": metadata["name"], "namespace": metadata["namespace"]}
     for index, guardrail in enumerate(spec.guardrails or ()):
-        if guardrail.source not in sources:
+        if sources is not None and guardrail.source not in sources:
             known = ", ".join(sorted(sources)) or "none"
             text = f"there is no source {guardrail.source!r}; the operator's configuration names: {known}"
             yield Problem(f"spec.guardrails[{index}].source", text)
-        lookback = sources.get(guardrail.source, LOOKBACK)
+        lookback = (sources or {}).get(guardrail.source, LOOKBACK)
         try:
             for treatment in spec.drawn_treatments:
                 query_for(treatment.name, text=guardrail.query, lookback=lookback, **place)
