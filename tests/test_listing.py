@@ -4,9 +4,11 @@ import asyncio
 from types import SimpleNamespace
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from rampgate_operator import listing
 from rampgate_operator.adapters.clock import SystemClock
+from rampgate_operator.adapters.metrics import OperatorMeter
 from rampgate_operator.listing import Listing, doubling, resync
 from rampgate_operator.ports import Body, ClusterError, ConflictError, Key
 from rampgate_operator.queue import Queue
@@ -54,7 +56,7 @@ def queue() -> Keys:
 
 @pytest.fixture
 def reconciler(cluster: Cluster, queue: Keys) -> Reconciler:
-    return Reconciler(cluster=cluster, metrics=None, clock=SystemClock(), queue=queue)  # type: ignore[arg-type]
+    return Reconciler(cluster=cluster, metrics=None, clock=SystemClock(), queue=queue, meter=OperatorMeter(CollectorRegistry()))  # type: ignore[arg-type]
 
 
 def named(name: str) -> Body:

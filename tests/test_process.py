@@ -4,13 +4,16 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 
 import pytest
+from prometheus_client import CollectorRegistry
 
 from rampgate_operator.adapters.clock import SystemClock
+from rampgate_operator.adapters.metrics import OperatorMeter
 from rampgate_operator.listing import Listing
 from rampgate_operator.ports import Body, ClusterError, Key
 from rampgate_operator.process import operate
 from rampgate_operator.queue import Queue
 from rampgate_operator.reconcile import Reconciler
+from rampgate_operator.workers import Workers
 
 
 class Cluster:
@@ -45,7 +48,9 @@ class Running:
     def __init__(self, clusters: Mapping[str | None, Cluster], watch: Callable[[], Awaitable[None]] | None = None) -> None:
         self.stop, self.watched = asyncio.Event(), asyncio.Event()
         queue: Queue[Key] = Queue()
-        self.reconciler = Closing(cluster=Cluster(None), metrics=None, clock=SystemClock(), queue=queue)  # type: ignore[arg-type]
+        self.reconciler = Closing(
+            cluster=Cluster(None), metrics=None, clock=SystemClock(), queue=queue, meter=OperatorMeter(CollectorRegistry())
+        )  # type: ignore[arg-type]
         self.listing = Listing(clusters, self.reconciler, queue, every=0.0)  # type: ignore[arg-type]
         self._watch = watch or self.stop.wait
         self._held = asyncio.Event()
@@ -54,6 +59,7 @@ class Running:
                 listing=self.listing,
                 reconciler=self.reconciler,
                 queue=queue,
+                team=Workers(self.reconciler, queue, OperatorMeter(CollectorRegistry())),
                 workers=2,
                 watch=self._begin,
                 hold=self._held.wait,

@@ -8,6 +8,7 @@ import pytest
 from rampgate_operator.core.decide import number_rules
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY, RULES_LABEL, Observation, Ownership
 from rampgate_operator.core.status import Status
+from rampgate_operator.health import WatchProbe
 from rampgate_operator.ports import ConflictError, Key
 from rampgate_operator.queue import Queue
 from rampgate_operator.rules import Rules
@@ -19,7 +20,7 @@ RULES = Key("shop", "feature-gates")
 
 async def test_a_foreign_config_map_is_asked_for_every_time_also_after_a_lost_race() -> None:
     cluster = MemoryCluster()
-    rules = Rules(cluster, Queue())
+    rules = Rules(cluster, Queue(), WatchProbe())
     cluster.put_config_map(RULES, {FORMAT_KEY: "theirs"})
     await rules.refresh(RULES)
     assert (await rules.see(RULES, "new-checkout")).ownership is Ownership.FOREIGN
@@ -44,7 +45,7 @@ async def queued(queue: Queue[Key]) -> set[str]:
 
 async def known(cluster: MemoryCluster, queue: Queue[Key], **entries: str) -> Rules:
     """Rules that know a ConfigMap of ours."""
-    rules = Rules(cluster, queue)
+    rules = Rules(cluster, queue, WatchProbe())
     rules.take_in(cluster.put_config_map(RULES, ours(**entries), labels={RULES_LABEL: "true"}))
     await queued(queue)
     return rules

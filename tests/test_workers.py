@@ -18,6 +18,7 @@ class Told:
     def __init__(self, queue: Queue[Key], *failures: Exception, urgent: bool = False) -> None:
         self._queue, self._failures, self._urgent = queue, list(failures), urgent
         self.at: list[float] = []
+        self.outcomes: list[str] = []
         self.refreshed = self.forgotten = 0
 
     async def reconcile(self, _key: Key) -> None:
@@ -36,6 +37,17 @@ class Told:
         return self._urgent
 
 
+class Counted:
+    """What was counted."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[str] = []
+
+    def reconciled(self, seconds: float, outcome: str) -> None:
+        assert seconds >= 0
+        self.outcomes.append(outcome)
+
+
 class Lanes(Queue[Key]):
     """The queue, which notes what was urgent."""
 
@@ -50,15 +62,16 @@ class Lanes(Queue[Key]):
 
 async def work(*failures: Exception, urgent: bool = False) -> tuple[Told, list[tuple[float, bool]]]:
     queue = Lanes()
-    told = Told(queue, *failures, urgent=urgent)
+    told, counted = Told(queue, *failures, urgent=urgent), Counted()
     queue.add(A)
-    await asyncio.wait_for(Workers(told, queue).work(), 20)  # type: ignore[arg-type]  # as much of a reconciler as workers use
+    await asyncio.wait_for(Workers(told, queue, counted).work(), 20)  # type: ignore[arg-type]  # as much of a reconciler as workers use
+    told.outcomes = counted.outcomes
     return told, queue.asked[1:]
 
 
 async def test_a_lost_race_is_gathered_again_at_once() -> None:
     told, asked = await work(ConflictError("409"))
-    assert (told.refreshed, asked) == (1, [(0.0, False)])
+    assert (told.refreshed, asked, told.outcomes) == (1, [(0.0, False)], ["conflict", "ok"])
 
 
 async def test_races_that_are_lost_again_and_again_are_run_more_slowly_and_told_once(
@@ -76,7 +89,7 @@ async def test_races_that_are_lost_again_and_again_are_run_more_slowly_and_told_
 async def test_a_failure_is_tried_again_later_and_told(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(workers, "FIRST_RETRY", 0.001)
     told, asked = await work(ClusterError("away"), ClusterError("away"))
-    assert told.refreshed == 0
+    assert (told.refreshed, told.outcomes) == (0, ["error", "error", "ok"])
     assert all(delay > 0 for delay, _ in asked)
     assert [record.message for record in caplog.records] == ["shop/a: away"] * 2
 
@@ -84,7 +97,7 @@ async def test_a_failure_is_tried_again_later_and_told(monkeypatch: pytest.Monke
 async def test_a_bug_stops_nobody_and_is_told_with_its_traceback(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(workers, "FIRST_RETRY", 0.001)
     told, _ = await work(ZeroDivisionError("1 / 0"))
-    assert (len(told.at), told.forgotten) == (2, 1)
+    assert (told.outcomes, told.forgotten) == (["bug", "ok"], 1)
     assert [(record.message, bool(record.exc_info)) for record in caplog.records] == [("shop/a: this is a bug in the operator", True)]
 
 
@@ -100,8 +113,8 @@ async def test_what_was_urgent_is_tried_again_urgently(failure: Exception, monke
 async def test_a_success_forgets_the_failures_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "FIRST_RETRY", 0.001)
     queue = Queue[Key]()
-    told = Told(queue, ClusterError("away"))
-    team = Workers(told, queue)  # type: ignore[arg-type]  # as above
+    told, counted = Told(queue, ClusterError("away")), Counted()
+    team = Workers(told, queue, counted)  # type: ignore[arg-type]  # as above
     queue.add(A)
     await asyncio.wait_for(team.work(), 5)
     assert team._failures == {}

@@ -31,6 +31,7 @@ def register(registry: kopf.OperatorRegistry, *, reconciler: Reconciler, queue: 
 
 def take_experiment(body: Body, *, deleted: bool, reconciler: Reconciler, queue: Queue[Key]) -> None:
     """Take in what the watch says of an Experiment."""
+    reconciler.watch.told(body)
     if deleted:
         reconciler.experiments.forget(key_of(body))
     else:
@@ -40,6 +41,7 @@ def take_experiment(body: Body, *, deleted: bool, reconciler: Reconciler, queue:
 
 def take_config_map(body: Body, *, deleted: bool, reconciler: Reconciler) -> None:
     """Take in what the watch says of a ConfigMap; it also says deleted when only the label is lost."""
+    reconciler.watch.told(body)
     if deleted:
         reconciler.rules.take_out(key_of(body))
     else:

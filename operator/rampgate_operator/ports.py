@@ -87,6 +87,16 @@ class Metrics(Protocol):
         """Answer a set of questions together; every failure is an answer too."""
 
 
+class Meter(Protocol):
+    """Who counts what the operator does."""
+
+    def decided(self, before: Status | None, after: Status, now: datetime, *, due: datetime | None) -> None:
+        """Count what is new in a status that was carried out; `due` is when time alone could have changed the decision before."""
+
+    def reconciled(self, seconds: float, outcome: str) -> None:
+        """Count one reconcile: `ok`, `conflict`, `error` or `bug`."""
+
+
 class Clock(Protocol):
     """The one clock."""
 

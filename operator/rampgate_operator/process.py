@@ -7,15 +7,20 @@ import signal
 import socket
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from typing import Any
 
 import kopf
 from kubernetes.aio import client
+from prometheus_client import CollectorRegistry, ProcessCollector
 
 from rampgate_operator.adapters.clock import SystemClock
 from rampgate_operator.adapters.cluster import KubernetesCluster
 from rampgate_operator.adapters.lease import Lease
 from rampgate_operator.adapters.login import Login, log_in
+from rampgate_operator.adapters.metrics import OperatorMeter, StateCollector
+from rampgate_operator.adapters.web import serve
 from rampgate_operator.handlers import register, watch_settings
+from rampgate_operator.health import Health
 from rampgate_operator.listing import Listing, doubling, resync
 from rampgate_operator.ports import Cluster, Key, Metrics
 from rampgate_operator.queue import Queue
@@ -31,34 +36,49 @@ logger = logging.getLogger(__name__)
 async def run(settings: Settings, *, metrics: Metrics) -> None:
     """Wait until this replica leads, and run until SIGTERM or SIGINT; finish the writes at hand, then return.
 
-    Raises NoClusterError when there is none, and ExceptionGroup when a part of it ended by itself, or the lease was lost.
+    Raises NoClusterError when there is none, ListenError when the address is taken, and ExceptionGroup when a part of it ended by itself,
+    or the lease was lost.
     """
     stop = asyncio.Event()
     _stop_on_signals(stop)
     login = await log_in(os.environ)
-    queue: Queue[Key] = Queue()
     async with client.ApiClient(login.configuration) as api:
         lease = _lease(api, settings, login)
+        queue, registry = Queue[Key](), CollectorRegistry()
+        meter = OperatorMeter(registry)
 
         def talk_to(namespaces: tuple[str, ...]) -> KubernetesCluster:
             return KubernetesCluster(api, namespaces, may_write=lambda: lease.is_held)
 
-        cluster = talk_to(settings.namespaces)
-        reconciler = Reconciler(cluster=cluster, metrics=metrics, clock=SystemClock(), queue=queue)
+        everywhere = talk_to(settings.namespaces)
+        reconciler = Reconciler(cluster=everywhere, metrics=metrics, clock=SystemClock(), queue=queue, meter=meter)
         apart: dict[str | None, Cluster] = {name: talk_to((name,)) for name in settings.namespaces}
-        listing = Listing(apart or {None: cluster}, reconciler, queue, every=settings.resync.total_seconds())
-        _tell(settings)
+        listing = Listing(apart or {None: everywhere}, reconciler, queue, every=settings.resync.total_seconds())
+        ProcessCollector(registry=registry)
+        registry.register(StateCollector(reconciler, queue, lambda: lease.is_held))
+
+        def unready() -> list[str]:
+            return [] if listing.ready.is_set() or lease.stands_by else ["it neither leads and has listed everything, nor stands by"]
 
         async def watch() -> None:
             logger.info("watching %s", _scope(settings))
             await _watch(settings, login=login, reconciler=reconciler, queue=queue, stop=stop)
 
-        try:
-            if await _unless(stop, lease.acquire()):
-                parts = {"watch": watch, "hold": lease.hold}
-                await operate(listing=listing, reconciler=reconciler, queue=queue, workers=settings.workers, stop=stop, **parts)
-        finally:
-            await lease.release()
+        healthy = Health(queue, reconciler.watch)
+        async with serve(settings.listen, unhealthy=healthy.troubles, unready=unready, registry=registry) as address:
+            logger.info("listening on %s", address)
+            _tell(settings)
+            team = Workers(reconciler, queue, meter)
+            parts: dict[str, Any] = {"listing": listing, "reconciler": reconciler, "queue": queue, "watch": watch, "hold": lease.hold}
+            await _lead(lease, stop, lambda: operate(team=team, workers=settings.workers, stop=stop, **parts))
+
+
+async def _lead(lease: Lease, stop: asyncio.Event, work: Callable[[], Coroutine[None, None, None]]) -> None:
+    try:
+        if await _unless(stop, lease.acquire()):
+            await work()
+    finally:
+        await lease.release()
 
 
 async def operate(
@@ -66,6 +86,7 @@ async def operate(
     listing: Listing,
     reconciler: Reconciler,
     queue: Queue[Key],
+    team: Workers,
     workers: int,
     watch: Callable[[], Awaitable[None]],
     hold: Callable[[], Coroutine[None, None, None]],
@@ -77,7 +98,7 @@ async def operate(
     """
     try:
         async with asyncio.TaskGroup() as group:
-            background, team = [group.create_task(hold()), *listing.start(group)], Workers(reconciler, queue)
+            background = [group.create_task(hold()), *listing.start(group)]
             if await _unless(stop, listing.ready.wait()):
                 working = [group.create_task(team.work()) for _ in range(workers)]
                 await watch()

@@ -6,7 +6,7 @@ Knows nothing of Experiments. Time is the event loop's. A key added while it is 
 import asyncio
 import heapq
 import itertools
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Generic, NamedTuple, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -26,8 +26,9 @@ class Queue(Generic[K]):
     def __init__(self) -> None:
         self._tickets: dict[K, Ticket] = {}
         self._by_deadline: list[tuple[float, int, K]] = []
-        self._ready: tuple[dict[K, None], dict[K, None]] = ({}, {})  # urgent, other; in order of arrival
-        self._running: set[K] = set()
+        self._ready: tuple[dict[K, float], dict[K, float]] = ({}, {})  # urgent, other; in order of arrival, and since when
+        self._running: dict[K, float] = {}
+        self._finished_at = 0.0
         self._changed = asyncio.Event()
         self._order = itertools.count()
         self._closed = False
@@ -48,7 +49,7 @@ class Queue(Generic[K]):
         while not self._closed:
             key = self._next_ready()
             if key is not None:
-                self._running.add(key)
+                self._running[key] = asyncio.get_running_loop().time()
                 return key
             self._changed.clear()
             timer = asyncio.get_running_loop().call_at(self._by_deadline[0][0], self._changed.set) if self._by_deadline else None
@@ -59,7 +60,8 @@ class Queue(Generic[K]):
 
     def finish(self, key: K) -> None:
         """Give a key back; it may now be taken again."""
-        self._running.discard(key)
+        self._running.pop(key, None)
+        self._finished_at = asyncio.get_running_loop().time()
         self._changed.set()
 
     def close(self) -> None:
@@ -70,6 +72,32 @@ class Queue(Generic[K]):
     def __len__(self) -> int:
         """Count the keys that are due or will be."""
         return len(self._tickets)
+
+    @property
+    def ready(self) -> int:
+        """Count the keys that are due and wait for a worker."""
+        self._collect_due()
+        return sum(key not in self._running for lane in self._ready for key in lane)
+
+    @property
+    def longest_wait(self) -> float:
+        """Give the seconds that the oldest of these has waited."""
+        self._collect_due()
+        return self._age(since for lane in self._ready for key, since in lane.items() if key not in self._running)
+
+    @property
+    def stalled(self) -> float:
+        """Give the seconds for which keys were due and none was finished: a long line that moves is no trouble."""
+        return min(self.longest_wait, asyncio.get_running_loop().time() - self._finished_at)
+
+    @property
+    def longest_work(self) -> float:
+        """Give the seconds that the key in hand longest has been worked on."""
+        return self._age(self._running.values())
+
+    def _age(self, since: Iterable[float]) -> float:
+        now = asyncio.get_running_loop().time()
+        return now - min(since, default=now)
 
     def _drop_outdated(self) -> None:
         """A deadline that became earlier leaves its old one behind, and that may lie weeks ahead."""
@@ -96,7 +124,6 @@ class Queue(Generic[K]):
                 continue  # taken since, or asked for earlier
             urgent, other = self._ready
             if ticket.urgent:
-                other.pop(key, None)
-                urgent[key] = None
+                urgent.setdefault(key, other.pop(key, due))
             else:
-                other[key] = None
+                other.setdefault(key, due)

@@ -5,7 +5,7 @@ The only place where the core meets the outside, through the protocols of ports.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -24,7 +24,8 @@ from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Phase, Status, read_status
 from rampgate_operator.core.waiting import Situation
 from rampgate_operator.events import Events
-from rampgate_operator.ports import Body, Clock, Cluster, ClusterError, ConflictError, Key, Metrics
+from rampgate_operator.health import WatchProbe
+from rampgate_operator.ports import Body, Clock, Cluster, ClusterError, ConflictError, Key, Meter, Metrics
 from rampgate_operator.queue import Queue
 from rampgate_operator.revisions import Revisions
 from rampgate_operator.rules import Rules
@@ -52,6 +53,8 @@ class Memory:
     decided: Status | None = None
     """`persisted` with the readings that were not worth a write; void once the persisted one is another."""
     asked_at: datetime | None = None
+    recheck_at: datetime | None = None
+    """When time alone could change the last decision."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +74,11 @@ class Gathered:
 class Reconciler:
     """Brings Experiments forward one by one; keeps what was seen and what was asked."""
 
-    def __init__(self, *, cluster: Cluster, metrics: Metrics, clock: Clock, queue: Queue[Key]) -> None:
-        self._cluster, self._metrics, self._clock, self._queue = cluster, metrics, clock, queue
+    def __init__(self, *, cluster: Cluster, metrics: Metrics, clock: Clock, queue: Queue[Key], meter: Meter) -> None:
+        self._cluster, self._metrics, self._clock, self._queue, self._meter = cluster, metrics, clock, queue, meter
         self.experiments = Cache()
-        self.rules = Rules(cluster, queue)
+        self.watch = WatchProbe()
+        self.rules = Rules(cluster, queue, self.watch)
         self._revisions, self._events = Revisions(cluster), Events(cluster)
         self._memories: dict[Key, Memory] = {}
         self._answers: dict[Key, list[Look | ExposureLook]] = {}
@@ -119,6 +123,10 @@ class Reconciler:
             return
         self.experiments.see_live(body, since=since)
         await self.rules.refresh(Key(key.namespace, _config_map_name(body)))
+
+    def statuses(self) -> Iterator[tuple[Key, Status]]:
+        """Give where each Experiment is, with the readings that were not worth a write."""
+        return ((key, memory.decided) for key, memory in self._memories.items() if memory.decided is not None)
 
     def forget_answers(self, key: Key) -> None:
         """Forget the readings of an Experiment that have come in: one of them may be what trips a bug. Others are asked for."""
@@ -210,6 +218,7 @@ class Reconciler:
         if persisted is None or must_persist(persisted, decision.status):
             body = await self._persist(gathered, decision.status)
             self.experiments.see(body)
+            self.watch.expect(body)
             persisted = read_status(body["status"])
         if persisted is None:
             raise TypeError("the API server gave back a status that cannot be read")
@@ -279,7 +288,9 @@ class Reconciler:
     # --- what comes next ---
 
     def _remember(self, key: Key, gathered: Gathered, decision: Decision, persisted: Status) -> None:
-        self._memories[key] = replace(self._memories[key], persisted=persisted, decided=decision.status)
+        memory, now = self._memories[key], gathered.observation.now
+        self._memories[key] = replace(memory, persisted=persisted, decided=decision.status, recheck_at=decision.recheck_at)
+        self._meter.decided(gathered.status, decision.status, now, due=memory.recheck_at)
         del self._answers.get(key, [])[: gathered.answered]
 
     def _ask(self, key: Key, gathered: Gathered, decision: Decision) -> None:

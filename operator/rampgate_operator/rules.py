@@ -10,6 +10,7 @@ from dataclasses import replace
 from rampgate_operator.cache import Cache, key_of
 from rampgate_operator.core.compile import fits
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KEY_SUFFIX, KILL_KEY, RULES_LABEL, Entry, Ownership, RulesSeen, see_rules
+from rampgate_operator.health import WatchProbe
 from rampgate_operator.ports import Body, Cluster, ConflictError, Key
 from rampgate_operator.queue import Queue
 
@@ -19,8 +20,8 @@ _WITHOUT_DATA: Body = {}
 class Rules:
     """The ConfigMaps with rules, as last seen, and the writes to them. Whoever tells of a change, the gates it touches are queued."""
 
-    def __init__(self, cluster: Cluster, queue: Queue[Key]) -> None:
-        self._cluster, self._queue = cluster, queue
+    def __init__(self, cluster: Cluster, queue: Queue[Key], watch: WatchProbe) -> None:
+        self._cluster, self._queue, self._watch = cluster, queue, watch
         self.cache = Cache()
         self._floors: dict[Key, int] = {}  # of removed gates
 
@@ -71,7 +72,7 @@ class Rules:
         if _data(body).get(gate + KEY_SUFFIX) != seen.line:
             raise ConflictError(f"the key {gate}{KEY_SUFFIX} has changed since the decision")
         if seen.line != line and not seen.immutable:
-            self.take_in(await self._cluster.swap(body, key=gate + KEY_SUFFIX, new=line))
+            self._take_in_own(await self._cluster.swap(body, key=gate + KEY_SUFFIX, new=line))
         await self._restore_label(config_map)
 
     async def create(self, config_map: Key, lines: Mapping[str, str]) -> None:
@@ -80,7 +81,7 @@ class Rules:
         for gate, line in lines.items():
             if fits(line, see_rules({"data": {FORMAT_KEY: FORMAT, **data}}, gate)):
                 data[gate + KEY_SUFFIX] = line
-        self.take_in(await self._cluster.create_config_map(config_map, data))
+        self._take_in_own(await self._cluster.create_config_map(config_map, data))
 
     async def remove(self, namespace: str, gate: str, *, keep: str | None) -> None:
         """Remove a gate's key from the namespace's ConfigMaps, but for the one to `keep`.
@@ -93,13 +94,18 @@ class Rules:
             if metadata["namespace"] != namespace or metadata["name"] == keep or seen.entry is None or seen.immutable:
                 continue
             if not outlives(seen.entry):
-                self.take_in(await self._cluster.swap(body, key=gate + KEY_SUFFIX, new=None))
+                self._take_in_own(await self._cluster.swap(body, key=gate + KEY_SUFFIX, new=None))
                 self._floors[Key(namespace, gate)] = seen.entry.generation
 
     async def _restore_label(self, config_map: Key) -> None:
         body = self.cache.get(config_map)
         if body is not None and RULES_LABEL not in (body["metadata"].get("labels") or {}):
-            self.take_in(await self._cluster.restore_label(body))
+            self._take_in_own(await self._cluster.restore_label(body))
+
+    def _take_in_own(self, body: Body) -> None:
+        self.take_in(body)
+        if RULES_LABEL in (body["metadata"].get("labels") or {}):  # else the watch does not tell of it
+            self._watch.expect(body)
 
     def _queue_changed(self, before: Body, after: Body) -> None:
         old, new = _data(before), _data(after)

@@ -18,6 +18,7 @@ from rampgate_operator.core.promql import LOOKBACK
 from rampgate_operator.core.quantities import duration
 
 PREFIX = "RAMPGATE_"
+_LAST_PORT = 65_535
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
@@ -38,6 +39,13 @@ def _namespace(name: str) -> str:
     if not _NAMESPACE.fullmatch(name):  # kopf would take `shop-*` for a pattern, and with least rights watch nothing
         raise ValueError(f"{name!r} is no name of a namespace")
     return name
+
+
+def _address(address: str) -> str:
+    host, colon, port = address.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > _LAST_PORT or " " in host:
+        raise ValueError("write HOST:PORT or :PORT, such as :8080")
+    return address
 
 
 def _between(least: str, most: str) -> Callable[[timedelta], timedelta]:
@@ -111,6 +119,8 @@ class Settings(BaseSettings):
     """The namespaces to watch; all of them by default."""
     sources: dict[str, SourceSettings] = {}
     """The Prometheus servers that guardrails may name; `default` is the one they name when they say nothing."""
+    listen: Annotated[str, AfterValidator(_address)] = ":8080"
+    """Where `/healthz`, `/readyz` and `/metrics` are served, as HOST:PORT; without a host on all addresses, on port 0 on a free one."""
     lease: LeaseSettings = LeaseSettings()
     """How one of several replicas comes to lead."""
     workers: Annotated[int, Field(ge=1, le=64)] = 8

@@ -5,7 +5,7 @@ import logging
 import random
 from collections import Counter
 
-from rampgate_operator.ports import ClusterError, ConflictError, Key
+from rampgate_operator.ports import ClusterError, ConflictError, Key, Meter
 from rampgate_operator.queue import Queue
 from rampgate_operator.reconcile import Reconciler
 
@@ -21,35 +21,40 @@ RACES_TOLD, MOST_FAILURES = 5, 20
 class Workers:
     """Takes keys from the queue and reconciles them, several at once, never one key twice at a time."""
 
-    def __init__(self, reconciler: Reconciler, queue: Queue[Key]) -> None:
-        self._reconciler, self._queue = reconciler, queue
+    def __init__(self, reconciler: Reconciler, queue: Queue[Key], meter: Meter) -> None:
+        self._reconciler, self._queue, self._meter = reconciler, queue, meter
         self._failures: Counter[Key] = Counter()
 
     async def work(self) -> None:
         """Work until the queue is closed; a write at hand is finished."""
         while (key := await self._queue.take()) is not None:
+            started = asyncio.get_running_loop().time()
             try:
-                await self._reconcile(key)
+                outcome = await self._reconcile(key)
             finally:
                 self._queue.finish(key)
+            self._meter.reconciled(asyncio.get_running_loop().time() - started, outcome)
             await asyncio.sleep(0)  # however busy the queue is, the watch and the signals get their turn
 
-    async def _reconcile(self, key: Key) -> None:
+    async def _reconcile(self, key: Key) -> str:
         try:
             try:
                 await self._reconciler.reconcile(key)
             except ConflictError as conflict:
                 await self._reconciler.refresh(key)
                 self._gather_again(key, conflict)
-            else:
-                del self._failures[key]
+                return "conflict"
+            del self._failures[key]
         except ClusterError as error:
             logger.warning("%s: %s", key, error)
             self._try_again(key, longest=LONGEST_RETRY)
+            return "error"
         except Exception:  # the one broad except: an Experiment that trips a bug must not stop the others
             logger.exception("%s: this is a bug in the operator", key)
             self._reconciler.forget_answers(key)
             self._try_again(key, longest=LONGEST_RETRY)
+            return "bug"
+        return "ok"
 
     def _gather_again(self, key: Key, conflict: ConflictError) -> None:
         """At once after a lost race; more slowly when it is lost again and again, since then somebody writes all the time."""

@@ -15,6 +15,7 @@ import requests
 
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.kubectl import kubectl
+from tools.devcluster.loopback import free_port
 from tools.devcluster.prometheus import Prometheus
 from tools.devcluster.roles import Role
 from tools.devcluster.server import supervised
@@ -51,12 +52,14 @@ class Operator:
         *,
         log: Path,
         options: Sequence[str] = (),
+        program: Sequence[str] = (sys.executable, "-m", "rampgate_operator"),
         identity: str = "operator",
         lease: str = "10s",
         **sources: str,
     ) -> None:
         self.log = log
-        self._options = options
+        self._command = [*program, "operator", *options]
+        self.port = free_port()
         urls = {"default": prometheus.url, **sources}
         self._environment = {
             **os.environ,
@@ -80,15 +83,22 @@ class Operator:
 
     def start(self, *, until: str = "watching") -> None:
         """Start it, and wait until it says that it watches, or something else."""
-        command = supervised([sys.executable, "-m", "rampgate_operator", "operator", *self._options])
         seen = self.lines(until)
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self._environment)
+        self._process = self._run()
         try:
             wait_until(lambda: self.lines(until) > seen, f"the operator is {until}", self.log.read_text)
         except AssertionError:
             self.kill()
             raise
+
+    def run_to_its_end(self) -> int:
+        """Start it, and give the exit status with which it ends by itself."""
+        return self._run().wait(PATIENCE)
+
+    def _run(self) -> "subprocess.Popen[bytes]":
+        environment = {**self._environment, "RAMPGATE_LISTEN": f"127.0.0.1:{self.port}"}
+        with self.log.open("ab") as log:
+            return subprocess.Popen(supervised(self._command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment)
 
     def stop(self) -> int:
         """SIGTERM; give the exit status."""

@@ -111,6 +111,9 @@ class World:
             self.ledger.answered(str(request.key[0]), request.at, answers[request.key])  # type: ignore[index]  # as above
         return answers
 
+    def decided(self, before: object, after: object, now: datetime, *, due: datetime | None) -> None:
+        """Nobody counts here."""
+
     # --- time ---
 
     async def begin(self) -> None:
@@ -167,7 +170,7 @@ class World:
 
     def _new_process(self) -> Reconciler:
         self.agenda = Agenda(self)
-        return Reconciler(cluster=self.cluster, metrics=self, clock=self, queue=self.agenda)  # type: ignore[arg-type]  # an agenda is queue enough
+        return Reconciler(cluster=self.cluster, metrics=self, clock=self, queue=self.agenda, meter=self)  # type: ignore[arg-type]  # an agenda is queue enough
 
     async def restart(self) -> None:
         """The process dies and another one starts: its memory is gone."""

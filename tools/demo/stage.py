@@ -46,6 +46,7 @@ class Operator:
         settings = {
             "KUBECONFIG": str(kubeconfig),
             "RAMPGATE_SOURCES__DEFAULT__URL": prometheus,
+            "RAMPGATE_LISTEN": f"{HOST}:{free_port()}",
             "RAMPGATE_LEASE__NAMESPACE": NAMESPACE,
             "RAMPGATE_LEASE__IDENTITY": "demo",  # as a pod's name: the next process of that name need not wait for the lease's end
         }

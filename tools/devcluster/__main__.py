@@ -50,7 +50,7 @@ def up(options: argparse.Namespace) -> Exit:
         print(f"already running in {options.dir}")
         _print_state(here)
         return Exit.OK
-    wanted = [binary for binary in BINARIES.values() if binary.name != "prometheus" or options.prometheus]
+    wanted = [BINARIES[name] for name in ("etcd", "kube-apiserver", *(["prometheus"] if options.prometheus else []))]
     for binary in wanted:
         ensure(binary, _report)
     started = time.monotonic()

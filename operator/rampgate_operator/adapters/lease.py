@@ -40,6 +40,8 @@ class Lease:
         self._retry = self._duration * RETRY_SHARE
         self._held: Body | None = None
         self._renewed_at = 0.0
+        self.stands_by = False
+        """Whether another replica was found to hold it: then this one is ready to take over."""
 
     @property
     def is_held(self) -> bool:
@@ -58,6 +60,7 @@ class Lease:
                 if lease is None or self._is_free(lease, unchanged_for=started - since):
                     await self._take(lease, started)
                     return
+                self.stands_by = True
                 news, level = f"standing by: {lease['spec'].get('holderIdentity')} holds the lease", logging.INFO
             except (ConflictError, ClusterError) as error:
                 remedy = "; the rights are in manifests/rbac/operator.yaml" if "403" in str(error) else ""
@@ -120,6 +123,7 @@ class Lease:
         }
         self._held = await (self._create(taken) if lease is None else self._write(lease, taken))
         self._renewed_at = started
+        self.stands_by = False
 
     async def _read(self) -> Body | None:
         request = self._leases.read_namespaced_lease(self._name, self._namespace, _request_timeout=self._retry * 3)

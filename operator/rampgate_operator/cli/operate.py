@@ -21,9 +21,11 @@ configuration file (YAML), every field may also be given as RAMPGATE_<FIELD>, ne
   namespaces: [shop]     # all by default
   workers: 8
   resync: 5m
+  listen: ":8080"        # /healthz, /readyz and /metrics
   lease: {name: rampgate-operator, duration: 10s}   # and namespace, identity: of several replicas one leads
 the cluster is that of KUBECONFIG; without it that of the pod's service account, and outside a pod that of ~/.kube/config
-exit status: 0 stopped by a signal, 1 failed, 2 wrong usage or configuration or no cluster, 3 the extra `operator` is not installed
+exit status: 0 stopped by a signal, 1 failed or the lease was lost, 2 wrong usage or configuration, no cluster, or the address is taken,
+  3 the extra `operator` is not installed
 """
 
 
@@ -49,6 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
     from rampgate_operator.adapters.lease import LostLeaseError
     from rampgate_operator.adapters.login import NoClusterError
     from rampgate_operator.adapters.prometheus import Prometheus
+    from rampgate_operator.adapters.web import ListenError
     from rampgate_operator.configuration import ConfigurationError, load_settings, unknown_variables
     from rampgate_operator.logs import configure_logs
 
@@ -62,7 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
     metrics = Prometheus(settings.sources)
     try:
         asyncio.run(process.run(settings, metrics=metrics))
-    except NoClusterError as error:
+    except (NoClusterError, ListenError) as error:
         return _refuse(str(error))
     except ExceptionGroup as failed:
         lost = failed.subgroup(LostLeaseError)

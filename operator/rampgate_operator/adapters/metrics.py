@@ -1,0 +1,98 @@
+"""The operator's own metrics, by prometheus_client; names by Prometheus' conventions.
+
+Knows metric names and labels. What is happened is counted as it is told; what is, is read when Prometheus asks, so that no series outlives
+its Experiment. Must not know HTTP, nor why anything was decided.
+"""
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from rampgate_operator.core.reasons import Reason
+from rampgate_operator.core.status import Status
+from rampgate_operator.ports import Key
+from rampgate_operator.queue import Queue
+from rampgate_operator.reconcile import Reconciler
+from rampgate_operator.rules import gates_in
+
+_OF_EXPERIMENT = ("namespace", "experiment")
+
+
+class OperatorMeter:
+    """Counts what happens."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._looks = Counter("rampgate_operator_looks", "Looks at guardrails, by verdict.", ("verdict",), registry=registry)
+        self._transitions = Counter(
+            "rampgate_operator_transitions", "Changes of phase or percentage, by reason.", ("reason",), registry=registry
+        )
+        self._reconciles = Histogram("rampgate_operator_reconcile_seconds", "Duration of a reconcile.", ("outcome",), registry=registry)
+        self._lateness = Histogram(
+            "rampgate_operator_step_lateness_seconds",
+            "How long after it was due a step was taken, where time was the last thing to wait for.",
+            registry=registry,
+        )
+
+    def decided(self, before: Status | None, after: Status, now: datetime, *, due: datetime | None) -> None:
+        """Count new looks, the transition, and how late a due step was taken."""
+        known = {guardrail.name: guardrail.looked_at for guardrail in before.guardrails} if before else {}
+        for guardrail in after.guardrails:
+            if known.get(guardrail.name) != guardrail.looked_at:
+                self._looks.labels(guardrail.verdict.value).inc()
+        newest = after.history[-1] if after.history else None
+        if newest is None or (before and before.history and before.history[-1] == newest):
+            return
+        self._transitions.labels(newest.reason).inc()
+        if newest.reason == Reason.STEPPED and due is not None and due <= now:
+            self._lateness.observe((now - due).total_seconds())
+
+    def reconciled(self, seconds: float, outcome: str) -> None:
+        """Count one reconcile."""
+        self._reconciles.labels(outcome).observe(seconds)
+
+
+class StateCollector(Collector):
+    """Reads how things are, at each scrape."""
+
+    def __init__(self, reconciler: Reconciler, queue: Queue[Key], is_leading: Callable[[], bool]) -> None:
+        self._reconciler, self._queue, self._is_leading = reconciler, queue, is_leading
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Give everything that is a state."""
+        yield GaugeMetricFamily("rampgate_operator_leader", "Whether this replica leads.", value=float(self._is_leading()))
+        yield GaugeMetricFamily("rampgate_operator_queue_depth", "Experiments that are due and wait.", value=self._queue.ready)
+        yield GaugeMetricFamily(
+            "rampgate_operator_queue_oldest_seconds", "How long the oldest of these has waited.", value=self._queue.longest_wait
+        )
+        yield from self._experiments()
+        yield from self._rules()
+
+    def _experiments(self) -> Iterator[GaugeMetricFamily]:
+        percent = GaugeMetricFamily("rampgate_operator_experiment_percent", "Percentage that is served.", labels=(*_OF_EXPERIMENT, "phase"))
+        generation = GaugeMetricFamily("rampgate_operator_rules_generation", "Generation that pods should run.", labels=_OF_EXPERIMENT)
+        value = GaugeMetricFamily(
+            "rampgate_operator_guardrail_value", "What was read last, of the worst treatment.", labels=(*_OF_EXPERIMENT, "guardrail")
+        )
+        for key, status in self._reconciler.statuses():
+            percent.add_metric((key.namespace, key.name, status.phase.value), status.percent)
+            if status.rules is not None:
+                generation.add_metric((key.namespace, key.name), status.rules.generation)
+            for guardrail in status.guardrails:
+                if guardrail.value is not None:
+                    value.add_metric((key.namespace, key.name, guardrail.name), guardrail.value)
+        yield from (percent, generation, value)
+
+    def _rules(self) -> Iterator[GaugeMetricFamily]:
+        labels = ("namespace", "config_map")
+        size = GaugeMetricFamily("rampgate_operator_rules_bytes", "Size of a ConfigMap's keys; at most 900 KiB are written.", labels=labels)
+        left = GaugeMetricFamily("rampgate_operator_entries_left", "Entries whose Experiment is gone, kept until a person removes them.")
+        orphans, known = 0, self._reconciler.experiments.versions()
+        for body in self._reconciler.rules.cache:
+            place = body["metadata"]["namespace"], body["metadata"]["name"]
+            size.add_metric(place, sum(len(key) + len(value.encode()) for key, value in (body.get("data") or {}).items()))
+            orphans += sum(Key(place[0], gate) not in known for gate in gates_in(body))
+        left.add_metric((), orphans)
+        yield from (size, left)

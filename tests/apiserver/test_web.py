@@ -1,0 +1,106 @@
+"""What the operator says of itself over HTTP, as a real process: probes that fail when it is stuck, metrics that promtool accepts."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.adapters.exporter import Exporter
+from tests.apiserver.team import Operator, Team, wait_until
+from tests.apiserver.turnstile import Turnstile
+from tools.devcluster.binaries import require
+from tools.devcluster.cluster import Cluster
+from tools.devcluster.prometheus import Prometheus
+
+IMPATIENT = """
+import sys
+from rampgate_operator import health
+from rampgate_operator.__main__ import main
+health.LONGEST_WAIT = health.LONGEST_WORK = health.LONGEST_SILENCE = 1.0
+sys.exit(main())
+"""
+
+
+def ask(operator: Operator, path: str) -> requests.Response:
+    return requests.get(f"http://127.0.0.1:{operator.port}{path}", timeout=5)
+
+
+def value(operator: Operator, metric: str, **labels: str) -> float | None:
+    """The value of the series with these labels."""
+    samples = (sample for family in text_string_to_metric_families(ask(operator, "/metrics").text) for sample in family.samples)
+    return next((sample.value for sample in samples if sample.name == metric and labels.items() <= sample.labels.items()), None)
+
+
+@pytest.fixture
+def impatient(cluster: Cluster, prometheus: Prometheus, namespace: str, tmp_path: Path) -> Iterator[Operator]:
+    """An operator that calls itself stuck after a second."""
+    program = [sys.executable, "-c", IMPATIENT]
+    with Operator(cluster, prometheus, namespace, log=tmp_path / "operator.log", program=program) as running:
+        yield running
+
+
+def test_an_operator_that_leads_is_healthy_and_ready(team: Team, operator: Operator) -> None:
+    wait_until(lambda: ask(operator, "/readyz").text == "ok\n", "it is ready")
+    assert (ask(operator, "/healthz").status_code, ask(operator, "/healthz").text) == (200, "ok\n")
+    assert ask(operator, "/nothing").status_code == 404
+
+
+def test_a_worker_that_is_stuck_fails_the_health_check_and_its_end_mends_it(
+    cluster: Cluster, namespace: str, impatient: Operator, turnstile: Turnstile
+) -> None:
+    team = Team(cluster, namespace)
+    turnstile.lock("experiments/status")
+    team.apply()
+    turnstile.wait_for("experiments/status")
+    wait_until(lambda: ask(impatient, "/healthz").status_code == 500, "it says that it is stuck")
+    assert "a key has been worked on for" in ask(impatient, "/healthz").text
+    turnstile.unlock("experiments/status")
+    wait_until(lambda: ask(impatient, "/healthz").status_code == 200, "it is well again", lambda: ask(impatient, "/healthz").text)
+
+
+def test_metrics_tell_what_happened_and_how_things_are(team: Team, operator: Operator, shop: Exporter) -> None:
+    team.apply()
+    team.wait_for(percent=50, waitingFor="Hold")
+    place = {"namespace": team.namespace, "experiment": "new-checkout"}
+    wait_until(lambda: value(operator, "rampgate_operator_experiment_percent", **place, phase="Ramping") == 50, "50 % is told")
+    assert value(operator, "rampgate_operator_transitions_total", reason="Stepped") == 3
+    assert (value(operator, "rampgate_operator_looks_total", verdict="Pass") or 0) >= 3
+    assert value(operator, "rampgate_operator_guardrail_value", **place, guardrail="errors") == 0
+    assert value(operator, "rampgate_operator_rules_generation", **place) == team.status()["rules"]["generation"]
+    assert (value(operator, "rampgate_operator_rules_bytes", namespace=team.namespace, config_map="feature-gates") or 0) > 100
+    assert (value(operator, "rampgate_operator_reconcile_seconds_count", outcome="ok") or 0) > 3
+    assert value(operator, "rampgate_operator_step_lateness_seconds_count") == 0  # a reading was the last thing that was waited for
+    assert value(operator, "rampgate_operator_leader") == 1
+    team.patch({"killed": True})
+    team.wait_for(phase="Killed")
+    team.delete()
+    wait_until(lambda: value(operator, "rampgate_operator_entries_left") == 1, "the entry that stays is counted")
+    assert value(operator, "rampgate_operator_experiment_percent", **place) is None
+
+
+def test_how_late_a_step_is_taken_is_measured_where_time_is_the_last_thing_to_wait_for(team: Team, operator: Operator) -> None:
+    team.apply(changes={"guardrails": None})
+    team.wait_for(percent=50)
+    wait_until(lambda: value(operator, "rampgate_operator_step_lateness_seconds_count") == 2, "both later steps are measured")
+
+
+def test_promtool_finds_nothing_to_say_of_the_metrics(team: Team, operator: Operator, shop: Exporter) -> None:
+    team.apply()
+    team.wait_for(percent=50)
+    checked = subprocess.run(
+        [str(require("promtool")), "check", "metrics"], input=ask(operator, "/metrics").text, capture_output=True, text=True, check=False
+    )
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, "")
+
+
+def test_an_address_that_is_taken_is_one_line_and_the_exit_status_2(
+    cluster: Cluster, prometheus: Prometheus, namespace: str, operator: Operator, tmp_path: Path
+) -> None:
+    other = Operator(cluster, prometheus, namespace, log=tmp_path / "other.log", identity="other")
+    other.port = operator.port
+    assert other.run_to_its_end() == 2
+    assert f"rampgate operator: cannot listen on 127.0.0.1:{operator.port}: " in other.log.read_text()
