@@ -1,4 +1,4 @@
-"""The image's recipe, as far as it can be checked where no image is built: its stages, its locked dependencies, and the wheel it installs."""
+"""The image's recipe, as far as it can be checked where no image is built: its stages, its locked dependencies, its wheel."""
 
 import configparser
 import re
@@ -109,7 +109,7 @@ def test_the_wheel_has_the_command(wheel: zipfile.ZipFile) -> None:
 
 def test_the_builder_is_given_what_it_copies_and_nothing_else_of_the_checkout() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
-    assert [line for line in lines if line and not line.startswith("#")][0] == "*"
+    assert next(line for line in lines if not line.startswith("#")) == "*"
     given = {line[1:] for line in lines if line.startswith("!")}
     copied = {source for line in the("COPY", stages()[0]) for source in line.split()[:-1]}
     assert copied == given

@@ -169,11 +169,15 @@ def test_the_installed_operator_is_refused_nothing_and_uses_every_right(
         ("one that was used is not named", Request(USER, "get", "apps", "things", "shop", "a", 200), set()),
         ("a refusal is no use", Request(USER, "get", "apps", "things", "shop", "a", 403), {Right("apps", "things", "get")}),
         ("another verb is another right", Request(USER, "list", "apps", "things", "shop", "", 200), {Right("apps", "things", "get")}),
-        ("a subresource is another right", Request(USER, "get", "apps", "things/status", "shop", "", 200), {Right("apps", "things", "get")}),
+        (
+            "a subresource is another right",
+            Request(USER, "get", "apps", "things/status", "shop", "", 200),
+            {Right("apps", "things", "get")},
+        ),
         ("another group is another right", Request(USER, "get", "", "things", "shop", "a", 200), {Right("apps", "things", "get")}),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
 def test_a_right_that_goes_unused_is_named(sentence: str, request_: Request, left: set[Right]) -> None:
-    roles = [{"kind": "RoleBinding"}, {"rules": [{"apiGroups": ["apps"], "resources": ["things"], "verbs": ["get"]}]}]
+    roles: list[dict[str, Any]] = [{"kind": "RoleBinding"}, {"rules": [{"apiGroups": ["apps"], "resources": ["things"], "verbs": ["get"]}]}]
     assert unused(granted(roles), [request_]) == left
