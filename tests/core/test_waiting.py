@@ -123,6 +123,22 @@ def test_what_holds_a_ramp(fields: dict[str, Any], happen: Callable[[Story], obj
     assert any(sentence in finding.message for finding in find_all(story.situation()) if finding.waiting_for == word)
 
 
+@pytest.mark.parametrize(
+    ("fields", "word"),
+    [
+        ({"paused": True}, "Paused"),
+        ({"schedule": {"notBefore": "2026-12-02T00:00:00Z"}}, "NotBefore"),
+        ({"schedule": NIGHT}, "Window"),
+        ({"ramp": steps(1, approval=True)}, "Approval"),
+    ],
+)
+def test_before_the_first_step_a_look_that_nobody_takes_does_not_hide_what_holds_it(fields: dict[str, Any], word: str) -> None:
+    story = Story(guardrails=[ERRORS], **fields)
+    assert story.decide().look_every is None
+    story.wait("1h").decide()
+    assert (story.waiting, story.condition("Progressing").reason) == (WaitingFor(word), Reason(word))
+
+
 def test_the_hold_is_waited_for_until_it_is_over_and_not_longer() -> None:
     story = Story().ramp_to(1).wait("59s")
     assert story.decide().recheck_at == story.looking_ahead(1)

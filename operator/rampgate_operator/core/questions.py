@@ -11,15 +11,14 @@ from rampgate_operator.core.observation import ExposureLook, Look
 from rampgate_operator.core.promql import LOOKBACK, CompiledQuery, query_for
 from rampgate_operator.core.quantities import duration
 from rampgate_operator.core.spec import Guardrail
-from rampgate_operator.core.status import Phase, WaitingFor
-from rampgate_operator.core.waiting import Finding, Situation
+from rampgate_operator.core.status import Phase
+from rampgate_operator.core.waiting import READINGS, Finding, Situation
 
 EXPOSURES = 'rampgate_first_exposures_total{gate="$gate"}'
 EXPOSURES_SOURCE = "default"
 SCRAPE_LAG = timedelta(seconds=10)
 """A sample becomes visible some time after its timestamp: count a little in the past, or lose what arrives late."""
 _EXPOSURES_KEY = "exposures of the step"  # no guardrail's name has blanks
-_BEFORE_FIRST_STEP = frozenset({WaitingFor.METRICS, WaitingFor.GUARDRAIL})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +57,7 @@ class Questions:
 def is_looking(situation: Situation, findings: tuple[Finding, ...]) -> bool:
     """Tell whether there is something to read: a ramp under way, or one whose first step waits for readings alone."""
     spec, status = situation.spec, situation.status
-    about_to_start = status.phase is Phase.PENDING and all(finding.waiting_for in _BEFORE_FIRST_STEP for finding in findings)
+    about_to_start = status.phase is Phase.PENDING and all(finding.waiting_for in READINGS for finding in findings)
     return (status.phase is Phase.RAMPING or about_to_start) and bool(spec.guardrails or _counts_exposures(situation))
 
 

@@ -23,6 +23,8 @@ LONGEST_WRITE = timedelta(seconds=10)
 """An entry that is not written by then is no write under way, but trouble."""
 FRESH_INTERVALS = 2
 """A reading counts for this many intervals."""
+READINGS = frozenset({WaitingFor.METRICS, WaitingFor.GUARDRAIL})
+"""What readings alone can end: before the first step, they are taken only while nothing else holds it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +78,12 @@ Check = Callable[[Situation], Finding | None]
 def find_all(situation: Situation) -> tuple[Finding, ...]:
     """Give everything that holds the ramp, in the order of `status.waitingFor`; once it is over, why pods do not obey its end."""
     ramps = situation.status.phase in RAMPS
-    findings = (check(situation) for check in (CHECKS if ramps else (rules_out,)))
-    return tuple(finding for finding in findings if finding is not None)
+    asked = (check(situation) for check in (CHECKS if ramps else (rules_out,)))
+    findings = tuple(finding for finding in asked if finding is not None)
+    if situation.status.phase is Phase.PENDING and any(finding.waiting_for not in READINGS for finding in findings):
+        # nothing is looked at then (questions.py): a look that is not even due must not hide what a person can change
+        return tuple(finding for finding in findings if finding.reason is not Reason.LOOK_DUE)
+    return findings
 
 
 def invalid(situation: Situation) -> Finding | None:
