@@ -1,7 +1,7 @@
 """Reads YAML as kubectl does, and remembers on which line each field stands.
 
 Knows YAML 1.1 as sigs.k8s.io/yaml has it (go-yaml v2, then JSON): `off` and `n` are false, `1:30` is a text, a merge wins over the keys
-above it. tests/test_documents.py reads the same texts with the real kubectl. Must not know what a document says.
+above it. tests/contract/test_yaml.py reads the same texts with the real kubectl. Must not know what a document says.
 """
 
 import base64
@@ -205,7 +205,7 @@ def _scalar(node: yaml.Node) -> str | int | float | bool | None:
     text: str = node.value
     if node.tag == _BINARY:
         try:
-            return base64.b64decode(text).decode()
+            return base64.b64decode("".join(text.split()), validate=True).decode()
         except ValueError:
             raise _RefusedError(node, "no base64 of a text") from None
     if node.tag != _PLAIN and node.tag not in _TYPED:

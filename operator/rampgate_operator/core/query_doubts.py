@@ -114,10 +114,7 @@ def _holds(matcher: Matcher, label: str, treatment: str) -> bool:
     wanted = PLACEHOLDER.sub(lambda found: treatment if found[1] == "variant" else found[0], matcher.value)
     if matcher.is_regex and not _LIST_OF_NAMES.fullmatch(wanted):
         return True
-    try:
-        equal = re.fullmatch(wanted, label) is not None if matcher.is_regex else wanted == label
-    except re.error:
-        return True
+    equal = re.fullmatch(wanted, label) is not None if matcher.is_regex else wanted == label
     return equal is (matcher.op in {"=", "=~"})
 
 
