@@ -31,8 +31,8 @@ def is_settings(content: Any) -> bool:
 
 
 def is_of_others(content: Any) -> bool:
-    """Kubernetes' own kinds, a part of a pod, Prometheus' configuration."""
-    return isinstance(content, dict) and bool({"job_name", "containers"} & content.keys() or content.get("kind") in {"Role"})
+    """Kubernetes' own kinds, a part of a pod, Prometheus' configuration, a CI job."""
+    return isinstance(content, dict) and bool({"job_name", "containers", "jobs"} & content.keys() or content.get("kind") in {"Role"})
 
 
 def blocks_that(wanted: Any) -> list[Block]:

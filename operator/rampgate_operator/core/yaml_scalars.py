@@ -1,6 +1,7 @@
 """What go-yaml v2, and so kubectl, takes a plain scalar for: a YAML 1.1 that is neither PyYAML's nor YAML 1.2.
 
-Knows texts and their types; nothing of documents. Source: `resolve` of go.yaml.in/yaml/v2, and kubectl's answers (tests/contract/test_yaml.py).
+Knows texts and their types; nothing of documents. Source: `resolve` of go.yaml.in/yaml/v2; kubectl itself in
+tests/contract/test_yaml.py.
 """
 
 import math
