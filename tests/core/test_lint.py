@@ -76,6 +76,11 @@ def test_a_key_that_another_kind_gives_twice_is_not_ours_to_say() -> None:
     assert lint("kind: Pod\nkind: Pod\n", Terms()).findings == ()
 
 
+def test_a_document_that_cannot_be_read_is_an_error_of_no_field_and_hides_no_other() -> None:
+    linted = lint("a: [\n---\nkind: Experiment\n", Terms())
+    assert (linted.findings[0].severity, linted.findings[0].path, linted.experiments) == (Severity.ERROR, "", 1)
+
+
 def test_bytes_that_are_no_text_are_an_error_with_their_line() -> None:
     assert lint_bytes(b"a: 1\nb: \xff\n", Terms()).findings == (
         Finding(line=2, severity=Severity.ERROR, path="", message="no YAML: this is not UTF-8"),
