@@ -23,7 +23,7 @@ EXAMPLE = yaml.safe_load((ROOT / "examples" / "experiments" / "new-checkout.yaml
 INLINE = [match for page in PAGES for match in re.findall(r"`((?:make|rampgate|python -m|pip|kubectl) [^`\n]+)`", page.prose)]
 LINES = [line for block in blocks("sh") for line in block.text.splitlines() if line.strip()]
 COMMANDS = sorted({*LINES, *INLINE})
-VERBS = {"apply", "config", "create", "describe", "explain", "get", "patch", "wait"}
+VERBS = {"apply", "logs", "config", "create", "describe", "explain", "get", "patch", "wait"}
 CHECKED_HERE = {"make", "rampgate", "pip", "kubectl", "export", "python", "N=$(("}
 WALKED = "docs/first-experiment.md"
 """Its commands are run, by test_first_experiment.py."""

@@ -1,0 +1,51 @@
+"""The page on metrics lists every metric that there is, with its labels, and no other."""
+
+import re
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.metrics import MetricWrapperBase
+
+from rampgate.integrations.prometheus import PrometheusMetrics
+from rampgate_operator.adapters.metrics import OperatorMeter, StateCollector
+from rampgate_operator.queue import Queue
+from tests.docs.pages import page
+
+NAME = re.compile(r"`(rampgate_[a-z_]+)`")
+
+
+class Nothing:
+    """A reconciler that knows nothing, with rules of nothing."""
+
+    def __init__(self) -> None:
+        self.rules = self
+        self.experiments = self
+        self.cache: list[object] = []
+
+    def statuses(self) -> list[object]:
+        return []
+
+    def versions(self) -> dict[object, int]:
+        return {}
+
+
+def listed() -> dict[str, set[str]]:
+    """Metric to labels, by the page's tables."""
+    found = {}
+    for line in page("docs/metrics.md").text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if line.startswith("| `rampgate_") and len(cells) in (2, 3):
+            for name in NAME.findall(cells[0]):
+                found[name] = set(re.findall(r"`([a-z_]+)`", cells[1]))
+    return found
+
+
+async def test_every_metric_is_on_the_page_with_its_labels_and_no_other() -> None:
+    registry = CollectorRegistry()
+    OperatorMeter(registry)
+    PrometheusMetrics(registry)
+    metrics = [metric for metric in registry._collector_to_names if isinstance(metric, MetricWrapperBase)]
+    families = [(metric.describe()[0], metric) for metric in metrics]
+    there = {family.name + ("_total" if family.type == "counter" else ""): set(metric._labelnames) for family, metric in families}
+    states = StateCollector(Nothing(), Queue(), lambda: True).collect()  # type: ignore[arg-type]  # as much of a reconciler as it reads
+    there |= {family.name: set(family._labelnames) for family in states}
+    assert listed() == there
