@@ -37,7 +37,7 @@ class Turnstile:
         self._server = self._serve()
 
     def lock(self, resource: str) -> None:
-        """Let nothing more through to a resource: `experiments/status`, `configmaps` or `events`."""
+        """Let nothing more through to a resource: `experiments/status`, `configmaps`, `controllerrevisions` or `events`."""
         with self._changed:
             self._locked.add(resource)
 
@@ -115,6 +115,7 @@ class Turnstile:
                     "rules": [
                         {**rule, "apiGroups": ["rampgate.dev"], "resources": ["experiments/status"]},
                         {**rule, "apiGroups": [""], "resources": ["configmaps", "events"]},
+                        {**rule, "apiGroups": ["apps"], "resources": ["controllerrevisions"]},
                     ],
                     "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self._namespace}},
                     "matchConditions": [{"name": "operator", "expression": f"request.userInfo.username == '{Role.OPERATOR.user}'"}],
