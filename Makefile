@@ -17,10 +17,10 @@ KEEP ?=
 UNTIMED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint crds docs build clean
+.PHONY: help demo test bench-scale lint crds docs build clean
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(SYNCED) build ## Show the main job on real parts, about a minute once built (KEEP=1 leaves it running)
 	$(PY) -m tools.demo $(if $(KEEP),--keep) $(if $(UNTIMED),--untimed)
@@ -40,6 +40,9 @@ lint: $(SYNCED) ## Check style, types, import contracts, and that what is genera
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports
 	$(PY) -m tools.docs --check
+
+bench-scale: $(SYNCED) build ## Measure 1,000 Experiments on a real API server, and write benchmarks/results/scale.json (some minutes)
+	$(PY) -m benchmarks.scale --record
 
 crds: $(SYNCED) ## Generate crds/ from the models
 	$(PY) -m tools.crds

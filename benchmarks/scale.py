@@ -1,0 +1,261 @@
+"""`python -m benchmarks.scale`: 1,000 Experiments with two guardrails each, on a real API server and a stub of Prometheus' HTTP API.
+
+Measured: seconds until all are reconciled (first installation, and restart), the process's memory and its CPU per 1,000 looks, and how long
+a kill takes while everything is being edited. `--record` writes benchmarks/results/scale.json.
+"""
+
+import argparse
+import json
+import os
+import platform
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from tools.devcluster.cluster import Cluster
+from tools.devcluster.kubectl import apply_crds, kubectl
+from tools.devcluster.loopback import free_port
+from tools.devcluster.roles import Role
+from tools.devcluster.server import Server
+
+CHECKOUT = Path(__file__).parent.parent
+RESULTS = Path(__file__).parent / "results" / "scale.json"
+NAMESPACES, KILLS, STEADY_SECONDS = 10, 100, 60
+EXPERIMENT: dict[str, Any] = {
+    "owner": "payments",
+    "variants": [{"name": "control", "value": False}, {"name": "treatment", "value": True}],
+    "control": "control",
+    "interval": "30s",
+    "ramp": {"steps": [{"percent": 1, "hold": "7d"}]},
+    "guardrails": [
+        {"name": "errors", "query": 'sum(rate(errors_total{variant="$variant"}[5m]))', "max": 1},
+        {"name": "latency", "query": 'sum(rate(latency_total{gate="$gate"}[5m]))', "max": 1},
+    ],
+}
+
+
+class Stub(BaseHTTPRequestHandler):
+    """Prometheus, as far as an instant query needs it: one series, always the same number."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        """Answer likewise."""
+        self.do_POST()
+
+    def do_POST(self) -> None:
+        """Answer."""
+        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        result = [{"metric": {}, "value": [time.time(), "0.1"]}]
+        body = json.dumps({"status": "success", "data": {"resultType": "vector", "result": result}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+class Fleet:
+    """The Experiments, over plain HTTP, and the operator beside them."""
+
+    def __init__(self, cluster: Cluster, count: int, port: int) -> None:
+        self._url, self._port = cluster.url, port
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.verify = str(cluster.ca_file)
+        self._session.headers["Authorization"] = f"Bearer {cluster.token(Role.ADMIN)}"
+        self._session.mount("https://", requests.adapters.HTTPAdapter(pool_maxsize=32))
+        self.names = [(f"team-{number % NAMESPACES}", f"gate-{number}") for number in range(count)]
+
+    def create(self) -> None:
+        """Create them all."""
+        self._each(self._create, self.names)
+
+    def edit(self, owner: str) -> None:
+        """Edit them all."""
+        self._each(lambda name: self.patch(name, {"owner": owner}), self.names)
+
+    def edit_again_and_again(self) -> None:
+        """Edit them all six times."""
+        for number in range(6):
+            self.edit(f"owner-{number}")
+
+    def patch(self, name: tuple[str, str], spec: dict[str, Any]) -> None:
+        """`kubectl patch --type=merge`."""
+        headers = {"Content-Type": "application/merge-patch+json"}
+        self._session.patch(self._path(name), data=json.dumps({"spec": spec}), headers=headers).raise_for_status()
+
+    def serves_kill(self, name: tuple[str, str]) -> bool:
+        """Whether pods are told."""
+        found = self._session.get(f"{self._url}/api/v1/namespaces/{name[0]}/configmaps/feature-gates").json()
+        return '"serve":"KILLED"' in found["data"].get(f"{name[1]}.json", "")
+
+    def metric(self, wanted: str, **labels: str) -> list[float]:
+        """The operator's own figures; none while it does not listen."""
+        try:
+            text = requests.get(f"http://127.0.0.1:{self._port}/metrics", timeout=5).text
+        except requests.ConnectionError:
+            return []
+        samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+        return [sample.value for sample in samples if sample.name == wanted and labels.items() <= sample.labels.items()]
+
+    def _create(self, name: tuple[str, str]) -> None:
+        body = {"apiVersion": "rampgate.dev/v1alpha1", "kind": "Experiment", "metadata": {"name": name[1]}, "spec": EXPERIMENT}
+        self._session.post(self._path(name).rpartition("/")[0], json=body).raise_for_status()
+
+    def _path(self, name: tuple[str, str]) -> str:
+        return f"{self._url}/apis/rampgate.dev/v1alpha1/namespaces/{name[0]}/experiments/{name[1]}"
+
+    @staticmethod
+    def _each(do: Any, names: list[tuple[str, str]]) -> None:  # noqa: ANN401  # a function of a name
+        with ThreadPoolExecutor(16) as threads:
+            list(threads.map(do, names))
+
+
+def until(condition: Any, what: str, *, patience: float = 600.0) -> float:  # noqa: ANN401  # a function without arguments
+    """Wait, and give the seconds it took."""
+    started = time.monotonic()
+    while not condition():
+        if time.monotonic() - started > patience:
+            raise TimeoutError(f"after {patience:g} s it is still not so that {what}")
+        time.sleep(0.05)
+    return time.monotonic() - started
+
+
+def cpu_seconds(pid: int) -> float:
+    """The processor time that a process has used (proc(5), stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rss_mib(pid: int) -> float:
+    """The memory that a process holds (proc(5), statm)."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def operator_pid(server: Server) -> int:
+    """The operator's own process, below the one that watches over it."""
+    return int(Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()[0])
+
+
+def kill_p99(fleet: Fleet) -> float:
+    """Kill some, one after the other, while everything is edited again and again; give the 99th percentile in seconds."""
+    editing = Thread(target=fleet.edit_again_and_again)
+    editing.start()
+    took = []
+    for name in fleet.names[:: max(1, len(fleet.names) // KILLS)]:
+        started = time.monotonic()
+        fleet.patch(name, {"killed": True})
+        until(lambda name=name: fleet.serves_kill(name), "pods are told")
+        took.append(time.monotonic() - started)
+    editing.join()
+    return sorted(took)[int(len(took) * 0.99)]
+
+
+@contextmanager
+def stub() -> Iterator[str]:
+    """A stub of Prometheus, and its URL."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Stub)
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+
+
+def measure(count: int, directory: Path) -> dict[str, float]:
+    """Run it all, and give the figures."""
+    with Cluster.start() as cluster, stub() as source:
+        apply_crds(cluster, CHECKOUT / "crds")
+        kubectl(cluster, "create", "clusterrolebinding", "operator", "--clusterrole=cluster-admin", f"--user={Role.OPERATOR.user}")
+        for number in range(NAMESPACES):
+            kubectl(cluster, "create", "namespace", f"team-{number}")
+        fleet = Fleet(cluster, count, port := free_port())
+        fleet.create()
+        say(f"{count} Experiments are there")
+        settings = {
+            "KUBECONFIG": str(cluster.kubeconfig(Role.OPERATOR)),
+            "RAMPGATE_SOURCES__DEFAULT__URL": source,
+            "RAMPGATE_LISTEN": f"127.0.0.1:{port}",
+            "RAMPGATE_LEASE__IDENTITY": "bench",
+        }
+        command = ["env", *(f"{name}={value}" for name, value in settings.items()), sys.executable, "-m", "rampgate_operator", "operator"]
+        operator = Server("operator", command, log=directory / "operator.log")
+        try:
+            return _figures(fleet, operator, count)
+        finally:
+            operator.stop()
+
+
+def _figures(fleet: Fleet, operator: Server, count: int) -> dict[str, float]:
+    ramping = {"phase": "Ramping"}
+
+    def all_ramp() -> bool:
+        return sum(fleet.metric("rampgate_operator_experiment_percent", **ramping)) >= count
+
+    figures = {"install_s_1000": _start(operator, all_ramp)}
+    say(f"first installation, every gate served at its first step: {figures['install_s_1000']:.1f} s")
+    operator.stop()
+    figures["ready_s_1000"] = _start(operator, lambda: len(fleet.metric("rampgate_operator_experiment_percent")) >= count)
+    say(f"restart, every Experiment reconciled: {figures['ready_s_1000']:.1f} s")
+    pid = operator_pid(operator)
+    until(lambda: sum(fleet.metric("rampgate_operator_queue_depth")) == 0, "the queue is empty")
+    time.sleep(5)
+    looks, cpu = sum(fleet.metric("rampgate_operator_looks_total")), cpu_seconds(pid)
+    time.sleep(STEADY_SECONDS)
+    looked, used = sum(fleet.metric("rampgate_operator_looks_total")) - looks, cpu_seconds(pid) - cpu
+    figures |= {"rss_mib_1000": rss_mib(pid), "cpu_s_per_1000_looks": used / looked * 1000, "looks_per_s": looked / STEADY_SECONDS}
+    say(f"steady: {figures['rss_mib_1000']:.0f} MiB, {figures['cpu_s_per_1000_looks']:.2f} CPU-s per 1,000 looks")
+    figures["kill_p99_s_1000"] = kill_p99(fleet)
+    say(f"kill during a mass update: p99 {figures['kill_p99_s_1000']:.2f} s")
+    return figures
+
+
+def _start(operator: Server, is_done: Any) -> float:  # noqa: ANN401  # a function without arguments
+    started = time.monotonic()
+    operator.start(lambda: True)
+    until(is_done, "all are reconciled")
+    return time.monotonic() - started
+
+
+def say(line: str) -> None:
+    """Tell how far it is."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    """Measure, print, and with `--record` write the result."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
+    parser.add_argument("--count", type=int, default=1000, help="how many Experiments (default: %(default)s)")
+    parser.add_argument("--record", action="store_true", help="write benchmarks/results/scale.json")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="rampgate-bench-") as directory:
+        figures = measure(options.count, Path(directory))
+    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    result = {
+        "machine": machine,
+        "date": datetime.now(UTC).date().isoformat(),  # noqa: TID251  # the day of a measurement
+        "figures": {name: round(value, 3) for name, value in figures.items()},
+    }
+    text = json.dumps(result, indent=2) + "\n"
+    sys.stdout.write(text)
+    if options.record:
+        RESULTS.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
