@@ -33,6 +33,8 @@ from rampgate_operator.rules import Rules
 logger = logging.getLogger(__name__)
 FOREIGN_RECHECK = 10.0
 """Seconds until a foreign ConfigMap is looked at again."""
+GATHERING = 0.05
+"""Seconds that a reading without a breach waits for its Experiment's others, so that they make one decision."""
 MOST_POSTING, LAST_EVENTS = 100, 5.0
 """Decisions whose Events are under way at once, and the seconds that the last ones get when the operator ends."""
 
@@ -81,6 +83,7 @@ class Reconciler:
         self.rules = Rules(cluster, queue, self.watch)
         self._revisions, self._events = Revisions(cluster), Events(cluster)
         self._memories: dict[Key, Memory] = {}
+        self._read: dict[Key, tuple[str, Status | None]] = {}
         self._answers: dict[Key, list[Look | ExposureLook]] = {}
         self._looking: dict[tuple[Key, str], asyncio.Task[None]] = {}
         self._posting: set[asyncio.Task[None]] = set()
@@ -163,8 +166,8 @@ class Reconciler:
         if body is None:
             return None
         self.experiments.see(body)
-        persisted = read_status(body.get("status"))
         memory = await self._examine(key, body)
+        persisted = self._read_status(key, body)
         if memory.spec is None and not memory.sought and not wants_kill(body):  # a restart met a spec that cannot be run
             accepted = await self._revisions.last_accepted(body, persisted)
             memory = self._memories[key] = replace(memory, spec=accepted, sought=True)
@@ -203,6 +206,14 @@ class Reconciler:
             spec = memory.spec if isinstance(examined, str) else examined
             memory = self._memories[key] = replace(memory, generation=generation, examined=examined, spec=spec)
         return memory
+
+    def _read_status(self, key: Key, body: Body) -> Status | None:
+        """Read a status once per version of its Experiment."""
+        version, (known, status) = body["metadata"]["resourceVersion"], self._read.get(key, ("", None))
+        if known != version:
+            status = read_status(body.get("status"))
+            self._read[key] = (version, status)
+        return status
 
     def _known(self, key: Key, body: Body) -> Memory:
         memory, uid = self._memories.get(key), body["metadata"]["uid"]
@@ -277,7 +288,7 @@ class Reconciler:
     async def _forget(self, key: Key) -> None:
         await self.rules.remove(key.namespace, key.name, keep=None)
         self.experiments.forget(key)
-        for known in (self._memories, self._answers):
+        for known in (self._memories, self._answers, self._read):
             known.pop(key, None)
 
     def _is_unserved_end(self, key: Key, body: Body) -> bool:
@@ -316,7 +327,7 @@ class Reconciler:
             urgent = any_breach(spec, looks)
         finally:
             del self._looking[key, name]
-            self._queue.add(key, urgent=urgent)
+            self._queue.add(key, urgent=urgent, delay=0.0 if urgent else GATHERING)
 
     def _come_back(self, key: Key, gathered: Gathered, decision: Decision) -> None:
         if gathered.observation.rules.ownership is Ownership.FOREIGN:  # it is not watched, for it has not our label

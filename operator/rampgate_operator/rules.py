@@ -90,10 +90,11 @@ class Rules:
         rolled back nor turn a shipped feature off.
         """
         for body in self.cache:
-            metadata, seen = body["metadata"], see_rules(body, gate)
-            if metadata["namespace"] != namespace or metadata["name"] == keep or seen.entry is None or seen.immutable:
+            metadata = body["metadata"]
+            if metadata["namespace"] != namespace or metadata["name"] == keep or gate + KEY_SUFFIX not in _data(body):
                 continue
-            if not outlives(seen.entry):
+            seen = see_rules(body, gate)
+            if seen.entry is not None and not seen.immutable and not outlives(seen.entry):
                 self._take_in_own(await self._cluster.swap(body, key=gate + KEY_SUFFIX, new=None))
                 self._floors[Key(namespace, gate)] = seen.entry.generation
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from rampgate.errors import UnusableEntryError
@@ -26,6 +27,7 @@ RULES_LABEL = "rampgate.dev/rules"
 """On every ConfigMap of ours, for the watch alone; whose it is, the key `format` says."""
 LARGEST_NUMBER = 2**52
 """Half of what JSON numbers are good for (RFC 8259 §6): a generation that was forged at the limit must leave room to rise above it."""
+MOST_REMEMBERED = 16_384
 ROOM = 900 * 1024
 """Bytes that all keys of one ConfigMap may take together; the API server refuses 1 MiB."""
 
@@ -99,8 +101,12 @@ class Observation:
     exposures: ExposureLook | None = None
 
 
+@lru_cache(maxsize=MOST_REMEMBERED)
 def read_entry(line: str | None, gate: str) -> Entry | None:
-    """Read a gate's entry; None when there is none, or none that its frozen fields (design §6) can be read from, as in every SDK."""
+    """Read a gate's entry; None when there is none, or none that its frozen fields (design §6) can be read from, as in every SDK.
+
+    Remembered, for every decision reads the same line again.
+    """
     try:
         numbers = parse_entry(line or "", gate=gate)
     except UnusableEntryError:

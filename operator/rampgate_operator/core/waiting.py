@@ -260,7 +260,9 @@ def _says(entry: Entry, wanted: Rules) -> bool:
 
 def _reading_missing(situation: Situation, guardrail: str) -> Finding | None:
     known, fresh = situation.status.guardrail(guardrail), FRESH_INTERVALS * duration(situation.spec.interval)
-    if known is None or not timedelta(0) <= situation.now - known.looked_at <= fresh:
+    failing = known is not None and known.verdict is Verdict.ERROR and situation.status.phase is Phase.RAMPING
+    # a source that times out answers later than two short intervals: what is wrong with it must not give way to "a look is due"
+    if known is None or (not failing and not timedelta(0) <= situation.now - known.looked_at <= fresh):
         since = "yet" if known is None else f"since {timestamp(known.looked_at)}"
         return _found(Reason.METRICS, closer=Reason.LOOK_DUE, guardrail=guardrail, since=since)
     if known.verdict is Verdict.ERROR:
