@@ -184,6 +184,14 @@ def test_a_reading_counts_for_two_intervals(age: str, waiting: WaitingFor | None
     assert waiting is None or (story.waiting, "has not been looked at since" in story.condition("Progressing").message) == (waiting, True)
 
 
+def test_a_failure_that_took_longer_than_two_intervals_is_told_and_not_that_a_look_is_due() -> None:
+    story = Story(guardrails=[ERRORS]).ramp_to(1).wait("1m").wait("30s")
+    story.decide(story.look(FAILED, ago="21s"))
+    progressing = story.condition("Progressing")
+    assert (story.waiting, progressing.status, progressing.reason) == (WaitingFor.METRICS, "False", Reason.METRICS)
+    assert "no answer in 5 s" in progressing.message
+
+
 def test_a_reading_from_the_future_does_not_count() -> None:
     story = Story(guardrails=[ERRORS]).ramp_to(1).wait("1m")
     look = story.look()
