@@ -109,7 +109,11 @@ class Reconciler:
             await self._forget(key)
             return
         gathered, decision = decided
-        persisted = await self._apply(gathered, decision)
+        try:
+            persisted = await self._apply(gathered, decision)
+        except ConflictError:  # under a storm of edits every race may be lost: without a look nobody would ever see the breach
+            self._ask(key, gathered, decision)
+            raise
         self._remember(key, gathered, decision, persisted)
         self._ask(key, gathered, decision)
         self._come_back(key, gathered, decision)

@@ -30,7 +30,8 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     """Called where the results come together, also when several processes share the tests."""
     if report.when == "call" and report.passed:
         seconds = [float(str(value)) for name, value in report.user_properties if name == PROPERTY]
-        measured.update({report.nodeid.rpartition("/")[2]: max(seconds)} if seconds else {})
+        file, _, test = report.nodeid.partition("::")
+        measured.update({f"{Path(file).name}::{test}": max(seconds)} if seconds else {})
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -56,10 +56,14 @@ class Scene(NamedTuple):
         wait_until(lambda: bool(self.kubectl(*query).stdout), f"{reason} is told")
 
     def kill_before_the_write(self, resource: str) -> None:
-        """SIGKILL while a write stands before the turnstile, and start again; the API server gives up what a dead client asked for."""
+        """SIGKILL while a write stands before the turnstile."""
         self.turnstile.wait_for(resource)
         self.operator.kill()
+
+    def start_again(self, resource: str) -> None:
+        """Start it, and only then let writes through: by now the API server has given up what a dead client asked for."""
         self.operator.start()
+        self.turnstile.unlock(resource)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +95,7 @@ def test_a_step_that_was_cut_short_is_neither_lost_nor_made_twice(resource: str,
     assert team.status(name)["percent"] == (10 if resource == "experiments/status" else 50)
     assert team.exposure(name) == (50 if resource == "events" else 10)
     with recovery:
-        scene.turnstile.unlock(resource)
+        scene.start_again(resource)
         team.wait_for(name, percent=50)
         wait_until(lambda: team.exposure(name) == 50, "50 % is served")
     assert percents(team, name) == [10, 50]
@@ -114,7 +118,7 @@ def test_a_rollback_that_was_cut_short_is_not_forgotten(resource: str, scene: Sc
     if resource != "experiments/status":
         scene.set_errors(name, 0.0)
     with recovery:
-        scene.turnstile.unlock(resource)
+        scene.start_again(resource)
         team.wait_for(name, phase="RolledBack", percent=0)
         wait_until(lambda: (team.entry(name) or {}).get("serve") == "ROLLED_BACK", "pods are told")
     is_told(kubectl, team, "0.9 is above max 0.5", "set spec.attempt to 2", name=name)
@@ -132,7 +136,7 @@ def test_an_accepted_spec_whose_keeping_was_cut_short_is_kept_once(scene: Scene,
     scene.team.patch({"owner": "others"}, name)
     scene.kill_before_the_write("controllerrevisions")
     with recovery:
-        scene.turnstile.unlock("controllerrevisions")
+        scene.start_again("controllerrevisions")
         scene.team.wait_for(name, observedGeneration=2)
     label = f"rampgate.dev/experiment={name}"
     kept = kubectl("get", "controllerrevisions", "-n", scene.team.namespace, "-l", label, "-o", "jsonpath={.items[*].data.owner}")
