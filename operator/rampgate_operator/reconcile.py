@@ -12,7 +12,7 @@ from datetime import datetime
 from rampgate_operator.cache import Cache, key_of
 from rampgate_operator.core.checkpoint import must_persist
 from rampgate_operator.core.compile import compile_entry
-from rampgate_operator.core.conditions import Announcement
+from rampgate_operator.core.conditions import RULES_RENDERED, Announcement
 from rampgate_operator.core.decide import Decision, decide
 from rampgate_operator.core.examine import examine
 from rampgate_operator.core.experiment import Experiment, read_experiment
@@ -20,6 +20,7 @@ from rampgate_operator.core.guardrails import any_breach
 from rampgate_operator.core.observation import ExposureLook, Look, Observation, Ownership, see_rules
 from rampgate_operator.core.questions import Questions, ask, read_answers
 from rampgate_operator.core.ramp import LATCHED
+from rampgate_operator.core.reasons import Reason
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Phase, Status, read_status
 from rampgate_operator.core.waiting import Situation
@@ -31,8 +32,8 @@ from rampgate_operator.revisions import Revisions
 from rampgate_operator.rules import Rules
 
 logger = logging.getLogger(__name__)
-FOREIGN_RECHECK = 10.0
-"""Seconds until a foreign ConfigMap is looked at again."""
+RULES_RECHECK = 10.0
+"""Seconds until a ConfigMap that is foreign, or that was full, is looked at again."""
 GATHERING = 0.05
 """Seconds that a reading without a breach waits for its Experiment's others, so that they make one decision."""
 MOST_POSTING, LAST_EVENTS = 100, 5.0
@@ -334,8 +335,11 @@ class Reconciler:
             self._queue.add(key, urgent=urgent, delay=0.0 if urgent else GATHERING)
 
     def _come_back(self, key: Key, gathered: Gathered, decision: Decision) -> None:
-        if gathered.observation.rules.ownership is Ownership.FOREIGN:  # it is not watched, for it has not our label
-            self._queue.add(key, delay=FOREIGN_RECHECK)
+        rendered = decision.status.condition(RULES_RENDERED)
+        was_full = rendered is not None and rendered.reason == Reason.CONFIG_MAP_FULL
+        # a foreign one is not watched, for it has not our label; room that a neighbour or a person makes changes no entry of this gate
+        if was_full or gathered.observation.rules.ownership is Ownership.FOREIGN:
+            self._queue.add(key, delay=RULES_RECHECK)
         if decision.recheck_at is not None:
             self._queue.add(key, delay=(decision.recheck_at - gathered.observation.now).total_seconds())
 

@@ -16,6 +16,7 @@ from tests.apiserver.team import Operator, Team, wait_until
 from tests.conftest import Kubectl
 
 PROPERTY = "recovery"
+LOOK_AGAIN = 0.25
 HELD = {"ramp": {"steps": [{"percent": 10, "hold": "2s"}, {"percent": 50, "hold": "1h"}]}}
 """A ramp that would rise in two seconds, unless something holds it."""
 
@@ -39,6 +40,22 @@ class Recovery:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if kind is None:
             self._record(PROPERTY, round(time.monotonic() - self._began, 2))
+
+
+def holds(condition: Callable[[], bool], what: str, *, seconds: float) -> None:
+    """Watch that something stays so; the history tells what happened between two looks."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        assert condition(), f"it is no longer so that {what}"
+        time.sleep(LOOK_AGAIN)
+
+
+def eventually(condition: Callable[[], bool], what: str, *, seconds: float) -> None:
+    """Wait for something that may take long on a busy machine, without keeping it busy."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"after {seconds:g} s it is still not so that {what}"
+        time.sleep(LOOK_AGAIN)
 
 
 def is_told(kubectl: Kubectl, team: Team, *words: str, name: str = "new-checkout") -> None:
