@@ -189,3 +189,13 @@ async def test_a_key_that_is_asked_for_again_and_again_long_before_its_deadline_
     assert len(queue._by_deadline) <= 2 * len(queue) + MOST_OUTDATED
     await clock.turn(50)
     assert await take_all(queue) == ["b"]
+
+
+async def test_a_worker_for_urgent_keys_takes_no_other(clock: Clock, queue: Queue[str]) -> None:
+    queue.add("a")
+    taking = asyncio.create_task(queue.take(urgent_only=True))
+    await settle()
+    assert not taking.done()
+    queue.add("b", urgent=True)
+    assert await asyncio.wait_for(taking, 1) == "b"
+    assert await take_all(queue) == ["a"]

@@ -31,6 +31,8 @@ from rampgate_operator.workers import Workers
 __all__ = ["operate", "resync", "run"]
 
 logger = logging.getLogger(__name__)
+URGENT_WORKERS = 2
+"""Workers for kills and rollbacks alone: all others may be busy with an API server that is slow."""
 
 
 async def run(settings: Settings, *, metrics: Metrics) -> None:
@@ -100,7 +102,8 @@ async def operate(
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(hold()), *listing.start(group)]
             if await _unless(stop, listing.ready.wait()):
-                working = [group.create_task(team.work()) for _ in range(workers)]
+                urgent = [False] * workers + [True] * URGENT_WORKERS
+                working = [group.create_task(team.work(urgent_only=each)) for each in urgent]
                 await watch()
                 if not stop.is_set():
                     raise RuntimeError("the watch ended by itself")

@@ -44,10 +44,10 @@ class Queue(Generic[K]):
             self._drop_outdated()
             self._changed.set()
 
-    async def take(self) -> K | None:
-        """Wait for the next key and mark it as being worked on; None once the queue is closed."""
+    async def take(self, *, urgent_only: bool = False) -> K | None:
+        """Wait for the next key, or the next urgent one, and mark it as being worked on; None once the queue is closed."""
         while not self._closed:
-            key = self._next_ready()
+            key = self._next_ready(urgent_only=urgent_only)
             if key is not None:
                 self._running[key] = asyncio.get_running_loop().time()
                 return key
@@ -105,9 +105,9 @@ class Queue(Generic[K]):
             self._by_deadline = [(ticket.due, next(self._order), key) for key, ticket in self._tickets.items()]
             heapq.heapify(self._by_deadline)
 
-    def _next_ready(self) -> K | None:
+    def _next_ready(self, *, urgent_only: bool) -> K | None:
         self._collect_due()
-        for lane in self._ready:
+        for lane in self._ready[:1] if urgent_only else self._ready:
             for key in lane:
                 if key not in self._running:
                     del lane[key]

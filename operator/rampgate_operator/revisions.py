@@ -6,7 +6,7 @@
 from rampgate_operator.core.revision import plan_revisions, read_revisions, read_spec, revision_data, spec_digest
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Status
-from rampgate_operator.ports import Body, Cluster
+from rampgate_operator.ports import Body, Cluster, ConflictError
 
 
 class Revisions:
@@ -21,12 +21,22 @@ class Revisions:
         Raises ConflictError when another process does the same.
         """
         wanted = spec_digest(spec)
+        if experiment["metadata"]["generation"] == 1 and await self._is_first(experiment, spec, wanted):
+            return
         known = read_revisions(await self._cluster.list_revisions(experiment), experiment["metadata"]["uid"])
         plan = plan_revisions(known, wanted)
         if plan.number is not None:
             await self._cluster.create_revision(experiment, number=plan.number, spec_digest=wanted, data=revision_data(spec))
         for revision in plan.outdated:
             await self._cluster.delete_revision(revision.body)
+
+    async def _is_first(self, experiment: Body, spec: Spec, wanted: str) -> bool:
+        """Create the first revision of a new Experiment without looking for others; there may be an earlier object's."""
+        try:
+            await self._cluster.create_revision(experiment, number=1, spec_digest=wanted, data=revision_data(spec))
+        except ConflictError:
+            return False
+        return True
 
     async def last_accepted(self, experiment: Body, status: Status | None) -> Spec | None:
         """Give the spec that was accepted last; None when none was kept."""

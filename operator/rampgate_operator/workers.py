@@ -25,9 +25,9 @@ class Workers:
         self._reconciler, self._queue, self._meter = reconciler, queue, meter
         self._failures: Counter[Key] = Counter()
 
-    async def work(self) -> None:
+    async def work(self, *, urgent_only: bool = False) -> None:
         """Work until the queue is closed; a write at hand is finished."""
-        while (key := await self._queue.take()) is not None:
+        while (key := await self._queue.take(urgent_only=urgent_only)) is not None:
             started = asyncio.get_running_loop().time()
             try:
                 outcome = await self._reconcile(key)
