@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.exporter import Exporter
-from tests.apiserver.team import Operator, Team, stays
+from tests.apiserver.team import Operator, Team
 from tests.conftest import Kubectl
-from tests.harddays.day import Recovery, hard_day, is_told, percents
+from tests.harddays.day import Recovery, hard_day, holds, is_told, percents
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.prometheus import Prometheus
 
@@ -53,7 +53,7 @@ def test_a_clock_that_is_stepped_skips_no_step(
     step_clock(hours * HOUR)
     timed.wait_for(waitingFor="Metrics")
     is_told(kubectl, timed, "no data", "no step without a reading")
-    stays(lambda: (timed.status()["percent"], timed.status()["phase"]) == (10, "Ramping"), "it holds at 10 %", seconds=6.0)
+    holds(lambda: (timed.status()["percent"], timed.status()["phase"]) == (10, "Ramping"), "it holds at 10 %", seconds=6.0)
     step_clock(0)
     with recovery:
         timed.wait_for(percent=30)

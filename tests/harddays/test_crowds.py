@@ -10,7 +10,7 @@ from threading import Event, Thread
 from tests.adapters.exporter import Exporter
 from tests.apiserver.team import Team, wait_until
 from tests.conftest import Kubectl
-from tests.harddays.day import HELD, Recovery, hard_day, is_told, percents
+from tests.harddays.day import HELD, Recovery, eventually, hard_day, is_told, percents
 from tools.devcluster.cluster import Cluster
 
 MANY = 300
@@ -60,8 +60,8 @@ def test_a_kill_does_not_wait_for_300_others(team: Team, cluster: Cluster, shop:
             wait_until(lambda: (team.entry("to-be-killed") or {}).get("serve") == "KILLED", "pods are told")
         for each in applied:
             each.result()
-    for name in names:
-        wait_until(lambda name=name: f"{name}.json" in (team.rules() or {}), f"{name} is taken in")
+    gates = {f"{name}.json" for name in names}
+    eventually(lambda: gates <= (team.rules() or {}).keys(), "all are taken in", seconds=60.0)
 
 
 @hard_day(
