@@ -154,6 +154,7 @@ def test_an_api_server_that_turns_the_operator_away_is_neither_flooded_nor_given
         with recovery:
             turnstile.unlock("configmaps")
             wait_until(lambda: (team.entry("to-be-killed") or {}).get("serve") == "KILLED", "pods are told", operator.log.read_text)
+    team.wait_for(percent=50)
     assert percents(team) == [10, 50]
 
 

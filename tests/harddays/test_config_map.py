@@ -6,7 +6,7 @@ from tests.conftest import Kubectl
 from tests.harddays.day import HELD, Recovery, hard_day, holds, is_told, percents
 
 ROOM = 900 * 1024
-QA = [f"qa-{number:06}" for number in range(60)]
+QA = [f"qa-{number:050}" for number in range(60)]  # far more than a killed neighbour leaves
 WITH_OVERRIDES = {**HELD, "overrides": [{"variant": "treatment", "units": QA}]}
 
 
@@ -21,11 +21,11 @@ def test_a_config_map_that_is_full_stops_who_does_not_fit_and_nobody_else(
     team.wait_for("neighbour", percent=10)
     used = sum(len(key) + len(value) for key, value in (team.rules() or {}).items())
     team.patch_rules({"ballast": "x" * (ROOM - used - 500)})
+    team.wait_for("neighbour", percent=50)
+    wait_until(lambda: team.exposure("neighbour") == 50, "the neighbour goes on")
     team.apply(changes=WITH_OVERRIDES)
     team.wait_for(waitingFor="Rules", percent=0)
     is_told(kubectl, team, "ConfigMapFull", "would pass 921600 bytes: the entry stays as it was", "Use another configMapName")
-    team.wait_for("neighbour", percent=50)
-    wait_until(lambda: team.exposure("neighbour") == 50, "the neighbour goes on")
     team.patch({"killed": True}, "neighbour")
     wait_until(lambda: (team.entry("neighbour") or {}).get("serve") == "KILLED", "a kill fits")
     assert team.entry() is None
