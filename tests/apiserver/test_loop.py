@@ -118,6 +118,7 @@ def test_an_entry_edited_by_hand_is_repaired_under_a_new_generation(team: Team, 
 def test_an_invalid_query_changes_nothing_that_is_served_and_is_explained(team: Team, shop: Exporter) -> None:
     team.apply()
     team.wait_for(percent=50)
+    wait_until(lambda: team.exposure() == 50, "the entry says 50 %")
     before = team.entry()
     team.patch({"guardrails": [{"name": "errors", "query": "sum(rate(", "max": 1}]})
     status = team.wait_for(waitingFor="Invalid")

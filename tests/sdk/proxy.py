@@ -3,6 +3,7 @@
 import selectors
 import socket
 import threading
+from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
@@ -30,7 +31,8 @@ class Relay:
     def cut(self) -> None:
         """Close the connections that are open."""
         for connection in list(self._peers):
-            connection.shutdown(socket.SHUT_RDWR)
+            with suppress(OSError):  # its other end has just closed it
+                connection.shutdown(socket.SHUT_RDWR)
 
     def _run(self) -> None:
         while not self._stop.is_set():
