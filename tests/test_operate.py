@@ -44,7 +44,11 @@ class Waiting:
         kubeconfig.write_text(KUBECONFIG.format(port=free_port()))
         with self._log.open("wb") as log:
             self.process: Popen[bytes] = Popen(
-                command(), stdin=PIPE, stdout=log, stderr=log, env=os.environ | environment | {"KUBECONFIG": str(kubeconfig), "RAMPGATE_LISTEN": "127.0.0.1:0"}
+                command(),
+                stdin=PIPE,
+                stdout=log,
+                stderr=log,
+                env=os.environ | environment | {"KUBECONFIG": str(kubeconfig), "RAMPGATE_LISTEN": "127.0.0.1:0"},
             )
 
     def text(self) -> str:
