@@ -108,3 +108,17 @@ async def test_what_was_told_before_is_not_expected(parts: Parts) -> None:
     parts.watch.expect(body(8))
     parts.seconds += 1e6
     assert parts.troubles == []
+
+
+async def test_what_was_deleted_before_the_watch_began_is_not_waited_for_after_the_next_list(parts: Parts) -> None:
+    parts.watch.listed([body(8)], None)
+    parts.watch.listed([], None)
+    parts.seconds += 1e6
+    assert parts.troubles == []
+
+
+async def test_a_list_forgives_no_other_namespace_and_nothing_that_is_still_there(parts: Parts) -> None:
+    parts.watch.listed([body(8), body(9, namespace="search")], None)
+    parts.watch.listed([body(8)], "shop")
+    parts.seconds += LONGEST_SILENCE + 1
+    assert len(parts.troubles) == 2

@@ -4,7 +4,7 @@ Knows what was written and read, what the watch has told, and how long keys wait
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rampgate_operator.cache import version_of
 from rampgate_operator.ports import Body, Key
@@ -35,6 +35,18 @@ class WatchProbe:
         stream, version = _stream(body), version_of(body)
         if version > self._told.get(stream, 0):
             self._missing.setdefault(stream, (version, _now()))
+
+    def listed(self, bodies: Iterable[Body], namespace: str | None) -> None:
+        """Take in a complete list of a namespace, or of all: what is gone again, the watch need not tell of any more."""
+        there = list(bodies)
+        newest: dict[tuple[str, str], int] = {}
+        for body in there:
+            newest[_stream(body)] = max(version_of(body), newest.get(_stream(body), 0))
+        for stream, (version, _) in tuple(self._missing.items()):
+            if namespace in (None, stream[1]) and version > newest.get(stream, 0):
+                del self._missing[stream]
+        for body in there:
+            self.expect(body)
 
     def behind(self) -> Iterator[tuple[str, float]]:
         """Give each stream that owes something, with the seconds since."""

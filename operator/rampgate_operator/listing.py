@@ -64,8 +64,7 @@ async def resync(cluster: Cluster, reconciler: Reconciler, queue: Queue[Key], *,
     config_maps = await _listed(cluster.list_config_maps(), "configmaps", namespace)
     vanished = reconciler.experiments.replace(experiments, since=known)
     reconciler.rules.replace(config_maps, since=known_rules)
-    for body in (*experiments, *config_maps):
-        reconciler.watch.expect(body)
+    reconciler.watch.listed((*experiments, *config_maps), namespace)
     for body in experiments:
         queue.add(key_of(body), urgent=wants_kill(body))
     for key in vanished | {Key(key_of(body).namespace, gate) for body in config_maps for gate in gates_in(body)}:

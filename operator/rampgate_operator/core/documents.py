@@ -147,6 +147,7 @@ class _Values:
         self._count = 0
 
     def read(self, node: yaml.Node, path: str, depth: int) -> Any:  # noqa: ANN401  # JSON
+        """Give what a node says, and note the lines below `path`; raises _RefusedError where it goes too far."""
         self._count += 1
         if self._count > MOST_VALUES:
             raise _RefusedError(node, f"the document has more than {MOST_VALUES} values: its anchors are used excessively")
