@@ -36,6 +36,8 @@ RULES_RECHECK = 10.0
 """Seconds until a ConfigMap that is foreign, or that was full, is looked at again."""
 GATHERING = 0.05
 """Seconds that a reading without a breach waits for its Experiment's others, so that they make one decision."""
+MOST_ANSWERS = 1000
+"""Readings that wait for a decision that can be carried out; under an endless storm of edits none may be for long."""
 MOST_POSTING, LAST_EVENTS = 100, 5.0
 """Decisions whose Events are under way at once, and the seconds that the last ones get when the operator ends."""
 
@@ -179,7 +181,9 @@ class Reconciler:
         experiment = read_experiment(body, accepted=memory.spec, examined=memory.examined)
         config_map = Key(key.namespace, _config_map_name(body))
         rules = await self.rules.see(config_map, key.name)
-        answers = tuple(self._answers.get(key, ()))
+        waiting = self._answers.get(key, [])
+        del waiting[:-MOST_ANSWERS]
+        answers = tuple(waiting)
         exposures = [answer for answer in answers if isinstance(answer, ExposureLook)]
         return Gathered(
             body=body,

@@ -4,122 +4,17 @@ They pin what design §6 and §8 rest on: compare-and-swap of a key, also where 
 written only over what was read; a latch that a storm of edits cannot starve.
 """
 
-import secrets
-from collections.abc import AsyncIterator, Mapping
-from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any
 
 import pytest
-import requests
-from kubernetes.aio import client, config
 
-from rampgate_operator.adapters.cluster import KubernetesCluster
-from rampgate_operator.core.conditions import Announcement
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, RULES_LABEL
-from rampgate_operator.core.reasons import Reason
-from rampgate_operator.core.revision import SPEC_LABEL
 from rampgate_operator.core.status import Latch, LatchCause, Phase, Status
-from rampgate_operator.ports import Body, Cluster, ClusterError, ConflictError, Key
+from rampgate_operator.ports import Body, ClusterError, ConflictError
+from tests.contract.parts import Parts
 from tests.core.story import NOON, SPEC
-from tests.simulation.memory import MemoryCluster
-from tools.devcluster.cluster import Cluster as ControlPlane
-from tools.devcluster.roles import Role
 
 LABELS = {RULES_LABEL: "true"}
-
-
-class People(Protocol):
-    """What people do with kubectl, whatever the cluster is."""
-
-    def apply(self, key: Key, spec: Mapping[str, Any]) -> Body: ...
-    def put_config_map(
-        self, key: Key, data: Mapping[str, str] | None, *, labels: Mapping[str, str] | None = None, immutable: bool = False
-    ) -> Body: ...
-    def delete_experiment(self, key: Key) -> None: ...
-    def delete_config_map(self, key: Key) -> None: ...
-    def wipe_status(self, key: Key) -> None: ...
-
-
-class RealPeople:
-    """The same over plain HTTP."""
-
-    def __init__(self, control_plane: ControlPlane) -> None:
-        self._url = control_plane.url
-        self._session = requests.Session()
-        self._session.verify = str(control_plane.ca_file)
-        self._session.trust_env = False
-        self._session.headers["Authorization"] = f"Bearer {control_plane.token(Role.ADMIN)}"
-
-    def close(self) -> None:
-        self._session.close()
-
-    def apply(self, key: Key, spec: Mapping[str, Any]) -> Body:
-        body = {"apiVersion": "rampgate.dev/v1alpha1", "kind": "Experiment", "metadata": {"name": key.name}, "spec": spec}
-        path = f"/apis/rampgate.dev/v1alpha1/namespaces/{key.namespace}/experiments"
-        return self._put(path, key.name, body)
-
-    def put_config_map(
-        self, key: Key, data: Mapping[str, str] | None, *, labels: Mapping[str, str] | None = None, immutable: bool = False
-    ) -> Body:
-        body = {"metadata": {"name": key.name, "labels": dict(labels or {})}, **({} if data is None else {"data": dict(data)})}
-        body |= {"immutable": True} if immutable else {}
-        return self._put(f"/api/v1/namespaces/{key.namespace}/configmaps", key.name, body)
-
-    def delete_experiment(self, key: Key) -> None:
-        self._call("DELETE", f"/apis/rampgate.dev/v1alpha1/namespaces/{key.namespace}/experiments/{key.name}")
-
-    def delete_config_map(self, key: Key) -> None:
-        self._call("DELETE", f"/api/v1/namespaces/{key.namespace}/configmaps/{key.name}")
-
-    def wipe_status(self, key: Key) -> None:
-        path = f"/apis/rampgate.dev/v1alpha1/namespaces/{key.namespace}/experiments/{key.name}/status"
-        self._call("PATCH", path, [{"op": "remove", "path": "/status"}], kind="application/json-patch+json")
-
-    def _put(self, path: str, name: str, body: dict[str, Any]) -> Body:
-        found = self._session.get(f"{self._url}{path}/{name}")
-        if found.status_code == requests.codes.not_found:
-            return self._call("POST", path, body)
-        body["metadata"]["resourceVersion"] = found.json()["metadata"]["resourceVersion"]
-        return self._call("PUT", f"{path}/{name}", body)
-
-    def _call(self, method: str, path: str, body: object = None, kind: str = "application/json") -> Body:
-        answer = self._session.request(method, self._url + path, json=body, headers={"Content-Type": kind})
-        answer.raise_for_status()
-        return dict(answer.json())
-
-
-class Parts:
-    """A cluster, the people at it, and a namespace of its own."""
-
-    def __init__(self, cluster: Cluster, people: People, namespace: str) -> None:
-        self.cluster, self.people = cluster, people
-        self.gate, self.rules = Key(namespace, "new-checkout"), Key(namespace, "feature-gates")
-
-    async def data(self) -> Mapping[str, str]:
-        body = await self.cluster.get_config_map(self.rules)
-        assert body is not None
-        return body.get("data") or {}
-
-    async def experiment(self) -> Body:
-        body = await self.cluster.get_experiment(self.gate)
-        assert body is not None
-        return body
-
-
-@pytest.fixture(params=["memory", "real"])
-async def parts(request: pytest.FixtureRequest) -> AsyncIterator[Parts]:
-    if request.param == "memory":
-        memory = MemoryCluster()
-        yield Parts(memory, memory, f"t-{secrets.token_hex(4)}")
-        return
-    control_plane: ControlPlane = request.getfixturevalue("cluster")
-    namespace: str = request.getfixturevalue("namespace")
-    people = RealPeople(control_plane)
-    settings = client.Configuration()
-    await config.load_kube_config(str(control_plane.kubeconfig(Role.ADMIN)), client_configuration=settings)  # type: ignore[no-untyped-call]
-    async with client.ApiClient(settings) as api:
-        yield Parts(KubernetesCluster(api, (namespace,)), people, namespace)
-    people.close()
 
 
 def status(attempt: int = 1, **fields: Any) -> Status:
@@ -360,48 +255,3 @@ async def test_what_is_absent_is_none_and_what_is_there_is_listed(parts: Parts) 
     assert await parts.cluster.list_config_maps() == []
     parts.people.delete_config_map(parts.rules)
     assert await parts.cluster.get_config_map(parts.rules) is None
-
-
-async def test_an_event_is_posted_and_counted_up(parts: Parts) -> None:
-    body = parts.people.apply(parts.gate, SPEC)
-    event = await parts.cluster.create_event(body, Announcement(reason=Reason.METRICS, message="why", warning=True), NOON)
-    assert (event["count"], event["message"]) == (1, "why")
-    later = Announcement(reason=Reason.METRICS, message="why now", warning=True)
-    again = await parts.cluster.repeat_event(event, later, NOON + timedelta(minutes=1), count=2)
-    assert again is not None
-    assert (again["metadata"]["name"], again["count"], again["message"]) == (event["metadata"]["name"], 2, "why now")
-
-
-async def test_an_event_that_is_gone_is_not_counted_up(parts: Parts) -> None:
-    body = parts.people.apply(parts.gate, SPEC)
-    gone = {"metadata": {"namespace": body["metadata"]["namespace"], "name": "gone"}}
-    assert await parts.cluster.repeat_event(gone, Announcement(reason=Reason.METRICS, message="why", warning=True), NOON, count=2) is None
-
-
-# --- versions of a spec ---
-
-
-async def test_a_revision_is_listed_with_its_number_its_data_and_its_owner(parts: Parts) -> None:
-    body = parts.people.apply(parts.gate, SPEC)
-    await parts.cluster.create_revision(body, number=3, spec_digest="f00d", data=SPEC)
-    [found] = await parts.cluster.list_revisions(body)
-    assert (found["metadata"]["name"], found["revision"], found["data"]) == ("new-checkout-3", 3, SPEC)
-    assert found["metadata"]["labels"][SPEC_LABEL] == "f00d"
-    assert [owner["uid"] for owner in found["metadata"]["ownerReferences"]] == [body["metadata"]["uid"]]
-    assert await parts.cluster.list_revisions(parts.people.apply(Key(parts.gate.namespace, "other"), SPEC)) == []
-
-
-async def test_no_two_revisions_have_one_number(parts: Parts) -> None:
-    body = parts.people.apply(parts.gate, SPEC)
-    await parts.cluster.create_revision(body, number=1, spec_digest="f00d", data=SPEC)
-    with pytest.raises(ConflictError):
-        await parts.cluster.create_revision(body, number=1, spec_digest="beef", data=SPEC)
-
-
-async def test_a_revision_that_is_gone_is_deleted_again_without_an_error(parts: Parts) -> None:
-    body = parts.people.apply(parts.gate, SPEC)
-    await parts.cluster.create_revision(body, number=1, spec_digest="f00d", data=SPEC)
-    [read] = await parts.cluster.list_revisions(body)
-    for _ in range(2):
-        await parts.cluster.delete_revision(read)
-    assert await parts.cluster.list_revisions(body) == []

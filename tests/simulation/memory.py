@@ -1,6 +1,6 @@
 """The API server in memory: three kinds of objects, resourceVersions, generations, and the preconditions of each write.
 
-A stand-in only as far as tests/contract/test_cluster.py runs the same cases on it and on a real one.
+A stand-in only as far as tests/contract runs the same cases on it and on a real one.
 Deterministic: no clock, no randomness, no I/O. `on_write` is asked before each write of the operator and may refuse it or end the process;
 `on_change` hears of every change, as a watch does.
 """
