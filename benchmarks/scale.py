@@ -236,6 +236,19 @@ def say(line: str) -> None:
     sys.stdout.flush()
 
 
+def record(figures: dict[str, float], file: Path | None) -> None:
+    """Print figures with the machine and the day, and write them to a file, if there is one."""
+    result = {
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
+        "date": datetime.now(UTC).date().isoformat(),  # noqa: TID251  # the day of a measurement
+        "figures": {name: round(value, 3) for name, value in figures.items()},
+    }
+    text = json.dumps(result, indent=2) + "\n"
+    sys.stdout.write(text)
+    if file is not None:
+        file.write_text(text, encoding="utf-8")
+
+
 def main() -> int:
     """Measure, print, and with `--record` write the result."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description=__doc__)
@@ -244,16 +257,7 @@ def main() -> int:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="rampgate-bench-") as directory:
         figures = measure(options.count, Path(directory))
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    result = {
-        "machine": machine,
-        "date": datetime.now(UTC).date().isoformat(),  # noqa: TID251  # the day of a measurement
-        "figures": {name: round(value, 3) for name, value in figures.items()},
-    }
-    text = json.dumps(result, indent=2) + "\n"
-    sys.stdout.write(text)
-    if options.record:
-        RESULTS.write_text(text, encoding="utf-8")
+    record(figures, RESULTS if options.record else None)
     return 0
 
 
