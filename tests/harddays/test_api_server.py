@@ -32,10 +32,10 @@ SLOW = {"ramp": {"steps": [{"percent": 10, "hold": "4s"}, {"percent": 30, "hold"
 def test_an_outage_of_the_api_server_skips_no_step_and_delays_no_kill(
     cluster: Cluster, team: Team, shop: Exporter, operator: Operator, recovery: Recovery
 ) -> None:
-    team.apply(changes=SLOW)
     team.apply("to-be-killed", changes=HELD)
-    team.wait_for(percent=10)
     team.wait_for("to-be-killed", percent=50)
+    team.apply(changes=SLOW)  # last, so that the outage falls into its first hold
+    team.wait_for(percent=10)
     cluster.stop_api_server()
     try:
         began = time.monotonic()
@@ -44,6 +44,7 @@ def test_an_outage_of_the_api_server_skips_no_step_and_delays_no_kill(
         operator.start(until="cannot take the lease")  # as a kubelet does it
         time.sleep(max(0.0, began + OUTAGE - time.monotonic()))
     finally:
+        back_at = time.time()
         cluster.start_api_server()
     with recovery:
         team.patch({"killed": True}, "to-be-killed")
@@ -51,6 +52,7 @@ def test_an_outage_of_the_api_server_skips_no_step_and_delays_no_kill(
     status = team.wait_for(percent=50)
     assert percents(team) == [10, 30, 50]
     ten, thirty, fifty = (row["at"] for row in status["history"])
+    assert datetime.fromisoformat(thirty).timestamp() > back_at
     assert seconds_between(thirty, fifty) >= 4.0  # its own hold, however late it began
     assert seconds_between(ten, thirty) >= OUTAGE - 5.0
 
