@@ -26,7 +26,9 @@ def measure(end: Callable[[Operator], object], cluster: Cluster, prometheus: Pro
     """End a leader, and give the seconds until the one that stood by watches."""
     namespace = f"t-{secrets.token_hex(4)}"
     kubectl(cluster, "create", "namespace", namespace)
-    one, two = (Operator(cluster, prometheus, namespace, log=directory / f"{namespace}-{name}.log", identity=name) for name in "ab")
+    one, two = (
+        Operator(cluster, prometheus, namespace, log=directory / f"{namespace}-{name}.log", identity=name, lease="10s") for name in "ab"
+    )
     one.start()
     two.start(until="standing by")
     began = time.monotonic()

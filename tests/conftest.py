@@ -4,7 +4,7 @@ Thin over tools.devcluster. Nothing is built here: a missing binary fails with t
 """
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -16,6 +16,19 @@ from tools.devcluster.prometheus import Prometheus
 
 CRDS = Path(__file__).parent.parent / "crds"
 Kubectl = Callable[..., "CompletedProcess[str]"]
+TOLD_OF_A_FAILURE = 12_000
+"""The last characters of each log that a failed test's report shows."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show what the processes of a failed test have logged: a failure on another machine is not to be seen again."""
+    report = yield
+    directory = getattr(item, "funcargs", {}).get("tmp_path")
+    if report.failed and directory is not None:
+        for log in sorted(directory.glob("*.log")):
+            report.sections.append((log.name, log.read_text(errors="replace")[-TOLD_OF_A_FAILURE:]))
+    return report
 
 
 @pytest.fixture(scope="session")

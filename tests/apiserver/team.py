@@ -42,7 +42,10 @@ EXPERIMENT: Json = {
 
 
 class Operator:
-    """`rampgate operator` as its own process, for one namespace, with the rights of manifests/rbac there and no others."""
+    """`rampgate operator` as its own process, for one namespace, with the rights of manifests/rbac there and no others.
+
+    Nobody starts it again, so its lease outlasts an API server that starts on a busy machine: what a lost one does has tests of its own.
+    """
 
     def __init__(
         self,
@@ -54,7 +57,7 @@ class Operator:
         options: Sequence[str] = (),
         program: Sequence[str] = (sys.executable, "-m", "rampgate_operator"),
         identity: str = "operator",
-        lease: str = "10s",
+        lease: str = "60s",
         **sources: str,
     ) -> None:
         self.log = log

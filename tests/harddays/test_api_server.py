@@ -30,26 +30,28 @@ SLOW = {"ramp": {"steps": [{"percent": 10, "hold": "4s"}, {"percent": 30, "hold"
     expected="the leader ends with its lease and is started again; no step is skipped, none is made up for; a kill is obeyed at once",
 )
 def test_an_outage_of_the_api_server_skips_no_step_and_delays_no_kill(
-    cluster: Cluster, team: Team, shop: Exporter, operator: Operator, recovery: Recovery
+    cluster: Cluster, prometheus: Prometheus, namespace: str, shop: Exporter, tmp_path: Path, recovery: Recovery
 ) -> None:
-    team.apply("to-be-killed", changes=HELD)
-    team.wait_for("to-be-killed", percent=50)
-    team.apply(changes=SLOW)  # last, so that the outage falls into its first hold
-    team.wait_for(percent=10)
-    cluster.stop_api_server()
-    try:
-        began = time.monotonic()
-        wait_until(lambda: operator.lines("another replica may lead now") == 1, "it has lost the lease", operator.log.read_text)
-        operator.kill()
-        operator.start(until="cannot take the lease")  # as a kubelet does it
-        time.sleep(max(0.0, began + OUTAGE - time.monotonic()))
-    finally:
-        back_at = time.time()
-        cluster.start_api_server()
-    with recovery:
-        team.patch({"killed": True}, "to-be-killed")
-        wait_until(lambda: (team.entry("to-be-killed") or {}).get("serve") == "KILLED", "pods are told")
-    status = team.wait_for(percent=50)
+    team = Team(cluster, namespace)
+    with Operator(cluster, prometheus, namespace, log=tmp_path / "operator.log", lease="10s") as operator:
+        team.apply("to-be-killed", changes=HELD)
+        team.wait_for("to-be-killed", percent=50)
+        team.apply(changes=SLOW)  # last, so that the outage falls into its first hold
+        team.wait_for(percent=10)
+        cluster.stop_api_server()
+        try:
+            began = time.monotonic()
+            wait_until(lambda: operator.lines("another replica may lead now") == 1, "it has lost the lease", operator.log.read_text)
+            operator.kill()
+            operator.start(until="cannot take the lease")  # as a kubelet does it
+            time.sleep(max(0.0, began + OUTAGE - time.monotonic()))
+        finally:
+            back_at = time.time()
+            cluster.start_api_server()
+        with recovery:
+            team.patch({"killed": True}, "to-be-killed")
+            wait_until(lambda: (team.entry("to-be-killed") or {}).get("serve") == "KILLED", "pods are told")
+        status = team.wait_for(percent=50)
     assert percents(team) == [10, 30, 50]
     ten, thirty, fifty = (row["at"] for row in status["history"])
     assert datetime.fromisoformat(thirty).timestamp() > back_at
