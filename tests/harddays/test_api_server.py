@@ -63,7 +63,7 @@ class Connected(Operator):
     """An operator that reaches the API server by another port."""
 
     def __init__(self, cluster: Cluster, prometheus: Prometheus, namespace: str, *, log: Path, port: int) -> None:
-        super().__init__(cluster, prometheus, namespace, log=log)
+        super().__init__(cluster, prometheus, namespace, log=log, lease="10s")
         document = yaml.safe_load(cluster.kubeconfig(Role.OPERATOR).read_text())
         document["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
         kubeconfig = log.with_suffix(".kubeconfig")
