@@ -24,7 +24,7 @@ clusters: [{{name: one, cluster: {{server: "http://127.0.0.1:{port}"}}}}]
 users: [{{name: somebody, user: {{token: secret}}}}]
 """
 SOURCE = {"RAMPGATE_SOURCES__DEFAULT__URL": "http://someone:secret@prometheus:9090/prefix/"}
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds until something that must happen counts as not happening."""
 
 

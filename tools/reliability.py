@@ -51,7 +51,7 @@ def _measured(results: dict[str, Any]) -> str:
     return (
         f"Seconds: from the end of the fault until what is waited for is so, with looks every second, and after a\n"
         f"SIGKILL with the start of the process; measured {results['date']} on {results['machine']}, shared with other work.\n"
-        "They are a record, not a promise: a test fails after 20 s, not after these."
+        "They are a record, not a promise: a test fails after a minute, not after these."
     )
 
 

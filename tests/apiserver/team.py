@@ -21,7 +21,7 @@ from tools.devcluster.roles import Role
 from tools.devcluster.server import supervised
 
 RIGHTS = Path(__file__).parents[2] / "manifests" / "rbac" / "operator.yaml"
-PATIENCE = 20.0
+PATIENCE = 60.0
 """Seconds until something that must happen counts as not happening: a bound, not an expectation."""
 POLL = 0.02
 Json = dict[str, Any]
