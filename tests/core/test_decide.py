@@ -212,6 +212,16 @@ def test_an_edit_of_the_steps_during_an_outage_is_taken_in_after_it() -> None:
     assert story.said == ("Ramping", 1, 5.0)
 
 
+def test_no_next_step_is_announced_while_the_glass_is_broken() -> None:
+    story = Story().ramp_to(10)
+    put(story, KILL_KEY, "*")
+    story.wait("5s").decide()
+    assert story.known.next_step_at is None
+    put(story, KILL_KEY, None)
+    story.decide()
+    assert story.known.next_step_at == story.now + timedelta(minutes=1)
+
+
 def test_break_glass_does_not_keep_a_breach_from_acting() -> None:
     story = Story(guardrails=[ERRORS]).ramp_to(10)
     put(story, KILL_KEY, "*")

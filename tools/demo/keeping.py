@@ -48,7 +48,8 @@ Stop it by hand:
 End the operator, or Prometheus, and see what goes on without it; start an operator again:
   kill -9 {operator_pid}          # the operator
   kill {prometheus_pid}             # Prometheus; nothing starts it again
-  KUBECONFIG={operator_kubeconfig} RAMPGATE_SOURCES__DEFAULT__URL={prometheus} rampgate operator
+  KUBECONFIG={operator_kubeconfig} RAMPGATE_SOURCES__DEFAULT__URL={prometheus} RAMPGATE_LISTEN=127.0.0.1:8080 \\
+    RAMPGATE_LEASE__NAMESPACE={namespace} RAMPGATE_LEASE__IDENTITY=demo rampgate operator
 
 What one user is shown, and why:   curl -s "{shop}/rules?user=user-7"; echo
 What the users were shown:         tail -f {directory}/load.log          # steps: by attempt/percent, how many users, how many enrolled

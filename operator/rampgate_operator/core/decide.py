@@ -127,7 +127,7 @@ def _explain(situation: Situation, findings: tuple[Finding, ...]) -> Status:
         "observed_generation": situation.experiment.generation,
         "spec_digest": _spec_in_force(situation),
         "waiting_for": findings[0].waiting_for if findings else None,
-        "next_step_at": hold_ends(situation),
+        "next_step_at": None if rules_out(situation) else hold_ends(situation),  # its clock will start again
         "conditions": describe(situation, findings),
     }
     return status.model_copy(update=update)

@@ -208,7 +208,7 @@ class Status(StatusModel):
     step_started_at: Moment | None = None
     """When the step's clock started."""
     next_step_at: Moment | None = None
-    """When the hold is over; other things may still be waited for."""
+    """When the hold is over; other things may still be waited for. Absent while pods do not obey the entry: the hold will begin again."""
     steps_digest: Word = ""
     """A digest of ramp.steps, by which an edit is noticed."""
     draw_digest: Word = ""
