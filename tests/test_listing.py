@@ -59,6 +59,9 @@ def reconciler(cluster: Cluster, queue: Keys) -> Reconciler:
     return Reconciler(cluster=cluster, metrics=None, clock=SystemClock(), queue=queue, meter=OperatorMeter(CollectorRegistry()))  # type: ignore[arg-type]
 
 
+ENTRY = '{"attempt":1,"control":{"name":"a","value":0},"format":1,"gate":"two","generation":1,"percent":0,"serve":"KILLED"}'
+
+
 def named(name: str) -> Body:
     namespace, _, name = name.partition("/")
     return {"metadata": {"namespace": namespace, "name": name, "resourceVersion": "1", "uid": name, "generation": 1}}
@@ -66,7 +69,7 @@ def named(name: str) -> Body:
 
 async def test_every_experiment_and_every_gate_with_an_entry_is_queued(cluster: Cluster, queue: Keys, reconciler: Reconciler) -> None:
     cluster.experiments = [named("shop/one")]
-    cluster.config_maps = [{**named("shop/feature-gates"), "data": {"format": "rampgate.dev/1", "two.json": "{}"}}]
+    cluster.config_maps = [{**named("shop/feature-gates"), "data": {"format": "rampgate.dev/1", "two.json": ENTRY, "three.json": "{}"}}]
     await resync(cluster, reconciler, queue)  # type: ignore[arg-type]  # lists alone
     assert queue.added == {"shop/one", "shop/two"}
 

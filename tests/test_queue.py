@@ -199,3 +199,22 @@ async def test_a_worker_for_urgent_keys_takes_no_other(clock: Clock, queue: Queu
     queue.add("b", urgent=True)
     assert await asyncio.wait_for(taking, 1) == "b"
     assert await take_all(queue) == ["a"]
+
+
+async def test_a_tenant_with_many_keys_keeps_another_waiting_for_one_of_them(clock: Clock) -> None:
+    queue: Queue[str] = Queue(lambda key: key[0])
+    for key in ("a1", "a2", "a3", "b1", "b2", "c1"):
+        queue.add(key)
+    queue.add("a4", urgent=True)
+    assert await take_all(queue) == ["a4", "a1", "b1", "c1", "a2", "b2", "a3"]
+
+
+async def test_a_tenant_whose_keys_are_all_in_hand_does_not_stop_the_round(clock: Clock) -> None:
+    queue: Queue[str] = Queue(lambda key: key[0])
+    queue.add("a1")
+    assert await queue.take() == "a1"
+    for key in ("a1", "b1"):
+        queue.add(key)
+    assert await queue.take() == "b1"
+    queue.finish("a1")
+    assert await queue.take() == "a1"

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from rampgate.rules import render_entry
 from rampgate_operator.core.decide import number_rules
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY, RULES_LABEL, Observation, Ownership
 from rampgate_operator.core.status import Status
@@ -28,8 +29,14 @@ async def test_a_foreign_config_map_is_asked_for_every_time_also_after_a_lost_ra
     assert (await rules.see(RULES, "new-checkout")).ownership is Ownership.OURS
 
 
+def entry(gate: str, says: str) -> str:
+    frozen = {"format": 1, "gate": gate, "generation": 1, "attempt": 1, "percent": 0, "control": {"name": "control", "value": False}}
+    return render_entry({**frozen, "serve": says})
+
+
 def ours(**entries: str) -> dict[str, str]:
-    return {FORMAT_KEY: FORMAT, **{f"{gate}.json": line for gate, line in entries.items()}}
+    """A ConfigMap's data, by what each gate's entry says."""
+    return {FORMAT_KEY: FORMAT, **{f"{gate}.json": entry(gate, says) for gate, says in entries.items()}}
 
 
 async def queued(queue: Queue[Key]) -> set[str]:
@@ -76,6 +83,15 @@ async def test_a_gate_whose_part_has_not_changed_is_left_alone() -> None:
     assert await queued(queue) == set()
 
 
+async def test_keys_that_are_no_entries_are_no_work() -> None:
+    """Fifteen thousand of them, and one whose name is empty, would each be asked for at the API server."""
+    cluster, queue = MemoryCluster(), Queue[Key]()
+    rules = await known(cluster, queue)
+    foreign = {f"{number}.json": "" for number in range(10)} | {".json": entry("", "1"), "b.json": entry("a", "1")}
+    rules.take_in(cluster.put_config_map(RULES, {**ours(a="1"), **foreign}, labels={RULES_LABEL: "true"}))
+    assert await queued(queue) == {"a"}
+
+
 async def test_the_gates_of_a_config_map_that_is_gone_are_queued() -> None:
     queue = Queue[Key]()
     rules = await known(MemoryCluster(), queue, a="1", b="1")
@@ -100,14 +116,15 @@ async def test_a_database_that_was_restored_is_believed() -> None:
     restored.put_config_map(RULES, ours(a="old"), labels={RULES_LABEL: "true"})
     cluster.config_maps = restored.config_maps
     await rules.refresh(RULES)
-    assert (await rules.see(RULES, "a")).line == "old"
+    assert (await rules.see(RULES, "a")).line == entry("a", "old")
 
 
 async def test_a_gate_that_was_removed_comes_back_under_a_higher_generation() -> None:
     cluster, queue = MemoryCluster(), Queue[Key]()
     line = Story().ramp_to(1).seen.line
     assert line is not None
-    rules = await known(cluster, queue, **{NAME: line})
+    rules = await known(cluster, queue)
+    rules.take_in(cluster.put_config_map(RULES, {FORMAT_KEY: FORMAT, f"{NAME}.json": line}, labels={RULES_LABEL: "true"}))
     before = (await rules.see(RULES, NAME)).entry
     await rules.remove("shop", NAME, keep=None)
     seen = await rules.see(RULES, NAME)

@@ -45,6 +45,8 @@ def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
     document = {} if file is None else _read(file)
     lines = [*_no_json(environment)]
     lines += [f"{file}: {key}: there is no such setting" for key in document if key not in Settings.model_fields]
+    if isinstance(document.get("lease"), dict) and "identity" in document["lease"]:  # two replicas of one name would both lead
+        lines.append(f"{file}: lease.identity: replicas share this file; each has its own by {PREFIX}LEASE__IDENTITY")
     try:
         settings = Settings(**{key: value for key, value in document.items() if key in Settings.model_fields})
     except ValidationError as refused:

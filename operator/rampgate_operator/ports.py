@@ -1,7 +1,8 @@
-"""What the operator needs of the outside: three protocols, and the one error it acts on. Adapters implement them; the core knows none."""
+"""What the operator needs of the outside: protocols, and the two errors it acts on. Adapters implement them; the core knows none."""
 
 from collections.abc import Collection, Hashable, Mapping
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from rampgate_operator.core.conditions import Announcement
@@ -28,7 +29,20 @@ class ConflictError(Exception):
 
 
 class ClusterError(Exception):
-    """The API server could not do it now. Try again later."""
+    """The API server could not do it now. Try again later: after `retry_after` seconds, if it said so (RFC 9110 §10.2.3)."""
+
+    def __init__(self, message: str, *, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Outcome(StrEnum):
+    """How a reconcile ended: well, with a lost race, with an API server that could not, or with an exception that nobody expects."""
+
+    OK = "ok"
+    CONFLICT = "conflict"
+    ERROR = "error"
+    BUG = "bug"
 
 
 class Cluster(Protocol):
@@ -50,7 +64,7 @@ class Cluster(Protocol):
         """Replace the status, if the Experiment is still at the resourceVersion it was read at."""
 
     async def latch(self, experiment: Body, status: Status) -> Body:
-        """Replace the status, if the Experiment is still the same one and at the same attempt, however much its spec was edited."""
+        """Replace the status, if the Experiment is still the same one, where its attempt was, however much its spec was edited."""
 
     async def create_config_map(self, key: Key, data: Mapping[str, str]) -> Body:
         """Create a ConfigMap for rules; ConflictError when there is one by now."""
@@ -93,7 +107,7 @@ class Meter(Protocol):
     def decided(self, before: Status | None, after: Status, now: datetime, *, due: datetime | None) -> None:
         """Count what is new in a status that was carried out; `due` is when time alone could have changed the decision before."""
 
-    def reconciled(self, seconds: float, outcome: str) -> None:
+    def reconciled(self, seconds: float, outcome: Outcome) -> None:
         """Count one reconcile: `ok`, `conflict`, `error` or `bug`."""
 
 

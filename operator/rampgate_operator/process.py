@@ -16,7 +16,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from rampgate_operator.adapters.clock import SystemClock
 from rampgate_operator.adapters.cluster import KubernetesCluster
 from rampgate_operator.adapters.lease import Lease
-from rampgate_operator.adapters.login import Login, log_in
+from rampgate_operator.adapters.login import Login, NoClusterError, log_in
 from rampgate_operator.adapters.metrics import OperatorMeter, StateCollector
 from rampgate_operator.adapters.web import serve
 from rampgate_operator.handlers import register, watch_settings
@@ -46,7 +46,7 @@ async def run(settings: Settings, *, metrics: Metrics) -> None:
     login = await log_in(os.environ)
     async with client.ApiClient(login.configuration) as api:
         lease = _lease(api, settings, login)
-        queue, registry = Queue[Key](), CollectorRegistry()
+        queue, registry = Queue[Key](lambda key: key.namespace), CollectorRegistry()
         meter = OperatorMeter(registry)
 
         def talk_to(namespaces: tuple[str, ...]) -> KubernetesCluster:
@@ -172,7 +172,14 @@ def _lease(api: client.ApiClient, settings: Settings, login: Login) -> Lease:
     namespace = settings.lease.namespace or login.pod_namespace or next(iter(settings.namespaces), "default")
     host = socket.gethostname()  # in a pod, the pod's name
     identity = settings.lease.identity or (host if login.pod_namespace else f"{host}-{uuid.uuid4()}")
-    return Lease(api, settings.lease, identity=identity, namespace=namespace, clock=SystemClock())
+
+    async def log_in_again() -> None:
+        try:
+            await login.renew()
+        except NoClusterError as error:  # it may just be written anew
+            logger.warning("%s", error)
+
+    return Lease(api, settings.lease, identity=identity, namespace=namespace, clock=SystemClock(), log_in_again=log_in_again)
 
 
 def _tell(settings: Settings) -> None:

@@ -1,12 +1,13 @@
 """Which Experiment to reconcile next: a queue that keeps each key once, by deadline, urgent ones first, one worker per key.
 
-Knows nothing of Experiments. Time is the event loop's. A key added while it is being worked on is handed out again afterwards.
+Tenants take turns, so that one with many keys keeps nobody else waiting for more than one of them. Knows nothing of Experiments.
+Time is the event loop's. A key added while it is being worked on is handed out again afterwards.
 """
 
 import asyncio
 import heapq
 import itertools
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from typing import Generic, NamedTuple, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -20,13 +21,44 @@ class Ticket(NamedTuple):
     urgent: bool
 
 
-class Queue(Generic[K]):
-    """A deduplicating queue with deadlines and one fast lane; for one event loop."""
+class _Lane(Generic[K]):
+    """Keys that are due, with since when: of a tenant in the order of their arrival, the tenants in turn."""
 
-    def __init__(self) -> None:
+    def __init__(self, tenant_of: Callable[[K], Hashable]) -> None:
+        self._tenant_of = tenant_of
+        self._lines: dict[Hashable, dict[K, float]] = {}  # in the order of their turn
+
+    def add(self, key: K, since: float) -> None:
+        self._lines.setdefault(self._tenant_of(key), {}).setdefault(key, since)
+
+    def pop(self, key: K, default: float) -> float:
+        return self._lines.get(self._tenant_of(key), {}).pop(key, default)
+
+    def next(self, running: Collection[K]) -> K | None:
+        """Take the first key that nobody works on; its tenant's next one has to wait for a round."""
+        for tenant, line in tuple(self._lines.items()):
+            key = next((each for each in line if each not in running), None)
+            if key is not None or not line:
+                del self._lines[tenant]
+            if key is not None:
+                del line[key]
+                if line:
+                    self._lines[tenant] = line
+                return key
+        return None
+
+    def waiting(self, running: Collection[K]) -> list[float]:
+        """Give since when each key waits that nobody works on."""
+        return [since for line in self._lines.values() for key, since in line.items() if key not in running]
+
+
+class Queue(Generic[K]):
+    """A deduplicating queue with deadlines and one fast lane; for one event loop. `tenant_of` says whose a key is."""
+
+    def __init__(self, tenant_of: Callable[[K], Hashable] = lambda _: None) -> None:
         self._tickets: dict[K, Ticket] = {}
         self._by_deadline: list[tuple[float, int, K]] = []
-        self._ready: tuple[dict[K, float], dict[K, float]] = ({}, {})  # urgent, other; in order of arrival, and since when
+        self._urgent, self._other = _Lane(tenant_of), _Lane(tenant_of)
         self._running: dict[K, float] = {}
         self._finished_at = 0.0
         self._changed = asyncio.Event()
@@ -77,13 +109,13 @@ class Queue(Generic[K]):
     def ready(self) -> int:
         """Count the keys that are due and wait for a worker."""
         self._collect_due()
-        return sum(key not in self._running for lane in self._ready for key in lane)
+        return len(self._waiting())
 
     @property
     def longest_wait(self) -> float:
         """Give the seconds that the oldest of these has waited."""
         self._collect_due()
-        return self._age(since for lane in self._ready for key, since in lane.items() if key not in self._running)
+        return self._age(self._waiting())
 
     @property
     def stalled(self) -> float:
@@ -94,6 +126,9 @@ class Queue(Generic[K]):
     def longest_work(self) -> float:
         """Give the seconds that the key in hand longest has been worked on."""
         return self._age(self._running.values())
+
+    def _waiting(self) -> list[float]:
+        return self._urgent.waiting(self._running) + self._other.waiting(self._running)
 
     def _age(self, since: Iterable[float]) -> float:
         now = asyncio.get_running_loop().time()
@@ -107,13 +142,12 @@ class Queue(Generic[K]):
 
     def _next_ready(self, *, urgent_only: bool) -> K | None:
         self._collect_due()
-        for lane in self._ready[:1] if urgent_only else self._ready:
-            for key in lane:
-                if key not in self._running:
-                    del lane[key]
-                    del self._tickets[key]
-                    return key
-        return None
+        key = self._urgent.next(self._running)
+        if key is None and not urgent_only:
+            key = self._other.next(self._running)
+        if key is not None:
+            del self._tickets[key]
+        return key
 
     def _collect_due(self) -> None:
         now = asyncio.get_running_loop().time()
@@ -122,8 +156,7 @@ class Queue(Generic[K]):
             ticket = self._tickets.get(key)
             if ticket is None or ticket.due != due:
                 continue  # taken since, or asked for earlier
-            urgent, other = self._ready
             if ticket.urgent:
-                urgent.setdefault(key, other.pop(key, due))
+                self._urgent.add(key, self._other.pop(key, due))
             else:
-                other.setdefault(key, due)
+                self._other.add(key, due)

@@ -4,17 +4,31 @@ Foreign ConfigMaps are never touched; ours are never deleted, and come back with
 Knows keys and ConfigMaps; what an entry says is core/compile.py's.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from rampgate_operator.cache import Cache, key_of
 from rampgate_operator.core.compile import fits
-from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KEY_SUFFIX, KILL_KEY, RULES_LABEL, Entry, Ownership, RulesSeen, see_rules
+from rampgate_operator.core.observation import (
+    FORMAT,
+    FORMAT_KEY,
+    KEY_SUFFIX,
+    KILL_KEY,
+    RULES_LABEL,
+    Entry,
+    Ownership,
+    RulesSeen,
+    read_entry,
+    see_rules,
+)
 from rampgate_operator.health import WatchProbe
 from rampgate_operator.ports import Body, Cluster, ConflictError, Key
 from rampgate_operator.queue import Queue
 
 _WITHOUT_DATA: Body = {}
+MOST_FLOORS = 10_000
+"""Removed gates whose generation is remembered, for one that is created again within the same second."""
 
 
 class Rules:
@@ -23,7 +37,7 @@ class Rules:
     def __init__(self, cluster: Cluster, queue: Queue[Key], watch: WatchProbe) -> None:
         self._cluster, self._queue, self._watch = cluster, queue, watch
         self.cache = Cache()
-        self._floors: dict[Key, int] = {}  # of removed gates
+        self._floors: OrderedDict[Key, int] = OrderedDict()  # of removed gates, the last ones
 
     async def see(self, config_map: Key, gate: str) -> RulesSeen:
         """See a gate's part of its ConfigMap; one that is not watched is asked for: it may be foreign, absent, or have lost its label."""
@@ -97,6 +111,8 @@ class Rules:
             if seen.entry is not None and not seen.immutable and not outlives(seen.entry):
                 self._take_in_own(await self._cluster.swap(body, key=gate + KEY_SUFFIX, new=None))
                 self._floors[Key(namespace, gate)] = seen.entry.generation
+                if len(self._floors) > MOST_FLOORS:
+                    self._floors.popitem(last=False)
 
     async def _restore_label(self, config_map: Key) -> None:
         body = self.cache.get(config_map)
@@ -122,8 +138,9 @@ def outlives(entry: Entry) -> bool:
 
 
 def gates_in(config_map: Body) -> tuple[str, ...]:
-    """Give the gates that have an entry in a ConfigMap."""
-    return tuple(key.removesuffix(KEY_SUFFIX) for key in _data(config_map) if key.endswith(KEY_SUFFIX))
+    """Give the gates that have an entry in a ConfigMap; what else a key of such a name may hold is nobody's."""
+    named = ((key.removesuffix(KEY_SUFFIX), value) for key, value in _data(config_map).items() if key.endswith(KEY_SUFFIX))
+    return tuple(gate for gate, value in named if gate and read_entry(value, gate) is not None)
 
 
 def _data(config_map: Body) -> Mapping[str, str]:

@@ -41,6 +41,12 @@ def _namespace(name: str) -> str:
     return name
 
 
+def _lease_name(name: str) -> str:
+    if not _NAMESPACE.fullmatch(name):
+        raise ValueError(f"{name!r} is no name of a Lease: use lower-case letters, digits and hyphens")
+    return name
+
+
 def _address(address: str) -> str:
     host, colon, port = address.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > _LAST_PORT or " " in host:
@@ -92,7 +98,7 @@ class LeaseSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True, use_attribute_docstrings=True)
 
-    name: Annotated[str, AfterValidator(_namespace)] = "rampgate-operator"
+    name: Annotated[str, AfterValidator(_lease_name)] = "rampgate-operator"
     """The Lease's name: the same for all replicas."""
     namespace: Annotated[str, AfterValidator(_namespace)] | None = None
     """Where it is; by default in the pod's namespace, elsewhere in the first of `namespaces` or in `default`."""

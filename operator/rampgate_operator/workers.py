@@ -5,7 +5,7 @@ import logging
 import random
 from collections import Counter
 
-from rampgate_operator.ports import ClusterError, ConflictError, Key, Meter
+from rampgate_operator.ports import ClusterError, ConflictError, Key, Meter, Outcome
 from rampgate_operator.queue import Queue
 from rampgate_operator.reconcile import Reconciler
 
@@ -14,6 +14,8 @@ FIRST_RETRY, LONGEST_RACE, LONGEST_RETRY = 0.05, 1.0, 10.0
 """Seconds until a key is tried again: at first; at most after lost races, or when it is urgent; at most after other failures.
 
 A step's schedule is absolute and does not depend on it."""
+LONGEST_OBEYED = 60.0
+"""Seconds that a Retry-After is obeyed at most."""
 RACES_TOLD, MOST_FAILURES = 5, 20
 """After how many lost races in a row a person is told; where counting stops."""
 
@@ -36,25 +38,25 @@ class Workers:
             self._meter.reconciled(asyncio.get_running_loop().time() - started, outcome)
             await asyncio.sleep(0)  # however busy the queue is, the watch and the signals get their turn
 
-    async def _reconcile(self, key: Key) -> str:
+    async def _reconcile(self, key: Key) -> Outcome:
         try:
             try:
                 await self._reconciler.reconcile(key)
             except ConflictError as conflict:
                 await self._reconciler.refresh(key)
                 self._gather_again(key, conflict)
-                return "conflict"
+                return Outcome.CONFLICT
             del self._failures[key]
         except ClusterError as error:
             logger.warning("%s: %s", key, error)
-            self._try_again(key, longest=LONGEST_RETRY)
-            return "error"
+            self._try_again(key, longest=LONGEST_RETRY, earliest=min(error.retry_after, LONGEST_OBEYED))
+            return Outcome.ERROR
         except Exception:  # the one broad except: an Experiment that trips a bug must not stop the others
             logger.exception("%s: this is a bug in the operator", key)
             self._reconciler.forget_answers(key)
             self._try_again(key, longest=LONGEST_RETRY)
-            return "bug"
-        return "ok"
+            return Outcome.BUG
+        return Outcome.OK
 
     def _gather_again(self, key: Key, conflict: ConflictError) -> None:
         """At once after a lost race; more slowly when it is lost again and again, since then somebody writes all the time."""
@@ -66,9 +68,9 @@ class Workers:
             logger.warning("%s: somebody else keeps changing what is to be written: %s", key, conflict)
         self._try_again(key, longest=LONGEST_RACE)
 
-    def _try_again(self, key: Key, *, longest: float) -> None:
+    def _try_again(self, key: Key, *, longest: float, earliest: float = 0.0) -> None:
         self._failures[key] = min(self._failures[key] + 1, MOST_FAILURES)
         urgent = self._reconciler.is_urgent(key)
         latest = min(LONGEST_RACE if urgent else longest, FIRST_RETRY * 2 ** self._failures[key])
         delay = random.uniform(latest / 2, latest)  # noqa: S311  # spreads retries, keeps no secret
-        self._queue.add(key, delay=delay, urgent=urgent)
+        self._queue.add(key, delay=max(delay, earliest), urgent=urgent)

@@ -58,6 +58,7 @@ FAULTS: dict[str, bytes] = {
     "histogram": success("vector", '[{"metric":{},"histogram":[1,{}]}]'),
     "histograms": success("matrix", '[{"metric":{},"histograms":[[1,{}]]}]'),
     "deep": answer("200 OK", "[" * 200_000),
+    "deep-for-a-stack": answer("200 OK", "[" * 99_000),
     "compressed": answer("200 OK", gzip.compress(VALUE), "Content-Encoding: gzip"),
     "endless": b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n",
     "endless-redirect": b"HTTP/1.1 302 Found\r\nLocation: /fine/api/v1/query\r\n\r\n",

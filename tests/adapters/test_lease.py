@@ -1,8 +1,10 @@
 """lease: one leader, on the real API server. Two candidates in one process; the loop's clock is the real one, so durations are short."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from kubernetes.aio import client, config
@@ -23,12 +25,18 @@ async def candidate(cluster: Cluster, namespace: str) -> AsyncIterator[Candidate
     """`await candidate("a")` is somebody who wants the lease of this test's namespace."""
     opened: list[client.ApiClient] = []
 
-    async def make(identity: str, duration: float = DURATION) -> Lease:
+    async def make(identity: str, duration: float = DURATION, kubeconfig: Path | None = None) -> Lease:
         configuration = client.Configuration()
-        await config.load_kube_config(str(cluster.kubeconfig(Role.ADMIN)), client_configuration=configuration)  # type: ignore[no-untyped-call]
+        kubeconfig = kubeconfig or cluster.kubeconfig(Role.ADMIN)
+        await config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
         opened.append(client.ApiClient(configuration))
         settings = LeaseSettings(duration=timedelta(seconds=duration))
-        return Lease(opened[-1], settings, identity=identity, namespace=namespace, clock=SystemClock())
+
+        async def log_in_again() -> None:
+            await config.load_kube_config(str(kubeconfig), client_configuration=configuration)  # type: ignore[no-untyped-call]
+
+        lease = {"identity": identity, "namespace": namespace, "clock": SystemClock(), "log_in_again": log_in_again}
+        return Lease(opened[-1], settings, **lease)  # type: ignore[arg-type]
 
     yield make
     for api in opened:
@@ -104,3 +112,54 @@ async def test_a_lease_that_was_deleted_is_lost(candidate: Candidate, kubectl: K
     kubectl("delete", "lease", "rampgate-operator", "-n", namespace)
     with pytest.raises(LostLeaseError, match="held by nobody"):
         await asyncio.wait_for(lease.hold(), 10)
+
+
+async def test_one_that_was_touched_meanwhile_is_given_up_all_the_same(candidate: Candidate, kubectl: Kubectl, namespace: str) -> None:
+    """As when the answer to a renewal is not waited for."""
+    first, second = await candidate("a", 60), await candidate("b", 60)
+    await first.acquire()
+    kubectl("annotate", "lease", "rampgate-operator", "-n", namespace, "touched=yes")
+    await first.release()
+    assert await acquires(second, within=5)
+
+
+async def test_one_that_another_has_taken_is_not_given_up_for_it(candidate: Candidate, kubectl: Kubectl, namespace: str) -> None:
+    first = await candidate("a", 60)
+    await first.acquire()
+    kubectl("patch", "lease", "rampgate-operator", "-n", namespace, "--type=merge", "-p", '{"spec":{"holderIdentity":"b"}}')
+    await first.release()
+    assert holder(kubectl, namespace) == "b"
+
+
+async def test_a_lease_that_says_nothing_is_taken(candidate: Candidate, kubectl: Kubectl, namespace: str) -> None:
+    empty = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": "rampgate-operator"}}
+    kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(empty))
+    await (await candidate("a")).acquire()
+    assert holder(kubectl, namespace) == "a"
+
+
+async def test_a_duration_that_somebody_wrote_does_not_stay(candidate: Candidate, kubectl: Kubectl, namespace: str) -> None:
+    first, second = await candidate("a", 2), await candidate("b", 2)
+    await first.acquire()
+    patch = '{"spec":{"leaseDurationSeconds":1000000000}}'
+    kubectl("patch", "lease", "rampgate-operator", "-n", namespace, "--type=merge", "-p", patch)
+    holding = asyncio.create_task(first.hold())
+    await asyncio.sleep(1)
+    holding.cancel()
+    assert await acquires(second, within=10)
+
+
+async def test_a_token_that_was_rotated_is_read_again(candidate: Candidate, cluster: Cluster, tmp_path: Path) -> None:
+    rotated = tmp_path / "kubeconfig"
+    right = cluster.kubeconfig(Role.ADMIN).read_text()
+    rotated.write_text(right.replace(cluster.token(Role.ADMIN), "an-old-one"))
+    late = await candidate("a", 2, kubeconfig=rotated)
+    waiting = asyncio.create_task(late.acquire())
+    await asyncio.sleep(0.5)
+    assert not late.stands_by
+    rotated.write_text(right)
+    await asyncio.wait_for(waiting, 5)
+
+
+def holder(kubectl: Kubectl, namespace: str) -> str:
+    return kubectl("get", "lease", "rampgate-operator", "-n", namespace, "-o", "jsonpath={.spec.holderIdentity}").stdout

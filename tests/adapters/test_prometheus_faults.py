@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import socket
+import sys
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from rampgate_operator.cli.operate import DEEPEST
 from rampgate_operator.core.looks import Failed, FailureReason, Value
 from tests.adapters.asking import Open, ask
 from tests.adapters.faulty import SECRET, Faulty
@@ -66,6 +68,18 @@ async def test_a_fault_is_a_failure_with_a_sentence_and_nothing_of_the_body(
     assert found.message.endswith(".")
     assert len(found.message) < 300
     assert len(faulty.requests) == 1
+
+
+async def test_a_body_that_nests_without_end_does_not_end_the_process(faulty: Faulty, connect: Open) -> None:
+    """The operator lets Python nest this deep, for the sake of values that the API server takes; a thread's stack does not."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(DEEPEST)
+    try:
+        found = await ask(connect(faulty.url("deep-for-a-stack")))
+    finally:
+        sys.setrecursionlimit(before)
+    assert isinstance(found, Failed)
+    assert found.reason is FailureReason.NOT_PROMETHEUS
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,16 @@ async def test_a_latch_ends_no_other_attempt(parts: Parts) -> None:
     assert (await parts.experiment())["status"] == status(2).to_wire()
 
 
+@pytest.mark.parametrize("since", [{"phase": Phase.COMPLETED}, {"phase": Phase.RAMPING, "step": 1}], ids=["completed", "a step on"])
+async def test_a_latch_that_was_held_up_does_not_end_what_has_gone_on_since(parts: Parts, since: dict[str, Any]) -> None:
+    body = parts.people.apply(parts.gate, SPEC)
+    body = await parts.cluster.write_status(body, status(phase=Phase.RAMPING, step=0))
+    now = await parts.cluster.write_status(body, status(**since))
+    with pytest.raises(ConflictError):
+        await parts.cluster.latch(body, latched())
+    assert (await parts.experiment())["status"] == now["status"]
+
+
 async def test_a_latch_needs_a_status_to_end(parts: Parts) -> None:
     body = parts.people.apply(parts.gate, SPEC)
     body = await parts.cluster.write_status(body, status())

@@ -95,7 +95,8 @@ class MemoryCluster:
     async def latch(self, experiment: Body, status: Status) -> Body:
         self.on_write("status")
         known = self._same(experiment)
-        if known["metadata"]["uid"] != experiment["metadata"]["uid"] or known.get("status", {}).get("attempt") != status.attempt:
+        places = [[each.get("status", {}).get(field) for field in ("attempt", "phase", "step")] for each in (known, experiment)]
+        if known["metadata"]["uid"] != experiment["metadata"]["uid"] or "status" not in known or places[0] != places[1]:
             raise ConflictError("422 Unprocessable Entity")
         known["status"] = copy.deepcopy(status.to_wire())
         return self._stamp(known)

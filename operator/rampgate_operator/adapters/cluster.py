@@ -26,6 +26,7 @@ FIELD_MANAGER = "rampgate"
 MERGE_PATCH, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
 _ENCODED_ALIKE = re.compile(r"[ -%'-;=?-~]*")
 """What every encoder of JSON writes alike: a `test` at kube-apiserver compares encoded values, and Go escapes `<`, `>` and `&`."""
+_PLACE = ("attempt", "phase", "step")
 LONGEST_MESSAGE, LONGEST_NEWS = 300, 1024
 _TIMEOUT = 15.0
 """Seconds for a whole request; the client's default is none at all."""
@@ -74,10 +75,15 @@ class KubernetesCluster:
         return await self._patch_status(experiment, patch, MERGE_PATCH)
 
     async def latch(self, experiment: Body, status: Status) -> Body:
-        """Replace the status by a JSON Patch that tests uid and attempt only: a storm of edits cannot starve it (RFC 6902)."""
+        """Replace the status by a JSON Patch that tests uid, attempt, phase and step only: a storm of edits cannot starve it (RFC 6902).
+
+        The phase and the step, so that one which was held up on the way does not end what has gone on since.
+        """
+        before = experiment.get("status") or {}
+        tested = [{"op": "test", "path": f"/status/{field}", "value": before[field]} for field in _PLACE if field in before]
         patch = [
             {"op": "test", "path": "/metadata/uid", "value": experiment["metadata"]["uid"]},
-            {"op": "test", "path": "/status/attempt", "value": status.attempt},
+            *tested,
             {"op": "replace", "path": "/status", "value": status.to_wire()},
         ]
         return await self._patch_status(experiment, patch, JSON_PATCH)
@@ -197,7 +203,7 @@ class KubernetesCluster:
             return cast("Body", await answered(call))
         except _UnprocessableError as error:
             now = await self.get_experiment(key_of(experiment))
-            raise _lost_or_refused(error, lost=now is None or _attempt(now) != _attempt(experiment)) from error
+            raise _lost_or_refused(error, lost=now is None or _place(now) != _place(experiment)) from error
 
     async def _patch_config_map(self, config_map: Body, patch: list[dict[str, Any]], key: str | None) -> Body:
         """Patch a ConfigMap as it was read: one of its keys, or without a `key` all of it."""
@@ -261,8 +267,10 @@ def _part(config_map: Body, key: str | None) -> object:
     return value if key and _ENCODED_ALIKE.fullmatch(value or "") else config_map["metadata"]["resourceVersion"]
 
 
-def _attempt(experiment: Body) -> tuple[object, ...]:
-    return experiment["metadata"]["uid"], (experiment.get("status") or {}).get("attempt")
+def _place(experiment: Body) -> tuple[object, ...]:
+    """Give where an attempt is, by what does not move but by a decision."""
+    status = experiment.get("status") or {}
+    return experiment["metadata"]["uid"], *(status.get(field) for field in _PLACE)
 
 
 def _lost_or_refused(error: "_UnprocessableError", *, lost: bool) -> ConflictError | ClusterError:
@@ -283,6 +291,12 @@ def _message(error: client.ApiException) -> str:
     return " ".join(sentence.split())[:LONGEST_MESSAGE]
 
 
+def _retry_after(error: client.ApiException) -> float:
+    """Give the seconds for which the API server wants not to be asked again; kube-apiserver says them as a number."""
+    said = str((error.headers or {}).get("Retry-After", ""))
+    return float(said) if said.isdecimal() else 0.0
+
+
 async def answered(request: Awaitable[Any], *, may_be_absent: bool = False) -> Any:  # noqa: ANN401  # JSON
     """Wait for an answer; 404 is None where something may be absent. Raw bodies of errors are not passed on."""
     try:
@@ -294,6 +308,6 @@ async def answered(request: Awaitable[Any], *, may_be_absent: bool = False) -> A
             raise _UnprocessableError(_message(error)) from error
         if error.status in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
             raise ConflictError(f"{error.status} {error.reason}") from error
-        raise ClusterError(f"the API server answered {error.status} {error.reason}") from error
+        raise ClusterError(f"the API server answered {error.status} {error.reason}", retry_after=_retry_after(error)) from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise ClusterError(f"the API server could not be reached: {type(error).__name__}") from error

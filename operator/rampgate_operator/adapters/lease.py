@@ -3,13 +3,13 @@
 Knows the Lease and how long it counts. Must not know what a leader does.
 
 Time is the event loop's, which no clock change moves: another replica takes over when it has seen the Lease unchanged for its whole
-duration, and a leader stops writing `RENEW_SHARE` of that time after its last renewal, also when it was suspended meanwhile.
+duration, and a leader stops writing `RENEW_SHARE` of that time after its last renewal, also when its process was suspended meanwhile.
 Not by kubernetes.aio's own election: it goes by the wall clock, ends at a connection error, has no timeouts, and cannot create a Lease.
 """
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -33,15 +33,26 @@ class LostLeaseError(Exception):
 class Lease:
     """A Lease that this process wants, holds or has lost."""
 
-    def __init__(self, api: client.ApiClient, settings: LeaseSettings, *, identity: str, namespace: str, clock: Clock) -> None:
+    def __init__(
+        self,
+        api: client.ApiClient,
+        settings: LeaseSettings,
+        *,
+        identity: str,
+        namespace: str,
+        clock: Clock,
+        log_in_again: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._log_in_again = log_in_again
         self._leases = client.CoordinationV1Api(api)
         self._name, self._namespace, self._identity, self._clock = settings.name, namespace, identity, clock
         self._duration = settings.duration.total_seconds()
+        self._whole_seconds = max(1, round(self._duration))
         self._retry = self._duration * RETRY_SHARE
         self._held: Body | None = None
         self._renewed_at = 0.0
         self.stands_by = False
-        """Whether another replica was found to hold it: then this one is ready to take over."""
+        """Whether another replica was found to hold it, a moment ago: then this one is ready to take over."""
 
     @property
     def is_held(self) -> bool:
@@ -61,8 +72,10 @@ class Lease:
                     await self._take(lease, started)
                     return
                 self.stands_by = True
-                news, level = f"standing by: {lease['spec'].get('holderIdentity')} holds the lease", logging.INFO
+                news, level = f"standing by: {_spec(lease).get('holderIdentity')} holds the lease", logging.INFO
             except (ConflictError, ClusterError) as error:
+                self.stands_by = False
+                await self._refresh_login(error)
                 remedy = "; the rights are in manifests/rbac/operator.yaml" if "403" in str(error) else ""
                 news, level = f"cannot take the lease: {error}{remedy}", logging.WARNING
             if news != told:
@@ -79,6 +92,7 @@ class Lease:
                 await self._renew(started)
             except (ConflictError, ClusterError, TimeoutError) as error:
                 logger.warning("the lease %s/%s could not be renewed: %s", self._namespace, self._name, error)
+                await self._refresh_login(error)
                 if not self.is_held:
                     raise LostLeaseError(f"the lease {self._namespace}/{self._name} was not renewed in time") from error
 
@@ -87,36 +101,50 @@ class Lease:
         held, self._held = self._held, None
         if held is not None:
             try:
-                await self._write(held, {"holderIdentity": "", "leaseDurationSeconds": 1})
+                try:
+                    await self._give_up(held)
+                except ConflictError:  # a renewal that was cut short may have been written all the same
+                    lease = await self._read()
+                    if lease is not None and _spec(lease).get("holderIdentity") == self._identity:
+                        await self._give_up(lease)
             except (ConflictError, ClusterError, TimeoutError) as error:
                 logger.warning("the lease %s/%s was not given up: %s", self._namespace, self._name, error)
+
+    async def _give_up(self, lease: Body) -> None:
+        await self._write(lease, {"holderIdentity": "", "leaseDurationSeconds": 1})
+
+    async def _refresh_login(self, error: Exception) -> None:
+        """A token that was rotated is read again; a pod's is by itself, a kubeconfig's is not."""
+        if "401" in str(error):
+            await self._log_in_again()
 
     async def _renew(self, started: float) -> None:
         held = self._held or {}
         try:
-            self._held = await self._write(held, {"renewTime": self._stamp()})
+            renewed = {"renewTime": self._stamp(), "leaseDurationSeconds": self._whole_seconds}
+            self._held = await self._write(held, renewed)
         except ConflictError:
             lease = await self._read()
-            if lease is None or lease["spec"].get("holderIdentity") != self._identity:
+            if lease is None or _spec(lease).get("holderIdentity") != self._identity:
                 self._held = None
-                holder = "nobody" if lease is None else lease["spec"].get("holderIdentity")
+                holder = "nobody" if lease is None else _spec(lease).get("holderIdentity")
                 raise LostLeaseError(f"the lease {self._namespace}/{self._name} is held by {holder}") from None
             self._held = lease  # somebody touched it, and it is still ours
             return
         self._renewed_at = started
 
     def _is_free(self, lease: Body, *, unchanged_for: float) -> bool:
-        spec = lease["spec"]
+        spec = _spec(lease)
         holder = spec.get("holderIdentity")
         # the same identity is this pod's earlier process, which is dead
         return not holder or holder == self._identity or unchanged_for >= (spec.get("leaseDurationSeconds") or 0)
 
     async def _take(self, lease: Body | None, started: float) -> None:
-        spec = {} if lease is None else lease["spec"]
+        spec = {} if lease is None else _spec(lease)
         now = self._stamp()
         taken = {
             "holderIdentity": self._identity,
-            "leaseDurationSeconds": max(1, round(self._duration)),
+            "leaseDurationSeconds": self._whole_seconds,
             "acquireTime": now,
             "renewTime": now,
             "leaseTransitions": (spec.get("leaseTransitions") or 0) + (spec.get("holderIdentity") != self._identity),
@@ -136,7 +164,7 @@ class Lease:
         return plain(await answered(create))
 
     async def _write(self, lease: Body, spec: Mapping[str, Any]) -> Body:
-        body = client.V1Lease.model_validate({"metadata": lease["metadata"], "spec": {**lease["spec"], **spec}})
+        body = client.V1Lease.model_validate({"metadata": lease["metadata"], "spec": {**_spec(lease), **spec}})
         replace = self._leases.replace_namespaced_lease(
             self._name, self._namespace, body, field_manager=FIELD_MANAGER, _request_timeout=self._retry * 3
         )
@@ -149,3 +177,8 @@ class Lease:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _spec(lease: Body) -> Mapping[str, Any]:
+    """Give what a Lease says; nothing need be said for it to be one."""
+    return lease.get("spec") or {}

@@ -12,8 +12,8 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from rampgate_operator.core.reasons import Reason
-from rampgate_operator.core.status import Status
-from rampgate_operator.ports import Key
+from rampgate_operator.core.status import Status, Verdict
+from rampgate_operator.ports import Key, Outcome
 from rampgate_operator.queue import Queue
 from rampgate_operator.reconcile import Reconciler
 from rampgate_operator.rules import gates_in
@@ -35,6 +35,11 @@ class OperatorMeter:
             "How long after it was due a step was taken, where time was the last thing to wait for.",
             registry=registry,
         )
+        # each begins at 0: of a series that is born at 1, `increase` would never see the 1
+        for verdict in Verdict:
+            self._looks.labels(verdict.value)
+        for outcome in Outcome:
+            self._reconciles.labels(outcome.value)
 
     def decided(self, before: Status | None, after: Status, now: datetime, *, due: datetime | None) -> None:
         """Count new looks, the transition, and how late a due step was taken."""
@@ -49,9 +54,9 @@ class OperatorMeter:
         if newest.reason == Reason.STEPPED and due is not None and due <= now:
             self._lateness.observe((now - due).total_seconds())
 
-    def reconciled(self, seconds: float, outcome: str) -> None:
+    def reconciled(self, seconds: float, outcome: Outcome) -> None:
         """Count one reconcile."""
-        self._reconciles.labels(outcome).observe(seconds)
+        self._reconciles.labels(outcome.value).observe(seconds)
 
 
 class StateCollector(Collector):

@@ -100,11 +100,7 @@ def compile_query(
     Raises:
         QueryError: a sentence with what is wrong and the remedy.
     """
-    _check_cost_of_parsing(text)
-    tree = parse(text)
-    for rule in RULES:
-        if (finding := rule(tree, limits)) is not None:
-            raise QueryError(finding)
+    tree = _accepted(text, limits)
     uses = frozenset(_check_names(tree, substitutions))
     reach = _reach(tree, lookback)
     if reach > limits.max_reach:
@@ -121,6 +117,17 @@ def query_for(treatment: str, *, text: str, gate: str, namespace: str, lookback:
     """
     names = {"gate": gate, "experiment": gate, "variant": treatment}
     return compile_query(text, namespace=namespace, substitutions=names, lookback=lookback)
+
+
+@lru_cache(maxsize=256)
+def _accepted(text: str, limits: Limits) -> Node:
+    """Parse a query and ask every rule: once, however many treatments ask it."""
+    _check_cost_of_parsing(text)
+    tree = parse(text)
+    for rule in RULES:
+        if (finding := rule(tree, limits)) is not None:
+            raise QueryError(finding)
+    return tree
 
 
 def samples_of(counter: str, *, length: timedelta) -> str:

@@ -121,23 +121,26 @@ Node: TypeAlias = Selector | Subquery | Call | Aggregate | Binary | Wrapped | Nu
 
 
 def walk(node: Node) -> Iterator[Node]:
-    """Yield the node and everything below it, depth first."""
-    yield node
+    """Yield the node and everything below it, depth first; each once, however deep it lies."""
+    waiting = [node]
+    while waiting:
+        node = waiting.pop()
+        yield node
+        waiting += reversed(_below(node))
+
+
+def _below(node: Node) -> tuple[Node, ...]:
     match node:
         case Subquery(inner=inner) | Wrapped(inner=inner):
-            yield from walk(inner)
+            return (inner,)
         case Call(args=args):
-            for arg in args:
-                yield from walk(arg)
+            return args
         case Aggregate(param=param, inner=inner):
-            if param is not None:
-                yield from walk(param)
-            yield from walk(inner)
+            return (inner,) if param is None else (param, inner)
         case Binary(left=left, right=right):
-            yield from walk(left)
-            yield from walk(right)
+            return left, right
         case Selector() | Number() | String():
-            pass
+            return ()
 
 
 def map_selectors(node: Node, change: Callable[[Selector], Selector]) -> Node:
