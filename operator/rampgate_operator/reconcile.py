@@ -25,6 +25,7 @@ from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Phase, Status, read_status
 from rampgate_operator.core.waiting import Situation
 from rampgate_operator.events import Events
+from rampgate_operator.fair import FairSlots
 from rampgate_operator.health import WatchProbe
 from rampgate_operator.ports import Body, Clock, Cluster, ClusterError, ConflictError, Key, Meter, Metrics
 from rampgate_operator.queue import Queue
@@ -90,6 +91,8 @@ class Reconciler:
         self._answers: dict[Key, list[Look | ExposureLook]] = {}
         self._looking: dict[tuple[Key, str], asyncio.Task[None]] = {}
         self._posting: set[asyncio.Task[None]] = set()
+        self._examining = {False: FairSlots(1), True: FairSlots(1)}
+        """By whether a person wants a kill."""
 
     async def reconcile(self, key: Key) -> None:
         """Bring one Experiment one decision forward.
@@ -173,12 +176,9 @@ class Reconciler:
         if body is None:
             return None
         self.experiments.see(body)
-        memory = await self._examine(key, body)
         persisted = self._read_status(key, body)
-        if memory.spec is None and not memory.sought and not wants_kill(body):  # a restart met a spec that cannot be run
-            accepted = await self._revisions.last_accepted(body, persisted)
-            memory = self._memories[key] = replace(memory, spec=accepted, sought=True)
-        experiment = read_experiment(body, accepted=memory.spec, examined=memory.examined)
+        experiment = await self._understand(key, body, persisted)
+        memory = self._memories[key]
         config_map = Key(key.namespace, _config_map_name(body))
         rules = await self.rules.see(config_map, key.name)
         waiting = self._answers.get(key, [])
@@ -200,16 +200,31 @@ class Reconciler:
             answered=len(answers),
         )
 
+    async def _understand(self, key: Key, body: Body, persisted: Status | None) -> Experiment:
+        """Read an Experiment by its newest spec that can be run, which may be one that an earlier process accepted."""
+        memory = await self._examine(key, body)
+        if memory.spec is None and not memory.sought and not wants_kill(body):  # a restart met a spec that cannot be run
+            accepted = await self._revisions.last_accepted(body, persisted)
+            memory = self._known(key, body)  # a neighbour's worker may have come first
+            memory = self._memories[key] = replace(memory, spec=memory.spec or accepted, sought=True)
+        return read_experiment(body, accepted=memory.spec, examined=memory.examined)
+
     async def _examine(self, key: Key, body: Body) -> Memory:
         """Examine a spec once per generation; forget what was known of an earlier object of that name.
 
-        In a thread, since the largest spec takes seconds, and nobody's kill may wait for a neighbour's spec.
+        In a thread, since the largest spec takes a second. Never more than one at a time, and one that a person wants killed, since
+        threads share one processor with all that the operator does: many at once would cost it its lease, and every kill.
         """
         generation = body["metadata"]["generation"]
         memory = self._known(key, body)
         if memory.generation == generation:
             return memory
-        examined = await asyncio.to_thread(examine, body, sources=self._metrics.lookbacks())
+        slots = self._examining[wants_kill(body)]
+        await slots.acquire(key.namespace)
+        try:
+            examined = await asyncio.to_thread(examine, body, sources=self._metrics.lookbacks())
+        finally:
+            slots.release()
         memory = self._known(key, body)  # a neighbour's worker may have come first, and with a newer spec
         if memory.generation < generation:
             spec = memory.spec if isinstance(examined, str) else examined
@@ -258,7 +273,7 @@ class Reconciler:
         line = compile_entry(experiment, persisted, seen.entry)
         if seen.ownership is Ownership.ABSENT:
             neighbours = await self._neighbours(config_map)
-            await self.rules.create(config_map, neighbours | ({experiment.name: line} if line else {}))
+            await self.rules.create(config_map, neighbours | ({experiment.name: line} if line else {}), of=experiment.name)
         elif line is not None:
             await self.rules.write(config_map, experiment.name, line, seen=seen)
         await self.rules.remove(experiment.namespace, experiment.name, keep=config_map.name)
@@ -269,9 +284,7 @@ class Reconciler:
         for body in self.experiments:
             key, status = key_of(body), read_status(body.get("status"))
             if status is not None and Key(key.namespace, _config_map_name(body)) == config_map:
-                memory = await self._examine(key, body)
-                experiment = read_experiment(body, accepted=memory.spec, examined=memory.examined)
-                line = compile_entry(experiment, status, None)
+                line = compile_entry(await self._understand(key, body, status), status, None)
                 lines |= {key.name: line} if line else {}
         return lines
 

@@ -6,7 +6,10 @@
 from rampgate_operator.core.revision import plan_revisions, read_revisions, read_spec, revision_data, spec_digest
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Status
-from rampgate_operator.ports import Body, Cluster, ConflictError
+from rampgate_operator.ports import Body, Cluster, ClusterError, ConflictError
+
+MOST_TAKEN = 20
+"""Names that are tried."""
 
 
 class Revisions:
@@ -26,9 +29,22 @@ class Revisions:
         known = read_revisions(await self._cluster.list_revisions(experiment), experiment["metadata"]["uid"])
         plan = plan_revisions(known, wanted)
         if plan.number is not None:
-            await self._cluster.create_revision(experiment, number=plan.number, spec_digest=wanted, data=revision_data(spec))
+            await self._create(experiment, spec, wanted, first=plan.number)
         for revision in plan.outdated:
             await self._cluster.delete_revision(revision.body)
+
+    async def _create(self, experiment: Body, spec: Spec, wanted: str, *, first: int) -> None:
+        """Create it under the first number whose name is free: somebody else's ControllerRevision may have it."""
+        for number in range(first, first + MOST_TAKEN):
+            try:
+                await self._cluster.create_revision(experiment, number=number, spec_digest=wanted, data=revision_data(spec))
+            except ConflictError:
+                known = read_revisions(await self._cluster.list_revisions(experiment), experiment["metadata"]["uid"])
+                if any(revision.number >= first for revision in known):  # it is one of ours: another process was faster
+                    raise
+            else:
+                return
+        raise ClusterError(f"the names {experiment['metadata']['name']}-{first} to -{number} are taken by others' ControllerRevisions")
 
     async def _is_first(self, experiment: Body, spec: Spec, wanted: str) -> bool:
         """Create the first revision of a new Experiment without looking for others; there may be an earlier object's."""

@@ -5,7 +5,8 @@ Knows keys and ConfigMaps; what an entry says is core/compile.py's.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 
 from rampgate_operator.cache import Cache, key_of
@@ -23,7 +24,7 @@ from rampgate_operator.core.observation import (
     see_rules,
 )
 from rampgate_operator.health import WatchProbe
-from rampgate_operator.ports import Body, Cluster, ConflictError, Key
+from rampgate_operator.ports import Body, Cluster, ClusterError, ConflictError, Key
 from rampgate_operator.queue import Queue
 
 _WITHOUT_DATA: Body = {}
@@ -37,12 +38,14 @@ class Rules:
     def __init__(self, cluster: Cluster, queue: Queue[Key], watch: WatchProbe) -> None:
         self._cluster, self._queue, self._watch = cluster, queue, watch
         self.cache = Cache()
+        self._refusals: dict[Key, str] = {}  # of gates whose last write failed
         self._floors: OrderedDict[Key, int] = OrderedDict()  # of removed gates, the last ones
 
     async def see(self, config_map: Key, gate: str) -> RulesSeen:
         """See a gate's part of its ConfigMap; one that is not watched is asked for: it may be foreign, absent, or have lost its label."""
         body = self.cache.get(config_map) or await self.refresh(config_map)
-        return replace(see_rules(body, gate), floor=self._floors.get(Key(config_map.namespace, gate), 0))
+        key = Key(config_map.namespace, gate)
+        return replace(see_rules(body, gate), floor=self._floors.get(key, 0), refusal=self._refusals.get(key, ""))
 
     async def refresh(self, config_map: Key) -> Body | None:
         """Look again at the API server. One that is not ours is not kept: nothing would tell when it changes."""
@@ -86,16 +89,18 @@ class Rules:
         if _data(body).get(gate + KEY_SUFFIX) != seen.line:
             raise ConflictError(f"the key {gate}{KEY_SUFFIX} has changed since the decision")
         if seen.line != line and not seen.immutable:
-            self._take_in_own(await self._cluster.swap(body, key=gate + KEY_SUFFIX, new=line))
+            with self._remembering_refusals(Key(config_map.namespace, gate)):
+                self._take_in_own(await self._cluster.swap(body, key=gate + KEY_SUFFIX, new=line))
         await self._restore_label(config_map)
 
-    async def create(self, config_map: Key, lines: Mapping[str, str]) -> None:
-        """Create an absent ConfigMap with all its gates at once; a gate that does not fit beside the others is left for later."""
+    async def create(self, config_map: Key, lines: Mapping[str, str], *, of: str) -> None:
+        """Create an absent ConfigMap, for the sake of a gate, with all its gates at once; one that does not fit is left for later."""
         data: dict[str, str] = {}
         for gate, line in lines.items():
             if fits(line, see_rules({"data": {FORMAT_KEY: FORMAT, **data}}, gate)):
                 data[gate + KEY_SUFFIX] = line
-        self._take_in_own(await self._cluster.create_config_map(config_map, data))
+        with self._remembering_refusals(Key(config_map.namespace, of)):
+            self._take_in_own(await self._cluster.create_config_map(config_map, data))
 
     async def remove(self, namespace: str, gate: str, *, keep: str | None) -> None:
         """Remove a gate's key from the namespace's ConfigMaps, but for the one to `keep`.
@@ -103,6 +108,8 @@ class Rules:
         A latched or shipped entry stays until a person removes it: deleting or re-creating a resource must neither revive what was
         rolled back nor turn a shipped feature off.
         """
+        if keep is None:
+            self._refusals.pop(Key(namespace, gate), None)
         for body in self.cache:
             metadata = body["metadata"]
             if metadata["namespace"] != namespace or metadata["name"] == keep or gate + KEY_SUFFIX not in _data(body):
@@ -113,6 +120,15 @@ class Rules:
                 self._floors[Key(namespace, gate)] = seen.entry.generation
                 if len(self._floors) > MOST_FLOORS:
                     self._floors.popitem(last=False)
+
+    @contextmanager
+    def _remembering_refusals(self, gate: Key) -> Iterator[None]:
+        try:
+            yield
+        except ClusterError as error:
+            self._refusals[gate] = str(error)
+            raise
+        self._refusals.pop(gate, None)
 
     async def _restore_label(self, config_map: Key) -> None:
         body = self.cache.get(config_map)

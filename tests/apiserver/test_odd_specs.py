@@ -2,12 +2,15 @@
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.adapters.exporter import Exporter
 from tests.apiserver.team import Operator, Team, wait_until
+from tools.devcluster.cluster import Cluster
+from tools.devcluster.prometheus import Prometheus
 
 
 def nested(levels: int) -> list[Any]:
@@ -75,7 +78,7 @@ DEEP = "+".join(["abs(" * 24 + 'x{variant="$variant"}' + ")" * 24] * 10)
 HARMFUL: dict[str, dict[str, Any]] = {
     "the largest spec": {
         "variants": [{"name": "control", "value": -1}, *({"name": f"v{number}", "value": number} for number in range(15))],
-        "guardrails": [{"name": f"g{number}", "query": DEEP, "max": 1} for number in range(16)],
+        "guardrails": [{"name": f"g{number}", "query": DEEP.replace("x{", f"x{number}{{"), "max": 1} for number in range(16)],
     },
     "a value of a thousand levels": {"variants": [{"name": "control", "value": []}, {"name": "treatment", "value": nested(1000)}]},
     "a value of nine thousand levels": {"variants": [{"name": "control", "value": []}, {"name": "treatment", "value": nested(9000)}]},
@@ -107,6 +110,23 @@ def test_a_neighbours_spec_keeps_nobody_elses_kill_waiting(spec: str, team: Team
     assert operator.lines("Traceback") == 0, operator.log.read_text()
     operator.stop()
     operator.start()  # and it starts beside it
+
+
+def test_many_large_specs_cost_neither_the_lease_nor_anybodys_kill(
+    cluster: Cluster, prometheus: Prometheus, namespace: str, tmp_path: Path
+) -> None:
+    """Six of them, examined at once, kept a loop so busy that the lease was lost, again after every restart."""
+    team = Team(cluster, namespace)
+    with Operator(cluster, prometheus, namespace, log=tmp_path / "operator.log", lease="10s") as operator:
+        team.apply("other", changes={"guardrails": None})
+        team.wait_for("other", percent=50)
+        for number in range(6):
+            team.apply(f"large-{number}", changes=HARMFUL["the largest spec"])
+        team.patch({"killed": True}, "other")
+        wait_until(lambda: (team.entry("other") or {}).get("serve") == "KILLED", "pods are told")
+        for number in range(6):
+            team.wait_for(f"large-{number}", attempt=1)
+        assert operator.lines("another replica may lead now") == 0
 
 
 @pytest.mark.usefixtures("deep")

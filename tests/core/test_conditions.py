@@ -222,7 +222,7 @@ def killed_unheard(story: Story) -> None:
     story.decide(serve=False)
     story.wait("10s").decide(serve=False)
     assert (story.waiting, story.condition("RulesRendered").reason) == ("Rules", "RulesBehind")
-    assert "pods still obey 1 %" in story.condition("RulesRendered").message
+    assert "Pods still obey 1 %" in story.condition("RulesRendered").message
 
 
 ANNOUNCED: list[tuple[str, dict[str, Any], Happening, list[tuple[str, bool]]]] = [

@@ -17,10 +17,10 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from rampgate_operator.adapters.fair import FairSlots
 from rampgate_operator.adapters.prometheus_ask import ask
 from rampgate_operator.adapters.prometheus_http import DEFAULT_LIMITS, Call, Limits
 from rampgate_operator.core.looks import Answer, Failed, FailureReason, Kind, LookRequest
+from rampgate_operator.fair import FairSlots
 from rampgate_operator.settings import SourceSettings
 
 _GRACE = timedelta(seconds=2)

@@ -64,6 +64,8 @@ class RulesSeen:
     """Whether the key `kill` names this gate."""
     floor: int = 0
     """The generation that the gate's entry last had before it was removed: a new one must be higher."""
+    refusal: str = ""
+    """Why the last write for this gate failed; empty once one has succeeded."""
     immutable: bool = False
     """Whether somebody made the ConfigMap immutable: no key of it can be changed, by whomever."""
 

@@ -78,8 +78,8 @@ SENTENCES = {
     Reason.BREAK_GLASS: "The key kill in ConfigMap {config_map} names this gate: everybody is on control until a person removes it.",
     Reason.RULES: "The gate's entry in ConfigMap {config_map} is being written: until then pods obey {obeyed}.",
     Reason.RULES_BEHIND: (
-        "The gate's entry in ConfigMap {config_map} has not been written since {since}: pods still obey {obeyed}. The operator's log says "
-        "why. To put everybody on control all the same, name the gate in the ConfigMap's key kill."
+        "The gate's entry in ConfigMap {config_map} has not been written since {since}: {why}. Pods still obey {obeyed}. "
+        "To put everybody on control all the same, name the gate in the ConfigMap's key kill."
     ),
     Reason.METRICS: "Guardrail {guardrail}: {message}. There is no step without a reading.",
     Reason.LOOK_DUE: "Guardrail {guardrail} has not been looked at {since}.",

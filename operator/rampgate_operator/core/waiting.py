@@ -114,7 +114,8 @@ def rules_not_served(situation: Situation) -> Finding | None:
     known = situation.status.condition("RulesRendered")
     since = known.last_transition_time if known is not None and known.status == "False" else situation.now
     if situation.now - since >= LONGEST_WRITE:
-        return _found(Reason.RULES, closer=Reason.RULES_BEHIND, config_map=name, obeyed=obeyed, since=timestamp(since))
+        why = seen.refusal or "the operator's log says why"
+        return _found(Reason.RULES, closer=Reason.RULES_BEHIND, config_map=name, obeyed=obeyed, since=timestamp(since), why=why)
     return _found(Reason.RULES, until=since + LONGEST_WRITE, config_map=name, obeyed=obeyed)
 
 

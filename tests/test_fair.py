@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from rampgate_operator.adapters.fair import FairSlots
+from rampgate_operator.fair import FairSlots
 
 
 async def settle() -> None:

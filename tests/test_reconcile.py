@@ -1,0 +1,111 @@
+"""reconcile: what one decision needs beyond the pure core, in memory: neighbours' accepted specs, names that are taken, refusals told."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from rampgate_operator.adapters.metrics import OperatorMeter
+from rampgate_operator.cache import key_of
+from rampgate_operator.core.observation import RULES_LABEL
+from rampgate_operator.core.promql import LOOKBACK
+from rampgate_operator.core.revision import EXPERIMENT_LABEL
+from rampgate_operator.ports import Body, ClusterError, Key
+from rampgate_operator.queue import Queue
+from rampgate_operator.reconcile import Reconciler
+from tests.core.story import NOON
+from tests.simulation.memory import MemoryCluster
+
+SPEC: dict[str, Any] = {
+    "owner": "payments",
+    "variants": [{"name": "control", "value": False}, {"name": "treatment", "value": True}],
+    "control": "control",
+    "ramp": {"steps": [{"percent": 50, "hold": "1h"}]},
+}
+BROKEN = {**SPEC, "schedule": {"windows": [{"days": ["Mon"], "from": "09:00", "to": "16:00", "timeZone": "Nowhere/Atall"}]}}
+ONE, OTHER, RULES = Key("shop", "one"), Key("shop", "other"), Key("shop", "feature-gates")
+
+
+class Still:
+    """A clock that is turned by hand, and sources that nobody asks."""
+
+    def __init__(self) -> None:
+        self.time = NOON
+
+    def now(self) -> Any:
+        return self.time
+
+    def lookbacks(self) -> dict[str, timedelta]:
+        return {"default": LOOKBACK}
+
+
+@pytest.fixture
+def still() -> Still:
+    return Still()
+
+
+@pytest.fixture
+def cluster() -> MemoryCluster:
+    return MemoryCluster()
+
+
+def process(cluster: MemoryCluster, still: Still) -> Reconciler:
+    """A new process of the operator, which has listed everything."""
+    meter = OperatorMeter(CollectorRegistry())
+    made = Reconciler(cluster=cluster, metrics=still, clock=still, queue=Queue(), meter=meter)  # type: ignore[arg-type]
+    for body in cluster.experiments.values():
+        made.experiments.see(body)
+    for body in cluster.config_maps.values():
+        made.rules.take_in(body)
+    return made
+
+
+async def test_a_config_map_comes_back_with_a_neighbour_whose_newest_spec_cannot_be_run(cluster: MemoryCluster, still: Still) -> None:
+    """Also right after a restart, when nobody has looked yet for what was accepted before."""
+    for key in (ONE, OTHER):
+        cluster.apply(key, SPEC)
+        await process(cluster, still).reconcile(key)
+    cluster.apply(OTHER, BROKEN)
+    cluster.delete_config_map(RULES)
+    await process(cluster, still).reconcile(ONE)
+    assert {"one.json", "other.json"} < cluster.config_maps[RULES]["data"].keys()
+
+
+async def test_a_revisions_name_that_somebody_else_has_is_passed_over(cluster: MemoryCluster, still: Still) -> None:
+    cluster.apply(ONE, SPEC)
+    operator = process(cluster, still)
+    await operator.reconcile(ONE)
+    metadata = {"namespace": "shop", "name": "one-2", "labels": {EXPERIMENT_LABEL: "a Deployment's"}}
+    cluster.revisions[Key("shop", "one-2")] = {"metadata": metadata, "revision": 2, "data": {}}
+    cluster.apply(ONE, {**SPEC, "owner": "others"})
+    await process(cluster, still).reconcile(ONE)
+    assert cluster.revisions[Key("shop", "one-3")]["data"]["owner"] == "others"
+    assert cluster.experiments[ONE]["status"]["observedGeneration"] == 2
+
+
+async def test_why_an_entry_cannot_be_written_is_said_in_the_condition(
+    cluster: MemoryCluster, still: Still, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster.apply(ONE, SPEC)
+    operator = process(cluster, still)
+    await operator.reconcile(ONE)
+
+    async def refuse(config_map: Body, *, key: str, new: str | None) -> Body:
+        raise ClusterError("the API server refuses the change: not on a Friday")
+
+    monkeypatch.setattr(cluster, "swap", refuse)
+    cluster.apply(ONE, {**SPEC, "killed": True})
+    for _ in range(3):
+        operator.experiments.see(cluster.experiments[ONE])
+        with pytest.raises(ClusterError):
+            await operator.reconcile(ONE)
+        still.time += timedelta(seconds=11)
+    [rendered] = [each for each in cluster.experiments[ONE]["status"]["conditions"] if each["type"] == "RulesRendered"]
+    assert rendered["reason"] == "RulesBehind"
+    assert "not on a Friday. Pods still obey 50 %." in rendered["message"]
+    monkeypatch.undo()
+    await operator.reconcile(ONE)
+    assert RULES_LABEL in cluster.config_maps[RULES]["metadata"]["labels"]
+    assert (await operator.rules.see(RULES, "one")).refusal == ""
+    assert key_of(cluster.experiments[ONE]) == ONE
