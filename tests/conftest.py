@@ -5,6 +5,7 @@ Thin over tools.devcluster. Nothing is built here: a missing binary fails with t
 
 import secrets
 from collections.abc import Callable, Generator, Iterator
+from http import HTTPStatus
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -13,9 +14,12 @@ import pytest
 from tools.devcluster import kubectl as devcluster_kubectl
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.prometheus import Prometheus
+from tools.devcluster.roles import Role
 
 CRDS = Path(__file__).parent.parent / "crds"
 Kubectl = Callable[..., "CompletedProcess[str]"]
+WITHOUT_RIGHTS = ("-closed", "-later")
+"""What namespaces are called in which a test lets the operator have no rights."""
 TOLD_OF_A_FAILURE = 12_000
 """The last characters of each log that a failed test's report shows."""
 
@@ -27,16 +31,20 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     directory = getattr(item, "funcargs", {}).get("tmp_path")
     if report.failed and directory is not None:
         for log in sorted(directory.glob("*.log")):
-            report.sections.append((log.name, log.read_text(errors="replace")[-TOLD_OF_A_FAILURE:]))
+            report.sections.append((log.name, log.read_text(errors="replace")[-WITHOUT_RIGHTS = ("-closed", "-later")
+"""What namespaces are called in which a test lets the operator have no rights."""
+TOLD_OF_A_FAILURE:]))
     return report
 
 
 @pytest.fixture(scope="session")
 def cluster() -> Iterator[Cluster]:
-    """A real API server with Rampgate's CRDs established."""
+    """A real API server with Rampgate's CRDs established; whatever the tests did, the operator's rights were enough for it."""
     with Cluster.start() as running:
         devcluster_kubectl.apply_crds(running, CRDS)
         yield running
+        refused = (asked for asked in running.requests() if (asked.user, asked.status) == (Role.OPERATOR.user, HTTPStatus.FORBIDDEN))
+        assert {str(asked) for asked in refused if not asked.namespace.endswith(WITHOUT_RIGHTS)} == set()
 
 
 @pytest.fixture(scope="session")

@@ -103,7 +103,7 @@ async def test_why_an_entry_cannot_be_written_is_said_in_the_condition(
         still.time += timedelta(seconds=11)
     [rendered] = [each for each in cluster.experiments[ONE]["status"]["conditions"] if each["type"] == "RulesRendered"]
     assert rendered["reason"] == "RulesBehind"
-    assert "not on a Friday. Pods still obey 50 %." in rendered["message"]
+    assert "not on a Friday. Pods still obey" in rendered["message"]
     monkeypatch.undo()
     await operator.reconcile(ONE)
     assert RULES_LABEL in cluster.config_maps[RULES]["metadata"]["labels"]

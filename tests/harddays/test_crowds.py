@@ -16,16 +16,17 @@ from tools.devcluster.cluster import Cluster
 MANY = 300
 PERIOD = 0.02
 """Seconds between two edits: 50 times a second."""
+LEAST = 10.0
+"""A second: what a machine must manage beside other tests for it to be a storm."""
 BREACHING = {"guardrails": [{"name": "errors", "query": "max_over_time(shop_trouble[1s])", "max": 0.5}]}
 
 
 @contextmanager
-def again_and_again(do: Callable[[int], object]) -> Iterator[list[int]]:
-    """Do something 50 times a second, meanwhile; gives how often it was done."""
-    over, done = Event(), [0]
+def again_and_again(do: Callable[[int], object]) -> Iterator[Callable[[], float]]:
+    """Do something 50 times a second, meanwhile; gives how often a second it was done."""
+    over, done, began = Event(), [0], time.monotonic()
 
     def run() -> None:
-        began = time.monotonic()
         for number in itertools.count():
             if over.wait(max(0.0, began + number * PERIOD - time.monotonic())):
                 return
@@ -35,7 +36,7 @@ def again_and_again(do: Callable[[int], object]) -> Iterator[list[int]]:
     thread = Thread(target=run, daemon=True)
     thread.start()
     try:
-        yield done
+        yield lambda: done[0] / (time.monotonic() - began)
     finally:
         over.set()
         thread.join()
@@ -81,7 +82,7 @@ def test_a_storm_of_edits_holds_up_neither_its_own_rollback_nor_a_neighbour(
         with recovery:
             wait_until(lambda: (team.entry("stormy") or {}).get("serve") == "ROLLED_BACK", "it is rolled back")
         team.wait_for("healthy", percent=50)
-        assert edits[0] > 0
+        assert edits() >= LEAST
     assert percents(team, "healthy") == [10, 50]
     team.wait_for("stormy", phase="RolledBack")
     is_told(kubectl, team, "0.9 is above max 0.5", name="stormy")
@@ -103,6 +104,6 @@ def test_somebody_else_who_writes_the_status_all_the_time_neither_raises_exposur
         shop.set("shop_errors", 0.9)
         with recovery:
             wait_until(lambda: (team.entry() or {}).get("serve") == "ROLLED_BACK", "it is rolled back")
-        assert writes[0] > 0
+        assert writes() >= LEAST
     team.wait_for(phase="RolledBack")
     assert percents(team) == [10, 50, 0]
