@@ -31,9 +31,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     directory = getattr(item, "funcargs", {}).get("tmp_path")
     if report.failed and directory is not None:
         for log in sorted(directory.glob("*.log")):
-            report.sections.append((log.name, log.read_text(errors="replace")[-WITHOUT_RIGHTS = ("-closed", "-later")
-"""What namespaces are called in which a test lets the operator have no rights."""
-TOLD_OF_A_FAILURE:]))
+            report.sections.append((log.name, log.read_text(errors="replace")[-TOLD_OF_A_FAILURE:]))
     return report
 
 
