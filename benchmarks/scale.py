@@ -106,8 +106,9 @@ class Fleet:
     def edit_until(self, over: Event) -> None:
         """Edit them all, again and again."""
         for number in itertools.count():
+            owner = {"owner": f"owner-{number}"}
             with ThreadPoolExecutor(EDITORS) as threads:
-                list(threads.map(lambda name: over.is_set() or self.patch(name, {"owner": f"owner-{number}"}), self.names))
+                list(threads.map(lambda name, owner=owner: over.is_set() or self.patch(name, owner), self.names))
             if over.is_set():
                 return
 

@@ -49,12 +49,12 @@ async def run(settings: Settings, *, metrics: Metrics) -> None:
         queue, registry = Queue[Key](lambda key: key.namespace), CollectorRegistry()
         meter = OperatorMeter(registry)
 
-        def talk_to(namespaces: tuple[str, ...]) -> KubernetesCluster:
-            return KubernetesCluster(api, namespaces, may_write=lambda: lease.is_held)
+        def talk_to(namespace: str | None) -> KubernetesCluster:
+            return KubernetesCluster(api, namespace, may_write=lambda: lease.is_held)
 
-        everywhere = talk_to(settings.namespaces)
+        everywhere = talk_to(None)
         reconciler = Reconciler(cluster=everywhere, metrics=metrics, clock=SystemClock(), queue=queue, meter=meter)
-        apart: dict[str | None, Cluster] = {name: talk_to((name,)) for name in settings.namespaces}
+        apart: dict[str | None, Cluster] = {name: talk_to(name) for name in settings.namespaces}
         listing = Listing(apart or {None: everywhere}, reconciler, queue, every=settings.resync.total_seconds())
         ProcessCollector(registry=registry)
         registry.register(StateCollector(reconciler, queue, lambda: lease.is_held))

@@ -25,5 +25,5 @@ async def parts(request: pytest.FixtureRequest) -> AsyncIterator[Parts]:
     settings = client.Configuration()
     await config.load_kube_config(str(control_plane.kubeconfig(Role.ADMIN)), client_configuration=settings)  # type: ignore[no-untyped-call]
     async with client.ApiClient(settings) as api:
-        yield Parts(KubernetesCluster(api, (namespace,)), people, namespace)
+        yield Parts(KubernetesCluster(api, namespace), people, namespace)
     people.close()

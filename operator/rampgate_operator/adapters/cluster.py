@@ -33,30 +33,28 @@ _TIMEOUT = 15.0
 
 
 class KubernetesCluster:
-    """The API server behind an `ApiClient`, for all namespaces or for some."""
+    """The API server behind an `ApiClient`; it lists one namespace, or all."""
 
-    def __init__(self, api: client.ApiClient, namespaces: tuple[str, ...] = (), *, may_write: Callable[[], bool] = lambda: True) -> None:
+    def __init__(self, api: client.ApiClient, namespace: str | None = None, *, may_write: Callable[[], bool] = lambda: True) -> None:
         self._custom = client.CustomObjectsApi(api)
         self._core = client.CoreV1Api(api)
         self._apps = client.AppsV1Api(api)
-        self._namespaces = namespaces
+        self._namespace = namespace
         self._may_write = may_write
 
     async def list_experiments(self) -> list[Body]:
         """Give every Experiment that is watched."""
         arguments: dict[str, Any] = {"group": GROUP, "version": VERSION, "plural": PLURAL, "_request_timeout": _TIMEOUT}
-        if not self._namespaces:
+        if self._namespace is None:
             return _items(await answered(self._custom.list_cluster_custom_object(**arguments)))
-        lists = [await answered(self._custom.list_namespaced_custom_object(namespace=name, **arguments)) for name in self._namespaces]
-        return [body for listed in lists for body in _items(listed)]
+        return _items(await answered(self._custom.list_namespaced_custom_object(namespace=self._namespace, **arguments)))
 
     async def list_config_maps(self) -> list[Body]:
         """Give every ConfigMap with rules that is watched."""
         arguments: dict[str, Any] = {"label_selector": RULES_LABEL, "_request_timeout": _TIMEOUT}
-        if not self._namespaces:
+        if self._namespace is None:
             return _items(plain(await answered(self._core.list_config_map_for_all_namespaces(**arguments))))
-        lists = [await answered(self._core.list_namespaced_config_map(name, **arguments)) for name in self._namespaces]
-        return [body for listed in lists for body in _items(plain(listed))]
+        return _items(plain(await answered(self._core.list_namespaced_config_map(self._namespace, **arguments))))
 
     async def get_experiment(self, key: Key) -> Body | None:
         """Give one Experiment as it is now; None when it is gone."""
