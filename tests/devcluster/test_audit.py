@@ -1,5 +1,7 @@
 """The audit log says who asked what with which answer, and costs nothing for an administrator."""
 
+import time
+
 from tests.conftest import Kubectl
 from tools.devcluster.audit import Request
 from tools.devcluster.cluster import Cluster
@@ -11,15 +13,18 @@ def asked_in(cluster: Cluster, namespace: str) -> list[Request]:
 
 
 def test_a_request_that_was_refused_is_found_with_its_answer(cluster: Cluster, kubectl: Kubectl, namespace: str) -> None:
-    kubectl("get", "secret", "token", "-n", namespace, role=Role.OPERATOR, check=False)
-    assert asked_in(cluster, namespace) == [Request("rampgate:operator", "get", "", "secrets", namespace, "token", 403)]
+    began = time.time()
+    kubectl("get", "secret", "token", "-n", namespace, role=Role.APPLICATION, check=False)
+    [found] = asked_in(cluster, namespace)
+    assert found == Request("rampgate:application", "get", "", "secrets", namespace, "token", 403, found.at)
+    assert began <= found.at <= time.time()
 
 
 def test_a_subresource_is_named_as_rbac_names_it(cluster: Cluster, kubectl: Kubectl, namespace: str) -> None:
     arguments = ("experiments.rampgate.dev", "new-checkout", "-n", namespace, "--subresource=status", "--type=merge", "-p", "{}")
     kubectl("create", "role", "all", "-n", namespace, "--verb=get,patch", "--resource=experiments.rampgate.dev/status")
-    kubectl("create", "rolebinding", "all", "-n", namespace, "--role=all", "--user", Role.OPERATOR.user)
-    kubectl("patch", *arguments, role=Role.OPERATOR, check=False)
+    kubectl("create", "rolebinding", "all", "-n", namespace, "--role=all", "--user", Role.APPLICATION.user)
+    kubectl("patch", *arguments, role=Role.APPLICATION, check=False)
     found = {(request.group, request.resource, request.name, request.status) for request in asked_in(cluster, namespace)}
     assert ("rampgate.dev", "experiments/status", "new-checkout", 404) in found
 
