@@ -178,7 +178,7 @@ class Reconciler:
         self.experiments.see(body)
         persisted = self._read_status(key, body)
         experiment = await self._understand(key, body, persisted)
-        memory = self._memories[key]
+        memory = self._known(key, body)
         config_map = Key(key.namespace, _config_map_name(body))
         rules = await self.rules.see(config_map, key.name)
         waiting = self._answers.get(key, [])
@@ -216,20 +216,21 @@ class Reconciler:
         threads share one processor with all that the operator does: many at once would cost it its lease, and every kill.
         """
         generation = body["metadata"]["generation"]
-        memory = self._known(key, body)
-        if memory.generation == generation:
-            return memory
-        slots = self._examining[wants_kill(body)]
-        await slots.acquire(key.namespace)
-        try:
-            examined = await asyncio.to_thread(examine, body, sources=self._metrics.lookbacks())
-        finally:
-            slots.release()
-        memory = self._known(key, body)  # a neighbour's worker may have come first, and with a newer spec
+        if self._known(key, body).generation < generation:
+            slots = self._examining[wants_kill(body)]
+            await slots.acquire(key.namespace)
+            try:
+                if self._known(key, body).generation < generation:  # a neighbour's worker may have come first
+                    self._learn(key, body, await asyncio.to_thread(examine, body, sources=self._metrics.lookbacks()))
+            finally:
+                slots.release()
+        return self._known(key, body)
+
+    def _learn(self, key: Key, body: Body, examined: Spec | str) -> None:
+        memory, generation = self._known(key, body), body["metadata"]["generation"]
         if memory.generation < generation:
             spec = memory.spec if isinstance(examined, str) else examined
-            memory = self._memories[key] = replace(memory, generation=generation, examined=examined, spec=spec)
-        return memory
+            self._memories[key] = replace(memory, generation=generation, examined=examined, spec=spec)
 
     def _read_status(self, key: Key, body: Body) -> Status | None:
         """Read a status once per version of its Experiment."""
