@@ -8,6 +8,7 @@ the point.
 import json
 import re
 from collections.abc import Iterator
+from datetime import date
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -137,7 +138,7 @@ def is_understood(entry: Json) -> bool:
         and entry.get("hashInput") in ("UTF8", "CBOR")
         and entry["control"]["name"] in names
         and len(set(names)) == len(names)
-        and all(operator in (["in"], ["notIn"], ["semver"]) for operator in operators)
+        and all(len(operator) == 1 and operator[0] in OPERATORS for operator in operators)
         and entry.get("ship", names[0]) in names
         and all(type(variant.get("weight")) is int for variant in entry["variants"])
         and sum(variant["weight"] for variant in entry["variants"]) > 0
@@ -148,23 +149,76 @@ def _answer(served: Json, reason: str, label: str) -> Json:
     return {"variant": served["name"], "value": served["value"], "reason": reason, "label": label}
 
 
+OF_TEXTS = ("in", "notIn", "equals", "startsWith", "endsWith", "contains")
+OF_NUMBERS = {"greaterThan": ">", "greaterOrEqual": ">=", "lessThan": "<", "lessOrEqual": "<="}
+OF_INSTANTS = {"before": "<", "after": ">"}
+OPERATORS = (*OF_TEXTS, *OF_NUMBERS, *OF_INSTANTS, "semver", "is", "exists")
+
+
 def _matches(condition: Json, context: Json) -> bool:
-    value = context.get(condition["attribute"])
+    ((name, operand),) = ((name, operand) for name, operand in condition.items() if name != "attribute")
+    value = _look_up(context, condition["attribute"])
+    if name == "exists":
+        return (value is None) is not operand
+    if name == "is":
+        return value is operand
+    if name in OF_NUMBERS:
+        return type(value) in (int, float) and _compared(value, OF_NUMBERS[name], operand)
     if not isinstance(value, str):
         return False
-    if "in" in condition:
-        return value in condition["in"]
-    if "notIn" in condition:
-        return value not in condition["notIn"]
-    version = _version(value)
-    return version is not None and all(_holds(version, bound) for bound in condition["semver"])
+    if name in OF_INSTANTS:
+        moment = _moment(value)
+        return moment is not None and _compared(moment, OF_INSTANTS[name], _moment(operand))
+    if name == "semver":
+        version = _version(value)
+        return version is not None and all(_compared(version, sign, [*numbers, 1]) for sign, numbers in operand)
+    return _text_matches(name, operand, value)
 
 
-def _holds(version: list[int], bound: list[Any]) -> bool:
-    sign, numbers = bound
-    other = [*numbers, 1]
-    order = (version > other) - (version < other)
-    return {"=": order == 0, "!=": order != 0, "<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}[sign]
+def _look_up(context: Json, attribute: str) -> Any:  # noqa: ANN401  # JSON
+    if context.get(attribute) is not None or "." not in attribute:
+        return context.get(attribute)
+    found: Any = context
+    for part in attribute.split("."):
+        found = found.get(part) if isinstance(found, dict) else None
+    return found
+
+
+def _text_matches(name: str, operand: Any, value: str) -> bool:  # noqa: ANN401  # a text or texts
+    match name:
+        case "in" | "notIn":
+            return (value in operand) == (name == "in")
+        case "equals":
+            return bool(value == operand)
+        case "startsWith":
+            return any(value[: len(text)] == text for text in operand)
+        case "endsWith":
+            return any(text == "" or value[-len(text) :] == text for text in operand)
+    return any(value.find(text) >= 0 for text in operand)
+
+
+def _moment(text: str) -> list[int] | None:
+    """Read an instant as its minutes since year 1 in UTC, its second and its microseconds."""
+    form = r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))"
+    found = re.fullmatch(form, text, re.ASCII)
+    if found is None:
+        return None
+    year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
+    fraction, sign, hours, minutes = found.groups()[6:]
+    offset = (int(hours) * 60 + int(minutes)) * (-1 if sign == "-" else 1) if sign else 0
+    if hour > 23 or minute > 59 or second > 59 or (sign and (int(hours) > 23 or int(minutes) > 59)):
+        return None
+    try:
+        days = date(year, month, day).toordinal()
+    except ValueError:
+        return None
+    return [days * 1440 + hour * 60 + minute - offset, second, int((fraction or "0").ljust(9, "0")[:6])]
+
+
+def _compared(one: Any, sign: str, other: Any) -> bool:  # noqa: ANN401  # two of a kind
+    order = (one > other) - (one < other)
+    holds: bool = {"=": order == 0, "!=": order != 0, "<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}[sign]
+    return holds
 
 
 def _version(text: str) -> list[int] | None:
@@ -236,6 +290,32 @@ ENTRIES: dict[str, Json] = {
     "an unknown field is ignored": {**EVERYBODY, "note": "of a later version"},
 }
 
+TESTS: dict[str, Json] = {
+    "equals": {"equals": "pro"},
+    "is true": {"is": True},
+    "is false": {"is": False},
+    "exists": {"exists": True},
+    "exists not": {"exists": False},
+    "startsWith": {"startsWith": ["pro", "ü"]},
+    "endsWith": {"endsWith": ["@shop.example", "ü"]},
+    "contains": {"contains": ["beta", "ü"]},
+    "greaterThan": {"greaterThan": 3},
+    "greaterOrEqual": {"greaterOrEqual": 2.5},
+    "lessThan": {"lessThan": 3},
+    "lessOrEqual": {"lessOrEqual": -1},
+    "before": {"before": "2026-12-01T07:00:00Z"},
+    "after": {"after": "2026-12-01T07:00:00.5Z"},
+}
+ENTRIES |= {name: {**EVERYBODY, "percent": 100, "eligibility": [{"attribute": "user.x", **test}]} for name, test in TESTS.items()}
+TESTED: tuple[Any, ...] = (
+    None, "", "pro", "Pro", "prof", "xü", "ü", "u\u0308", "a@shop.example", "xbetax", "3", "true", [], ["pro"], {}, {"x": "pro"},
+    True, False, 0, 1, 3, 3.0, 2.5, 2.4999, -1, -1.5, 2**53,
+    "2026-12-01T07:00:00Z", "2026-12-01T06:59:59.999999Z", "2026-12-01t09:00:00.500+02:00", "2026-12-01 09:00:00.501+02:00",
+    "2026-12-01T07:00:00", "2026-12-01", "2026-02-30T00:00:00Z", "2026-12-01T24:00:00Z", "2026-12-01T07:00:60Z", "20261201T070000Z",
+    "2026-12-01T07:00Z", "2026-W49-2T07:00:00Z", "2026-12-01T07:00:00+0200", "2026-12-01T07:00:00+25:00",
+    "2026-12-01T08:00:00+00:60", "0000-01-01T00:00:00Z",
+)  # fmt: skip
+
 FITTING = {"userId": "user-1", "country": "US", "appVersion": "2.4.0", "plan": "pro"}
 VERSIONS = ("2.4.0", "v2.4", "V2.4.1", "2.4.0-rc.1", "v2.4.1-rc.1+build", "2.9", "3", "3.0.0-rc.1", "3.0.0", "2.10.0", "2", "02.4.0")
 NO_VERSIONS = ("", "latest", "2.4.x", "2.4.0.1", "2.4.", "vv2.5", " 2.5", "2.5 ", "2.5-", "2.5+", "2.5\n", "٢.٥")
@@ -261,10 +341,21 @@ def targeting_contexts() -> Iterator[Json]:
         yield from ({**FITTING, attribute: value} for value in values)
 
 
+def tested_contexts() -> Iterator[Json]:
+    """Contexts of every type and on both sides of each bound, the attribute within another one, under its whole name, and not there."""
+    yield {"userId": "user-1"}
+    yield {"userId": "user-1", "user": "pro"}
+    yield {"userId": "user-1", "user": {"y": "pro"}}
+    yield {"userId": "user-1", "user": {"x": "free"}, "user.x": "pro"}
+    for value in TESTED:
+        yield {"userId": "user-1", "user": {"x": value}}
+
+
 def evaluation_rows() -> Iterator[Json]:
     """Each entry with each context, some of them under the kill key as well."""
     for name, entry in ENTRIES.items():
         asked = [*contexts(), *(targeting_contexts() if name == "targeted" else ())]
+        asked = list(tested_contexts()) if name in TESTS else asked
         for number, context in enumerate(asked):
             for killed in (False, True) if number < 3 else (False,):
                 yield {"entry": name, "context": context, "killed": killed, **evaluate(entry, context, killed=killed)}

@@ -7,6 +7,7 @@ A predicate gets whatever the application passed for the attribute (None when mi
 import operator
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from rampgate.errors import NotUnderstoodError
@@ -25,6 +26,12 @@ _COMPARISONS: Mapping[str, Callable[[Version, Version], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
+
+
+_INSTANT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
+"""RFC 3339; Python alone would read much else that ISO 8601 knows."""
 
 
 class Condition(NamedTuple):
@@ -70,6 +77,112 @@ def parse_version(text: str) -> Version | None:
     return int(major), int(minor or 0), int(patch or 0), 0 if prerelease else 1
 
 
+def parse_instant(text: str) -> datetime | None:
+    """Read an instant (RFC 3339 §5.6), to the microsecond; None when it is none, or has no offset."""
+    if _INSTANT.fullmatch(text) is None:
+        return None
+    try:
+        return datetime.fromisoformat(text.upper())
+    except ValueError:  # the 31st of February
+        return None
+
+
+def is_path(attribute: str) -> bool:
+    """Whether an attribute may lie within another one."""
+    return "." in attribute
+
+
+def read_path(attribute: str) -> Callable[[Mapping[str, object]], object]:
+    """Compile how a context is asked for `user.plan`: by the whole name, else along the dots, through the mappings within."""
+    parts = attribute.split(".")
+
+    def read(context: Mapping[str, object]) -> object:
+        found: object = context.get(attribute)
+        if found is not None:
+            return found
+        found = context
+        for part in parts:
+            if not isinstance(found, Mapping):
+                return None
+            found = found.get(part)
+        return found
+
+    return read
+
+
+def _parse_text(operand: object) -> Operand:
+    if not isinstance(operand, str):
+        raise NotUnderstoodError("eligibility: wanted a string")
+    return (operand,)
+
+
+def _compile_equals(operand: Operand) -> Predicate:
+    (known,) = operand
+    return lambda value: isinstance(value, str) and value == known
+
+
+def _parse_boolean(operand: object) -> Operand:
+    if not isinstance(operand, bool):
+        raise NotUnderstoodError("eligibility: wanted true or false")
+    return (operand,)
+
+
+def _compile_is(operand: Operand) -> Predicate:
+    (known,) = operand
+    return lambda value: value is known
+
+
+def _compile_exists(operand: Operand) -> Predicate:
+    (wanted,) = operand
+    return lambda value: (value is not None) is wanted
+
+
+def _parse_number(operand: object) -> Operand:
+    if type(operand) not in (int, float):
+        raise NotUnderstoodError("eligibility: wanted a number")
+    return (operand,)
+
+
+def _compile_number(compare: Callable[[Any, Any], bool]) -> Callable[[Operand], Predicate]:
+    def compile_bound(operand: Operand) -> Predicate:
+        (bound,) = operand
+        return lambda value: isinstance(value, int | float) and not isinstance(value, bool) and compare(value, bound)
+
+    return compile_bound
+
+
+def _parse_instant(operand: object) -> Operand:
+    instant = parse_instant(operand) if isinstance(operand, str) else None
+    if instant is None:
+        raise NotUnderstoodError("eligibility: wanted an instant as RFC 3339 writes it")
+    return (instant,)
+
+
+def _compile_instant(compare: Callable[[Any, Any], bool]) -> Callable[[Operand], Predicate]:
+    def compile_bound(operand: Operand) -> Predicate:
+        (bound,) = operand
+
+        def matches(value: object) -> bool:
+            instant = parse_instant(value) if isinstance(value, str) else value
+            return isinstance(instant, datetime) and instant.tzinfo is not None and compare(instant, bound)
+
+        return matches
+
+    return compile_bound
+
+
+def _compile_starts_with(texts: Operand) -> Predicate:
+    return lambda value: isinstance(value, str) and value.startswith(texts)
+
+
+def _compile_ends_with(texts: Operand) -> Predicate:
+    return lambda value: isinstance(value, str) and value.endswith(texts)
+
+
+def _compile_contains(texts: Operand) -> Predicate:
+    return lambda value: isinstance(value, str) and any(text in value for text in texts)
+
+
 def _parse_texts(operand: object) -> Operand:
     if not isinstance(operand, list) or not all(isinstance(text, str) for text in operand):
         raise NotUnderstoodError("eligibility: wanted a list of strings")
@@ -113,5 +226,17 @@ def _compile_semver(bounds: Operand) -> Predicate:
 OPERATORS: Mapping[str, Operator] = {
     "in": Operator(_parse_texts, _compile_in),
     "notIn": Operator(_parse_texts, _compile_not_in),
+    "equals": Operator(_parse_text, _compile_equals),
+    "is": Operator(_parse_boolean, _compile_is),
+    "exists": Operator(_parse_boolean, _compile_exists),
+    "startsWith": Operator(_parse_texts, _compile_starts_with),
+    "endsWith": Operator(_parse_texts, _compile_ends_with),
+    "contains": Operator(_parse_texts, _compile_contains),
+    "greaterThan": Operator(_parse_number, _compile_number(operator.gt)),
+    "greaterOrEqual": Operator(_parse_number, _compile_number(operator.ge)),
+    "lessThan": Operator(_parse_number, _compile_number(operator.lt)),
+    "lessOrEqual": Operator(_parse_number, _compile_number(operator.le)),
+    "before": Operator(_parse_instant, _compile_instant(operator.lt)),
+    "after": Operator(_parse_instant, _compile_instant(operator.gt)),
     "semver": Operator(_parse_bounds, _compile_semver),
 }

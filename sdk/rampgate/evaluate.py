@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple, Protocol
 
 from rampgate.bucketing import compile_draw
-from rampgate.conditions import compile_condition
+from rampgate.conditions import compile_condition, is_path, read_path
 from rampgate.decision import Decision, Label, Reason
 from rampgate.rules import Control, Entry, Rule, Variant
 
@@ -66,7 +66,8 @@ def _compile_rule(rule: Rule, basis_points: int, *, answer: _Answer) -> Callable
     overrides = {
         unit: answer(Reason.OVERRIDE, Label.OVERRIDE, variants[name]) for name, units in reversed(rule.overrides) for unit in units
     }
-    conditions = tuple((condition.attribute, compile_condition(condition)) for condition in rule.eligibility)
+    plain = tuple((each.attribute, compile_condition(each)) for each in rule.eligibility if not is_path(each.attribute))
+    deep = tuple((read_path(each.attribute), compile_condition(each)) for each in rule.eligibility if is_path(each.attribute))
     shipped = None if rule.ship is None else answer(Reason.SHIPPED, served=variants[rule.ship])
     arms = tuple(answer(Reason.ENROLLED, variant.name, variant) for variant in rule.variants)
     draw = compile_draw(
@@ -80,8 +81,11 @@ def _compile_rule(rule: Rule, basis_points: int, *, answer: _Answer) -> Callable
         text = unit if isinstance(unit, str) else ""
         if text in overrides:
             return overrides[text]
-        for attribute, matches in conditions:
+        for attribute, matches in plain:
             if not matches(context.get(attribute)):
+                return not_eligible
+        for read, matches in deep:
+            if not matches(read(context)):
                 return not_eligible
         if shipped is not None:
             return shipped

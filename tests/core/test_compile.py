@@ -21,6 +21,9 @@ FULL: dict[str, Any] = {
         {"attribute": "country", "in": ["US", "CA"]},
         {"attribute": "plan", "notIn": ["free"]},
         {"attribute": "appVersion", "semver": ">=2.4 <3"},
+        {"attribute": "user.age", "greaterOrEqual": 18.0},
+        {"attribute": "since", "before": "2026-12-01T09:00:00.50+02:00"},
+        {"attribute": "beta", "is": False},
     ],
     "overrides": [{"variant": "on", "units": ["qa-1", "qa-2"]}],
     "ramp": steps(0.5, 10),
@@ -28,7 +31,8 @@ FULL: dict[str, Any] = {
 LINE = (
     '{"attempt":1,"control":{"name":"off","value":"gr\\u00fcn"},'
     '"eligibility":[{"attribute":"country","in":["US","CA"]},{"attribute":"plan","notIn":["free"]},'
-    '{"attribute":"appVersion","semver":[["\\u003e=",[2,4,0]],["\\u003c",[3,0,0]]]}],'
+    '{"attribute":"appVersion","semver":[["\\u003e=",[2,4,0]],["\\u003c",[3,0,0]]]},{"attribute":"user.age","greaterOrEqual":18},'
+    '{"attribute":"since","before":"2026-12-01T07:00:00.500000Z"},{"attribute":"beta","is":false}],'
     '"format":1,"gate":"new-checkout","generation":1796126401,"hashInput":"CBOR",'
     '"overrides":[{"units":["qa-1","qa-2"],"variant":"on"}],"percent":0.5,"salt":"pepper","unit":"userId",'
     '"variants":[{"name":"off","value":"gr\\u00fcn","weight":1},{"name":"on","value":"blau","weight":3}]}'

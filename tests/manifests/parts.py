@@ -1,12 +1,12 @@
-"""The table of manifests: what is said of the parts of a spec, its eligibility, ramp, schedule and guardrails."""
+"""The table of manifests: what is said of the parts of a spec: eligibility, ramp, schedule and guardrails."""
 
+from tests.manifests.eligibility import ELIGIBILITY
 from tests.manifests.table import REMOVED, Row
 from tests.manifests.words import (
     DURATION,
     GUARDRAIL,
     HOLD,
     LABEL,
-    ONE_TEST,
     RISING,
     TIME_OF_DAY,
     TIME_RULE,
@@ -14,28 +14,6 @@ from tests.manifests.words import (
     WINDOW_ORDER,
     must_be,
     steps,
-)
-
-ELIGIBILITY = (
-    Row("no eligibility is everybody", {"spec.eligibility": REMOVED}),
-    Row("an empty eligibility is refused", {"spec.eligibility": []}, (("spec.eligibility", "should have at least 1 items"),)),
-    Row("a condition without a test is refused", {"spec.eligibility[0]": {"attribute": "country"}}, (("spec.eligibility[0]", ONE_TEST),)),
-    Row("a condition with two tests is refused", {"spec.eligibility[0].notIn": ["FR"]}, (("spec.eligibility[0]", ONE_TEST),)),
-    Row("a test that is null does not count", {"spec.eligibility[0].semver": None}),
-    Row("a condition that is null is refused", {"spec.eligibility[1]": None}, must_be("spec.eligibility[1]", "object", "null")),
-    Row(
-        "Norway, which YAML reads as false, is refused",
-        {"spec.eligibility[0].in": ["US", False]},
-        must_be("spec.eligibility[0].in[1]", "string", "boolean"),
-    ),
-    Row("an empty text is a value", {"spec.eligibility[0].in": [""]}),
-    Row("no value at all is refused", {"spec.eligibility[0].in": []}, (("spec.eligibility[0].in", "should have at least 1 items"),)),
-    Row("a thousand values are accepted", {"spec.eligibility[0].in": [f"{n:0256}" for n in range(1000)]}),
-    Row(
-        "a thousand and one values are refused",
-        {"spec.eligibility[0].in": ["US"] * 1001},
-        (("spec.eligibility[0].in", "Too many: 1001: must have at most 1000 items"),),
-    ),
 )
 
 RAMP = (

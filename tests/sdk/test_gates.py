@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from math import inf
 from typing import Any
@@ -171,12 +172,32 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
-NAMES = st.sampled_from(["userId", "country", "plan", "appVersion"])
+NAMES = st.sampled_from(["userId", "country", "plan", "appVersion", "x", "x.y"])
 ELIGIBILITY = [
     {"attribute": "country", "in": ["US"]},
     {"attribute": "plan", "notIn": ["free"]},
     {"attribute": "appVersion", "semver": [["<", [3, 0, 0]]]},
 ]
+ANY_TEST = st.sampled_from(
+    [
+        {"equals": "a"}, {"is": True}, {"exists": False}, {"startsWith": ["a"]}, {"endsWith": ["a"]}, {"contains": ["a"]},
+        {"greaterThan": 0}, {"greaterOrEqual": 0}, {"lessThan": 0}, {"lessOrEqual": 0},
+        {"before": "2026-12-01T09:00:00Z"}, {"after": "2026-12-01T09:00:00Z"},
+    ]
+)  # fmt: skip
+
+
+@given(context=st.dictionaries(NAMES, JSON | st.datetimes()), test=ANY_TEST, attribute=NAMES)
+def test_whatever_an_attribute_holds_a_test_has_an_answer(context: Any, test: dict[str, Any], attribute: str) -> None:
+    gates = only(percent=100, eligibility=[{"attribute": attribute, **test}], **TREATED)
+    assert gates.decide("g", {"userId": "v", **context}).reason is not Reason.ERROR or not isinstance(context.get("userId", ""), str)
+
+
+def test_an_instant_of_the_language_counts_if_it_has_an_offset() -> None:
+    gates = only(percent=100, eligibility=[{"attribute": "x", "before": "2026-12-01T09:00:00Z"}], **TREATED)
+    early = datetime(2026, 12, 1, 8, tzinfo=UTC)
+    assert gates.decide("g", {"userId": "v", "x": early}).reason is Reason.ENROLLED
+    assert gates.decide("g", {"userId": "v", "x": early.replace(tzinfo=None)}).reason is Reason.NOT_ELIGIBLE
 
 
 @given(context=st.dictionaries(NAMES, JSON) | JSON, percent=st.integers(0, 100))

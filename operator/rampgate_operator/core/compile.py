@@ -8,9 +8,10 @@ from typing import Any
 
 from rampgate.rules import render_entry
 from rampgate_operator.core.checks import compile_semver
+from rampgate_operator.core.eligibility import Condition
 from rampgate_operator.core.experiment import Experiment
 from rampgate_operator.core.observation import Entry, RulesSeen, digest
-from rampgate_operator.core.spec import Condition, Spec
+from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import LatchCause, Phase, Status
 
 FORMAT_NUMBER = 1
@@ -94,8 +95,10 @@ def _shipped(status: Status) -> dict[str, Any]:
 
 
 def _condition(condition: Condition) -> dict[str, Any]:
+    """Say a test as the entry does: versions expanded, numbers and instants written in one way however they were spelled."""
+    ((name, operand),) = condition.tests.items()
     if condition.semver is not None:
-        return {"attribute": condition.attribute, "semver": compile_semver(condition.semver)}
-    if condition.not_in is not None:
-        return {"attribute": condition.attribute, "notIn": list(condition.not_in)}
-    return {"attribute": condition.attribute, "in": list(condition.in_ or ())}
+        operand = compile_semver(condition.semver)
+    elif isinstance(operand, float):
+        operand = number(operand)
+    return {"attribute": condition.attribute, name: operand}

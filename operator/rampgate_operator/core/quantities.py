@@ -85,6 +85,9 @@ def _is_date(text: str) -> bool:
     return True
 
 
+ShortText = Annotated[str, Field(min_length=1, max_length=253)]
+"""A name, as people or programs give one."""
+
 _GO_TYPES: dict[type, str] = {int: "int64", float: "float64", bool: "bool"}
 
 Time = Annotated[

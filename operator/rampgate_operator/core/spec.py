@@ -9,7 +9,8 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, JsonValue, WithJsonSchema
 
-from rampgate_operator.core.quantities import Duration, Interval, Percent, PositivePercent, Time, TimeOfDay
+from rampgate_operator.core.eligibility import Condition
+from rampgate_operator.core.quantities import Duration, Interval, Percent, PositivePercent, ShortText, Time, TimeOfDay
 from rampgate_operator.core.schema import KeyedBy, Model, Rule
 
 MAX_TOTAL_WEIGHT = 2**31 - 1
@@ -17,8 +18,6 @@ NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 RESERVED_VARIANTS = ("baseline", "ineligible", "override", "none")
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=63)]
-ShortText = Annotated[str, Field(min_length=1, max_length=253)]
-AttributeValue = Annotated[str, Field(max_length=256)]
 VariantValue = Annotated[JsonValue, WithJsonSchema({"x-kubernetes-preserve-unknown-fields": True})]
 
 
@@ -79,27 +78,6 @@ class Variant(Model):
             holds=lambda self: self.name not in RESERVED_VARIANTS,
             path=".name",
             message="baseline, ineligible, override and none are reserved for metrics; choose another name",
-        ),
-    )
-
-
-class Condition(Model):
-    """One test of a unit's context; a missing or mistyped attribute does not match."""
-
-    attribute: ShortText
-    """The context attribute to look at."""
-    in_: Annotated[Annotated[list[AttributeValue], Field(min_length=1, max_length=1000)] | None, Field(alias="in")] = None
-    """Matches when the attribute is one of these strings."""
-    not_in: Annotated[list[AttributeValue], Field(min_length=1, max_length=1000)] | None = None
-    """Matches when the attribute is a string and none of these."""
-    semver: Annotated[str, Field(min_length=1, max_length=128)] | None = None
-    """Matches when the attribute is a version that satisfies every comparison, such as `>=2.4.0 <3.0.0`."""
-
-    RULES: ClassVar = (
-        Rule(
-            cel="[has(self.__in__), has(self.notIn), has(self.semver)].filter(x, x).size() == 1",
-            holds=lambda self: [self.in_, self.not_in, self.semver].count(None) == 2,
-            message="give exactly one of in, notIn and semver",
         ),
     )
 
