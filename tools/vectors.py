@@ -152,7 +152,7 @@ def _answer(served: Json, reason: str, label: str) -> Json:
 OF_TEXTS = ("in", "notIn", "equals", "startsWith", "endsWith", "contains")
 OF_NUMBERS = {"greaterThan": ">", "greaterOrEqual": ">=", "lessThan": "<", "lessOrEqual": "<="}
 OF_INSTANTS = {"before": "<", "after": ">"}
-OPERATORS = (*OF_TEXTS, *OF_NUMBERS, *OF_INSTANTS, "semver", "is", "exists")
+OPERATORS = (*OF_TEXTS, *OF_NUMBERS, *OF_INSTANTS, "semver", "semverAny", "is", "exists")
 
 
 def _matches(condition: Json, context: Json) -> bool:
@@ -169,9 +169,11 @@ def _matches(condition: Json, context: Json) -> bool:
     if name in OF_INSTANTS:
         moment = _moment(value)
         return moment is not None and _compared(moment, OF_INSTANTS[name], _moment(operand))
-    if name == "semver":
-        version = _version(value)
-        return version is not None and all(_compared(version, sign, [*numbers, 1]) for sign, numbers in operand)
+    if name in ("semver", "semverAny"):
+        version, alternatives = _version(value), [operand] if name == "semver" else operand
+        return version is not None and any(
+            all(_compared(version, sign, [*numbers, 1]) for sign, numbers in comparisons) for comparisons in alternatives
+        )
     return _text_matches(name, operand, value)
 
 
@@ -305,6 +307,7 @@ TESTS: dict[str, Json] = {
     "lessOrEqual": {"lessOrEqual": -1},
     "before": {"before": "2026-12-01T07:00:00Z"},
     "after": {"after": "2026-12-01T07:00:00.5Z"},
+    "semverAny": {"semverAny": [[["<", [1, 0, 0]]], [[">=", [2, 4, 0]], ["<", [3, 0, 0]]]]},
 }
 ENTRIES |= {name: {**EVERYBODY, "percent": 100, "eligibility": [{"attribute": "user.x", **test}]} for name, test in TESTS.items()}
 TESTED: tuple[Any, ...] = (
@@ -313,7 +316,7 @@ TESTED: tuple[Any, ...] = (
     "2026-12-01T07:00:00Z", "2026-12-01T06:59:59.999999Z", "2026-12-01t09:00:00.500+02:00", "2026-12-01 09:00:00.501+02:00",
     "2026-12-01T07:00:00", "2026-12-01", "2026-02-30T00:00:00Z", "2026-12-01T24:00:00Z", "2026-12-01T07:00:60Z", "20261201T070000Z",
     "2026-12-01T07:00Z", "2026-W49-2T07:00:00Z", "2026-12-01T07:00:00+0200", "2026-12-01T07:00:00+25:00",
-    "2026-12-01T08:00:00+00:60", "0000-01-01T00:00:00Z",
+    "2026-12-01T08:00:00+00:60", "0000-01-01T00:00:00Z", "0.9", "1", "v2.4", "2.4.0-rc.1", "3", 2.5,
 )  # fmt: skip
 
 FITTING = {"userId": "user-1", "country": "US", "appVersion": "2.4.0", "plan": "pro"}

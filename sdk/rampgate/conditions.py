@@ -213,6 +213,17 @@ def _parse_bound(bound: object) -> tuple[str, tuple[int, ...]]:
     raise NotUnderstoodError("semver: wanted [comparison, [major, minor, patch]], comparison one of " + " ".join(_COMPARISONS))
 
 
+def _parse_alternatives(operand: object) -> Operand:
+    if not isinstance(operand, list) or not operand:
+        raise NotUnderstoodError("semverAny: wanted a list of what semver has")
+    return tuple(_parse_bounds(bounds) for bounds in operand)
+
+
+def _compile_alternatives(alternatives: Operand) -> Predicate:
+    predicates = tuple(_compile_semver(bounds) for bounds in alternatives)
+    return lambda value: any(matches(value) for matches in predicates)
+
+
 def _compile_semver(bounds: Operand) -> Predicate:
     checks = tuple((_COMPARISONS[comparison], (*version, 1)) for comparison, version in bounds)
 
@@ -239,4 +250,5 @@ OPERATORS: Mapping[str, Operator] = {
     "before": Operator(_parse_instant, _compile_instant(operator.lt)),
     "after": Operator(_parse_instant, _compile_instant(operator.gt)),
     "semver": Operator(_parse_bounds, _compile_semver),
+    "semverAny": Operator(_parse_alternatives, _compile_alternatives),
 }

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from rampgate_operator.core.checks import compile_semver, find_problems
+from rampgate_operator.core.checks import find_problems
 from rampgate_operator.core.spec import Spec
 from tests.manifests.table import changed, full_manifest
 
@@ -88,47 +88,8 @@ def test_a_unit_that_two_variants_claim_is_a_problem() -> None:
 
 
 def test_a_version_that_cannot_be_read_is_a_problem_of_its_field() -> None:
-    assert found({VERSION: ">=2.x"}) == [(VERSION, "'2.x' is no version; write it as major.minor.patch, such as 2.4.0")]
+    assert found({VERSION: ">=2.y"}) == [(VERSION, "'2.y' is no version; write it as major.minor.patch, such as 2.4.0")]
 
 
 def test_every_problem_is_named() -> None:
-    assert [path for path, _ in found({VERSION: "^1", ZONE: "Berlin"})] == [VERSION, ZONE]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        (">=2.4.0", [[">=", [2, 4, 0]]]),
-        (">=2.4.0 <3.0.0", [[">=", [2, 4, 0]], ["<", [3, 0, 0]]]),
-        (" >= 2.4 , < v3 ", [[">=", [2, 4, 0]], ["<", [3, 0, 0]]]),
-        (">=2,<3,!=2.5.1", [[">=", [2, 0, 0]], ["<", [3, 0, 0]], ["!=", [2, 5, 1]]]),
-        ("1.2.3", [["=", [1, 2, 3]]]),
-        ("=V1", [["=", [1, 0, 0]]]),
-        (">0.0.0 <=10.20.30", [[">", [0, 0, 0]], ["<=", [10, 20, 30]]]),
-    ],
-)
-def test_comparisons_of_versions_are_compiled(text: str, expected: list[object]) -> None:
-    assert compile_semver(text) == expected
-
-
-@pytest.mark.parametrize(
-    ("text", "sentence"),
-    [
-        ("  ", "there is no comparison in it"),
-        (">=", "'>=' is no comparison"),
-        ("^1.2", r"'\^1.2' is no comparison"),
-        ("~1.2", "'~1.2' is no comparison"),
-        ("==1.2", "'==1.2' is no comparison"),
-        (">=1.0 || <0.5", r"'\|\| <0.5' is no comparison"),
-        ("latest", "'latest' is no comparison"),
-        (">=1.2.3.4", "'1.2.3.4' is no version"),
-        (">=1.x", "'1.x' is no version"),
-        (">=01.2", "'01.2' is no version"),
-        (">=1.2<2", "'1.2<2' is no version"),
-        (">=1.2.3-rc.1", "'1.2.3-rc.1' has a pre-release or build part; compare with 1.2.3"),
-        (">=1.2.3+5", r"'1.2.3\+5' has a pre-release or build part"),
-    ],
-)
-def test_what_is_no_comparison_of_versions_is_refused_with_a_sentence(text: str, sentence: str) -> None:
-    with pytest.raises(ValueError, match=sentence):
-        compile_semver(text)
+    assert [path for path, _ in found({VERSION: "^", ZONE: "Berlin"})] == [VERSION, ZONE]

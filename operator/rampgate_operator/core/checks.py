@@ -4,61 +4,20 @@ The API server accepts such a spec; the operator answers it with the condition V
 Knows nothing of PromQL and of the operator's sources: those are checked where they are read.
 """
 
-import re
 from collections.abc import Iterator
 from functools import cache
 from zoneinfo import available_timezones
 
-import semver
 from pydantic import JsonValue
 
 from rampgate_operator.core.problems import Problem
 from rampgate_operator.core.spec import Spec
-
-# A blank may stand behind the operator; `1.2` without one means `=1.2`.
-_COMPARISON = re.compile(r"(?P<operator>=|!=|<=|>=|<|>)?\s*[vV]?(?P<version>[0-9][^\s,]*)")
-_SEPARATORS = re.compile(r"[\s,]*")
-Comparison = list[str | list[int]]
-"""An operator and a version, `[">=", [2, 4, 0]]`, as the gate's entry has it."""
+from rampgate_operator.core.versions import compile_semver
 
 
 def find_problems(spec: Spec) -> tuple[Problem, ...]:
     """Give what is wrong with a spec that the schema accepts, each with its field; none means that it can be run."""
     return (*_mixed_values(spec), *_unreadable_versions(spec), *_disputed_units(spec), *_unknown_time_zones(spec))
-
-
-def compile_semver(text: str) -> list[Comparison]:
-    """Read a conjunction of comparisons such as `>=2.4.0 <3`; ValueError with a sentence when it is none.
-
-    Comparisons are separated by blanks or commas; a missing minor or patch is 0, a leading `v` is allowed.
-    Build metadata and pre-releases are refused, since they would not survive in the entry (docs/rules-format.md).
-    """
-    comparisons: list[Comparison] = []
-    position = _end_of_separators(text, 0)
-    while position < len(text):
-        match = _COMPARISON.match(text, position)
-        if match is None:
-            raise ValueError(f"{text[position:]!r} is no comparison; use =, !=, <, <=, > or >= and a version, such as >=2.4.0 <3.0.0")
-        comparisons.append([match["operator"] or "=", _version(match["version"])])
-        position = _end_of_separators(text, match.end())
-    if not comparisons:
-        raise ValueError("there is no comparison in it; use =, !=, <, <=, > or >= and a version, such as >=2.4.0 <3.0.0")
-    return comparisons
-
-
-def _end_of_separators(text: str, position: int) -> int:
-    match = _SEPARATORS.match(text, position)
-    return match.end() if match else position
-
-
-def _version(text: str) -> list[int]:
-    try:
-        version = semver.Version.parse(text, optional_minor_and_patch=True)
-    except ValueError:
-        raise ValueError(f"{text!r} is no version; write it as major.minor.patch, such as 2.4.0") from None
-    if version.prerelease or version.build:
-        raise ValueError(f"{text!r} has a pre-release or build part; compare with {version.finalize_version()} or another release")
-    return [version.major, version.minor, version.patch]
 
 
 def _mixed_values(spec: Spec) -> Iterator[Problem]:

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from rampgate.rules import render_entry
-from rampgate_operator.core.checks import compile_semver
 from rampgate_operator.core.eligibility import Condition
 from rampgate_operator.core.experiment import Experiment
 from rampgate_operator.core.observation import Entry, RulesSeen, digest
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import LatchCause, Phase, Status
+from rampgate_operator.core.versions import compile_semver
 
 FORMAT_NUMBER = 1
 ASSIGNMENT_FIELDS = ("control", "hashInput", "salt", "unit", "variants")
@@ -98,7 +98,8 @@ def _condition(condition: Condition) -> dict[str, Any]:
     """Say a test as the entry does: versions expanded, numbers and instants written in one way however they were spelled."""
     ((name, operand),) = condition.tests.items()
     if condition.semver is not None:
-        operand = compile_semver(condition.semver)
+        alternatives = compile_semver(condition.semver)
+        name, operand = ("semver", alternatives[0]) if len(alternatives) == 1 else ("semverAny", alternatives)
     elif isinstance(operand, float):
         operand = number(operand)
     return {"attribute": condition.attribute, name: operand}

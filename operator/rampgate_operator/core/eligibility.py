@@ -28,7 +28,7 @@ class Condition(Model):
     not_in: Annotated[list[AttributeValue], Field(min_length=1, max_length=1000)] | None = None
     """Matches when the attribute is a string and none of these."""
     semver: Annotated[str, Field(min_length=1, max_length=128)] | None = None
-    """Matches when the attribute is a version that satisfies every comparison, such as `>=2.4.0 <3.0.0`."""
+    """Matches when the attribute is a version in this range, such as `>=2.4.0 <3.0.0`, `~2.4`, `^2.4` or `<1 || >=2.4`."""
     equals: AttributeValue | None = None
     """Matches when the attribute is this string."""
     is_: Annotated[bool | None, Field(alias="is")] = None
