@@ -1,7 +1,5 @@
 """The audit log says who asked what with which answer, and costs nothing for an administrator."""
 
-import time
-
 from tests.conftest import Kubectl
 from tools.devcluster.audit import Request
 from tools.devcluster.cluster import Cluster
@@ -13,11 +11,8 @@ def asked_in(cluster: Cluster, namespace: str) -> list[Request]:
 
 
 def test_a_request_that_was_refused_is_found_with_its_answer(cluster: Cluster, kubectl: Kubectl, namespace: str) -> None:
-    began = time.time()
     kubectl("get", "secret", "token", "-n", namespace, role=Role.APPLICATION, check=False)
-    [found] = asked_in(cluster, namespace)
-    assert found == Request("rampgate:application", "get", "", "secrets", namespace, "token", 403, found.at)
-    assert began <= found.at <= time.time()
+    assert asked_in(cluster, namespace) == [Request("rampgate:application", "get", "", "secrets", namespace, "token", 403)]
 
 
 def test_a_subresource_is_named_as_rbac_names_it(cluster: Cluster, kubectl: Kubectl, namespace: str) -> None:

@@ -7,7 +7,6 @@ Requests of `system:masters`, which may do everything, are not logged: neither t
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +32,6 @@ class Request:
     name: str
     status: int
     """What was answered, by the numbers of HTTP."""
-    at: float = 0.0
-    """When it came in, in Unix time."""
 
     def __str__(self) -> str:
         place = "/".join(part for part in (self.namespace, self.name) if part)
@@ -69,5 +66,4 @@ def _request(event: dict[str, Any]) -> Request:
         namespace=target.get("namespace", ""),
         name=target.get("name", ""),
         status=(event.get("responseStatus") or {}).get("code", 0),
-        at=datetime.fromisoformat(event["requestReceivedTimestamp"]).timestamp(),
     )

@@ -6,7 +6,6 @@ There is no controller manager: no garbage collection by ownerReference, no Serv
 
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -28,8 +27,6 @@ class Cluster:
         self.port = free_port()
         self._temporary = temporary
         self._tokens = make_tokens()
-        self.startups: list[tuple[float, float]] = []
-        """When the API server was started, and when it was ready, in Unix time."""
         etcd_port = free_port()
         for name in OWNED:
             if (directory / name).exists():
@@ -81,15 +78,10 @@ class Cluster:
         return audit.read(self.directory / "apiserver")
 
     def start_api_server(self) -> None:
-        """Bring the API server (back) on the same port with the same data, tokens and certificate; returns when /readyz says ok.
-
-        Until then it may refuse what it will allow: it has not read yet who may do what.
-        """
-        since = time.time()
+        """Bring the API server (back) on the same port with the same data, tokens and certificate; returns when /readyz says ok."""
         self._api_server.start(
             lambda: self.ca_file.exists() and answers(f"{self.url}/readyz", ca_file=self.ca_file, token=self._tokens[Role.ADMIN])
         )
-        self.startups.append((since, time.time()))
 
     def stop_api_server(self) -> None:
         """Take the API server away; etcd keeps the data."""
