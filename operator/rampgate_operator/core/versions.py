@@ -1,8 +1,9 @@
 """Ranges of versions as people write them in Kubernetes, expanded into comparisons: the SDK compares numbers, and knows no ranges.
 
 The grammar is that of Helm (github.com/Masterminds/semver, "Checking Version Constraints"): comparisons joined by blanks or commas, `||`
-between alternatives, `~1.2`, `^1.2`, `1.x`, `1.2 - 2.3`; a part that is missing is like `x`. Pre-releases are compared, not left out
-(docs/rules-format.md). Knows texts and numbers; nothing of conditions or contexts.
+between alternatives, `~1.2`, `^1.2`, `1.x`, `1.2 - 2.3`; a part that is missing is like `x`. Other than there: pre-releases are compared,
+not left out (docs/rules-format.md); `!=1.x`, `<*` and `>*` are refused; `<=*` and `^*` let every version in, and `~0.0.0` no minor above.
+Knows texts and numbers; nothing of conditions or contexts.
 """
 
 import re
