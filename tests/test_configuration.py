@@ -90,6 +90,14 @@ def test_the_environment_goes_before_the_file(file: Path, monkeypatch: pytest.Mo
             "workers: 0\nsurces: {}",
             ["operator.yaml: surces: there is no such setting", "operator.yaml: workers: Input should be greater than or equal to 1"],
         ),
+        (
+            "lease: {identity: one}",
+            ["operator.yaml: lease.identity: replicas share this file; each has its own by RAMPGATE_LEASE__IDENTITY"],
+        ),
+        (
+            "lease: {name: My_Lease}",
+            ["operator.yaml: lease.name: 'My_Lease' is no name of a Lease: use lower-case letters, digits and hyphens"],
+        ),
         ("- a list", ["operator.yaml: write a mapping, such as `namespaces: [shop]`"]),
         ("just words", ["operator.yaml: write a mapping, such as `namespaces: [shop]`"]),
         ("sources: [", ["operator.yaml: line 1, column 11: no YAML: expected the node content, but found '<stream end>'"]),

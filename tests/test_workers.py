@@ -3,8 +3,10 @@
 import asyncio
 
 import pytest
+from kubernetes.aio.client import ApiException
 
 from rampgate_operator import workers
+from rampgate_operator.adapters.cluster import answered
 from rampgate_operator.ports import ClusterError, ConflictError, Key
 from rampgate_operator.queue import Queue
 from rampgate_operator.workers import Workers
@@ -118,3 +120,27 @@ async def test_a_success_forgets_the_failures_before_it(monkeypatch: pytest.Monk
     queue.add(A)
     await asyncio.wait_for(team.work(), 5)
     assert team._failures == {}
+
+
+@pytest.mark.parametrize(("asked_for", "waited"), [(3.0, 3.0), (3600.0, workers.LONGEST_OBEYED)])
+async def test_an_api_server_that_says_when_to_ask_again_is_not_asked_before(asked_for: float, waited: float) -> None:
+    queue = Lanes()
+    told = Told(queue, ClusterError("429 Too Many Requests", retry_after=asked_for), urgent=True)
+    queue.add(A)
+    working = asyncio.create_task(Workers(told, queue, Counted()).work())  # type: ignore[arg-type]  # as above
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert queue.asked[1] == (waited, True)
+    working.cancel()
+
+
+@pytest.mark.parametrize(("said", "seconds"), [("7", 7.0), (None, 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0)])
+async def test_what_the_api_server_says_of_when_to_ask_again_is_passed_on(said: str | None, seconds: float) -> None:
+    async def refuse() -> None:
+        error = ApiException(status=429, reason="Too Many Requests")
+        error.headers = {} if said is None else {"Retry-After": said}
+        raise error
+
+    with pytest.raises(ClusterError) as refused:
+        await answered(refuse())
+    assert refused.value.retry_after == seconds

@@ -7,6 +7,8 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from rampgate.integrations.prometheus import PrometheusMetrics
 from rampgate_operator.adapters.metrics import OperatorMeter, StateCollector
+from rampgate_operator.core.status import Verdict
+from rampgate_operator.ports import Outcome
 from rampgate_operator.queue import Queue
 from tests.docs.pages import page
 
@@ -49,3 +51,13 @@ async def test_every_metric_is_on_the_page_with_its_labels_and_no_other() -> Non
     states = StateCollector(Nothing(), Queue(), lambda: True).collect()  # type: ignore[arg-type]  # as much of a reconciler as it reads
     there |= {family.name: set(family._labelnames) for family in states}
     assert listed() == there
+
+
+def test_what_an_alert_waits_for_begins_at_0() -> None:
+    """Of a series that is born at 1, `increase` never sees the 1."""
+    registry = CollectorRegistry()
+    OperatorMeter(registry)
+    for outcome in Outcome:
+        assert registry.get_sample_value("rampgate_operator_reconcile_seconds_count", {"outcome": outcome.value}) == 0
+    for verdict in Verdict:
+        assert registry.get_sample_value("rampgate_operator_looks_total", {"verdict": verdict.value}) == 0
