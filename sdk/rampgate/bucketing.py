@@ -56,6 +56,7 @@ def compile_hash(salt: str, purpose: str, *, hash_input: HashInput) -> Callable[
     prefixes: dict[int, bytes] = {}
 
     def hash_cbor(unit: str) -> int:
+        """Join head and prefix once per length of a unit."""
         data = utf8(unit)
         head = prefixes.get(len(data))
         if head is None:

@@ -97,6 +97,7 @@ def read_path(attribute: str) -> Callable[[Mapping[str, object]], object]:
     parts = attribute.split(".")
 
     def read(context: Mapping[str, object]) -> object:
+        """Give what is found; None when nothing is."""
         found: object = context.get(attribute)
         if found is not None:
             return found

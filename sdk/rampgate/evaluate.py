@@ -77,6 +77,7 @@ def _compile_rule(rule: Rule, basis_points: int, *, answer: _Answer) -> Callable
     not_eligible, not_enrolled = answer(Reason.NOT_ELIGIBLE, Label.INELIGIBLE), answer(Reason.NOT_ENROLLED, Label.BASELINE)
 
     def decide(context: Context) -> Decision:
+        """Give the first answer that applies."""
         unit = context.get(unit_attribute)
         text = unit if isinstance(unit, str) else ""
         if text in overrides:
