@@ -9,13 +9,17 @@ from collections.abc import Callable, Sequence
 from enum import StrEnum
 from itertools import accumulate
 
-from mmh3 import mmh3_32_uintdigest
+from mmh3 import mmh3_32_uintdigest as murmur3
 
 MAX_TOTAL_WEIGHT = 2**31 - 1
 """Largest sum of weights, so that `hash * total` fits 64 unsigned bits in every language."""
 
 _CACHED_LENGTHS = 256
 """CBOR prefixes are kept for texts up to this many bytes; longer ones are rare and are joined each time."""
+
+
+NOT_ENROLLED = -1
+"""What is drawn for a unit that is outside the percentage, where others draw the index of their arm."""
 
 
 class HashInput(StrEnum):
@@ -48,45 +52,55 @@ def encode(text: str, hash_input: HashInput) -> bytes:
 
 def compile_hash(salt: str, purpose: str, *, hash_input: HashInput) -> Callable[[str], int]:
     """Return `unit -> murmur3_x86_32(encode("salt:purpose:unit"), seed 0)`, unsigned, with the constant part joined once."""
-    prefix = utf8(f"{salt}:{purpose}:")
+    prefix = f"{salt}:{purpose}:"
 
     def hash_utf8(unit: str) -> int:
-        return mmh3_32_uintdigest(prefix + utf8(unit))
+        # Encoded here: mmh3 5.3.1 ends the process when it is given half a surrogate pair as text.
+        try:
+            return murmur3((prefix + unit).encode())
+        except UnicodeEncodeError:
+            return murmur3(utf8(prefix + unit))
 
-    prefixes: dict[int, bytes] = {}
+    head_and_prefix: dict[int, bytes] = {}
+    data_of_prefix = utf8(prefix)
 
     def hash_cbor(unit: str) -> int:
         """Join head and prefix once per length of a unit."""
         data = utf8(unit)
-        head = prefixes.get(len(data))
+        head = head_and_prefix.get(len(data))
         if head is None:
-            head = cbor_text_head(len(prefix) + len(data)) + prefix
+            head = cbor_text_head(len(data_of_prefix) + len(data)) + data_of_prefix
             if len(data) < _CACHED_LENGTHS:
-                prefixes[len(data)] = head
-        return mmh3_32_uintdigest(head + data)
+                head_and_prefix[len(data)] = head
+        return murmur3(head + data)
 
     return hash_utf8 if hash_input is HashInput.UTF8 else hash_cbor
 
 
-def is_enrolled(enroll_hash: int, basis_points: int) -> bool:
-    """Whether a unit with this `enroll` hash is inside `basis_points` (0..10000): raising them only ever adds units."""
-    return enroll_hash * 10_000 >> 32 < basis_points
+def enroll_bound(basis_points: int) -> int:
+    """The least `enroll` hash that is not enrolled: `hash * 10000 >> 32 < basis_points` (0..10000), solved for the hash.
+
+    Raising the basis points only ever adds units.
+    """
+    return -(-(basis_points << 32) // 10_000)
 
 
-def pick_arm(arm_hash: int, running_weights: Sequence[int]) -> int:
-    """Index of the first variant whose running weight sum exceeds `arm_hash * total >> 32`."""
-    return bisect_right(running_weights, arm_hash * running_weights[-1] >> 32)
+def arm_bounds(weights: Sequence[int]) -> tuple[int, ...]:
+    """For each variant the least `arm` hash that is beyond it: `hash * total >> 32 < running sum of weights`, solved for the hash."""
+    total = sum(weights)
+    return tuple(-(-(running << 32) // total) for running in accumulate(weights))
 
 
-def compile_draw(salt: str, *, hash_input: HashInput, basis_points: int, weights: Sequence[int]) -> Callable[[str], int | None]:
-    """Return `unit -> index of its arm`, or None when the unit is not enrolled."""
-    enroll_hash = compile_hash(salt, "enroll", hash_input=hash_input)
-    arm_hash = compile_hash(salt, "arm", hash_input=hash_input)
-    running_weights = tuple(accumulate(weights))
+def compile_draw(salt: str, *, hash_input: HashInput, basis_points: int, weights: Sequence[int]) -> Callable[[str], int]:
+    """Return `unit -> index of its arm`, or `NOT_ENROLLED`."""
+    enroll_hash, bound = compile_hash(salt, "enroll", hash_input=hash_input), enroll_bound(basis_points)
+    arm_hash, bounds = compile_hash(salt, "arm", hash_input=hash_input), arm_bounds(weights)
+    certain = weights.index(sum(weights)) if sum(weights) in weights else None
 
-    def draw(unit: str) -> int | None:
-        if not is_enrolled(enroll_hash(unit), basis_points):
-            return None
-        return pick_arm(arm_hash(unit), running_weights)
+    def draw(unit: str) -> int:
+        if enroll_hash(unit) >= bound:
+            return NOT_ENROLLED
+        # Where one arm has all the weight the second hash would tell nothing.
+        return bisect_right(bounds, arm_hash(unit)) if certain is None else certain
 
     return draw

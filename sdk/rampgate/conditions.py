@@ -68,6 +68,25 @@ def compile_condition(condition: Condition) -> Predicate:
     return OPERATORS[condition.operator].compile(condition.operand)
 
 
+def compile_test(condition: Condition) -> Callable[[Mapping[str, object]], bool]:
+    """Turn a condition into the question that is asked of a context."""
+    attribute, matches = condition.attribute, compile_condition(condition)
+    if "." not in attribute:
+        return lambda context: matches(context.get(attribute))
+    read = read_path(attribute)
+    return lambda context: matches(read(context))
+
+
+def membership(condition: Condition) -> frozenset[str] | None:
+    """The texts that a condition wants, where it wants one of some texts in a plain attribute: most do, and it costs no call to ask."""
+    return frozenset(condition.operand) if condition.operator in ("in", "equals") and "." not in condition.attribute else None
+
+
+def is_member(value: object, texts: frozenset[str]) -> bool:
+    """Whether a value is one of these texts, and a text at all."""
+    return isinstance(value, str) and value in texts
+
+
 def parse_version(text: str) -> Version | None:
     """Read a version leniently (`v` allowed, minor and patch default to 0, build metadata ignored); None when it is none."""
     match = _VERSION.fullmatch(text)
@@ -85,11 +104,6 @@ def parse_instant(text: str) -> datetime | None:
         return datetime.fromisoformat(text.upper())
     except ValueError:  # the 31st of February
         return None
-
-
-def is_path(attribute: str) -> bool:
-    """Whether an attribute may lie within another one."""
-    return "." in attribute
 
 
 def read_path(attribute: str) -> Callable[[Mapping[str, object]], object]:

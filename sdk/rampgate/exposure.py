@@ -1,128 +1,198 @@
-"""What observers hear: who was exposed, how their requests ended, and each of it for the first time.
+"""What observers hear: who was exposed for the first time, how requests ended; and what is counted without them.
 
 Knows decisions and units. Must not know how decisions are made, nor any metrics library.
 """
 
-import os
-from collections.abc import Callable, Mapping
-from threading import Lock, RLock
-from typing import Protocol
-from weakref import WeakSet
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from threading import Lock
+from typing import NamedTuple, Protocol
 
-from rampgate.decision import Decision
-from rampgate.evaluate import CompiledGate
+from rampgate.decision import Decision, Reason
+from rampgate.evaluate import CompiledGate, Memory
+from rampgate.rules import is_unicode
+from rampgate.tally import Tally
 from rampgate.trouble import Trouble
 
 REMEMBERED_UNITS = 200_000
 """How many exposures `FirstSeen` tells apart by default: at most about 25 MB."""
 
+OTHER_GATE = "_other"
+"""What gates that no rules know are called after the first `KNOWN_STRANGERS`: free text must not become series without end."""
+
+KNOWN_STRANGERS = 100
+
+
+class Exposures(NamedTuple):
+    """What is counted apart: metric labels."""
+
+    gate: str
+    variant: str
+    reason: Reason
+
+
+class Observed(NamedTuple):
+    """What an observer may ask at any time: seconds since the source confirmed its rules, and all evaluations until now."""
+
+    age_seconds: Callable[[], float]
+    exposures: Callable[[], Mapping[Exposures, int]]
+
 
 class Observer(Protocol):
     """A sink: metrics, a log. Called on the thread that evaluates, so it must be quick; what it raises is logged once and dropped."""
 
-    def attached(self, age_seconds: Callable[[], float]) -> None:
-        """Hear, before anything else, how to ask for the seconds since the source last confirmed its rules."""
+    def attached(self, observed: Observed) -> None:
+        """Hear, before anything else, what can be asked."""
 
     def rules_changed(self, gates: Mapping[str, CompiledGate]) -> None:
         """Hear which rules are in force from now on."""
 
-    def exposed(self, decision: Decision, *, unit: str, is_first: bool) -> None:
-        """Hear of one evaluation. `unit` is empty and `is_first` False unless the decision was drawn (`decision.is_drawn`)."""
+    def first_exposed(self, decision: Decision, *, unit: str) -> None:
+        """Hear of a unit's first evaluation that was drawn (an arm or the baseline): once per process, attempt and percentage."""
 
     def finished(self, decision: Decision, *, seconds: float, failed: bool, is_first_failure: bool) -> None:
         """Hear how a measured request ended. `is_first_failure` is False unless the decision was drawn."""
+
+    def flush(self) -> None:
+        """Pass on what was held back: asked for about once a second, and at the end."""
 
 
 class FirstSeen:
     """Tells the first exposure and the first failure of a unit from later ones, per gate, attempt and percentage, in bounded memory.
 
-    Drop policy: it keeps two halves; when the newer one is full, the older one is forgotten. A unit not seen for that long counts as new
-    again, in whatever variant it is: forgetting takes no side. Only a 64-bit hash of the unit is kept, salted by the process.
+    Drop policy: it keeps two halves; when the newer ones are full, the older ones are forgotten. A unit not seen for that long counts as
+    new again, in whatever variant it is: forgetting takes no side. Only a 64-bit hash of the unit is kept, salted by the process.
     """
 
     def __init__(self, capacity: int = REMEMBERED_UNITS) -> None:
         self._half = max(1, capacity // 2)
-        self._newer: dict[int, bool] = {}  # hash -> whether it has failed
-        self._older: dict[int, bool] = {}
+        self._remembered = 0
+        self._memories: dict[Hashable, Memory] = {}
         self._lock = Lock()
-        _REMEMBERING.add(self)
 
     def start_in_child(self) -> None:
         """Begin anew after a fork: the lock may be held by a thread that this process does not have, and units are counted by process."""
         self._lock = Lock()
-        self._newer, self._older = {}, {}
+        self._forget()
+        self._forget()
 
-    def is_first_exposure(self, decision: Decision, unit: str) -> bool:
-        """Whether this is the first exposure of `unit` to these rules; from then on it is not."""
-        key = hash((decision.gate, decision.attempt, decision.percent, unit))
-        if key in self._newer:
-            return False
+    def memory(self, draw: Hashable) -> Memory:
+        """Give what is remembered of a draw: always the same object."""
+        return self._memories.get(draw) or self._memories.setdefault(draw, Memory())
+
+    def is_first_exposure(self, memory: Memory, unit: str, *, arm: int) -> bool:
+        """Whether this is the first exposure of `unit` by these rules; from then on it is not."""
+        key = hash(unit)
         with self._lock:
-            has_failed = self._newer.get(key, self._older.get(key))
-            self._remember(key, has_failed=has_failed or False)
-            return has_failed is None
+            if key in memory.newer:
+                return False
+            self._make_room()
+            memory.newer[key] = arm
+            if key in memory.failed_older:
+                memory.failed_newer.add(key)
+            return key not in memory.older
 
-    def is_first_failure(self, decision: Decision, unit: str) -> bool:
+    def is_first_failure(self, memory: Memory, unit: str) -> bool:
         """Whether this is the first failure of `unit` under these rules; from then on it is not."""
-        key = hash((decision.gate, decision.attempt, decision.percent, unit))
+        key = hash(unit)
         with self._lock:
-            has_failed = self._newer.get(key, self._older.get(key, False))
-            self._remember(key, has_failed=True)
-            return not has_failed
+            if key in memory.failed_newer:
+                return False
+            self._make_room()
+            memory.failed_newer.add(key)
+            return key not in memory.failed_older
 
-    def _remember(self, key: int, *, has_failed: bool) -> None:
-        if len(self._newer) >= self._half and key not in self._newer:
-            self._older, self._newer = self._newer, {}
-        self._newer[key] = has_failed
+    def _make_room(self) -> None:
+        if self._remembered >= self._half:
+            self._forget()
+        self._remembered += 1
 
-
-_REMEMBERING: "WeakSet[FirstSeen]" = WeakSet()
-
-
-def _start_in_child() -> None:
-    for each in tuple(_REMEMBERING):
-        each.start_in_child()
-
-
-if hasattr(os, "register_at_fork"):  # where processes fork
-    os.register_at_fork(after_in_child=_start_in_child)
+    def _forget(self) -> None:
+        """Let the older half go. Empty memories stay: rules in force may hold one, and there are only as many as percentages served."""
+        for memory in tuple(self._memories.values()):
+            memory.older, memory.newer = memory.newer, {}
+            memory.failed_older, memory.failed_newer = memory.failed_newer, set()
+        self._remembered = 0
 
 
 class Audience:
-    """All observers of one `Gates`, told as one: none of them can harm a request, or another observer."""
+    """All observers of one `Gates`, told as one: none of them can harm a request, or another observer.
+
+    Evaluations are counted whether anybody observes or not; who was first is remembered only for observers.
+    """
 
     def __init__(self, age_seconds: Callable[[], float], *, remembered_units: int = REMEMBERED_UNITS) -> None:
         self.observers: tuple[Observer, ...] = ()
-        self._age_seconds = age_seconds
+        self._observed = Observed(age_seconds, self.exposures)
         self._first_seen = FirstSeen(remembered_units)
+        self._tallies: dict[Exposures, Tally] = {}
+        self._known: set[str] = set()
+        self._strangers: set[str] = set()
         self._trouble = Trouble("an observer of exposures")
-        self._telling_rules = RLock()
-        """Rules that come while an observer is added must reach it, and last; reentrant, for an observer may bring rules about."""
 
-    def add(self, observer: Observer, rules: Callable[[], Mapping[str, CompiledGate]]) -> None:
-        """Begin to tell `observer`, starting with the rules in force, which `rules` gives."""
-        self._tell(observer, lambda each: each.attached(self._age_seconds))
-        with self._telling_rules:
-            self.observers = (*self.observers, observer)
-            self._tell(observer, lambda each: each.rules_changed(rules()))
+    def start_in_child(self) -> None:
+        """Begin anew after a fork: a process counts what it does itself."""
+        self._first_seen.start_in_child()
+        for tally in tuple(self._tallies.values()):
+            tally.start_in_child()
 
-    def rules_changed(self, rules: Callable[[], Mapping[str, CompiledGate]]) -> None:
-        """Tell everybody the rules in force, which `rules` gives."""
-        with self._telling_rules:
+    def add(self, observer: Observer) -> None:
+        """Begin to tell `observer`; `rules_changed` must follow."""
+        self._tell(observer, lambda each: each.attached(self._observed))
+        self.observers = (*self.observers, observer)
+
+    def rules_changed(self, gates: Mapping[str, CompiledGate]) -> None:
+        """Tell everybody the rules in force."""
+        self._known.update(gates)
+        for observer in self.observers:
+            self._tell(observer, lambda each: each.rules_changed(gates))
+
+    def ticks(self, decision: Decision) -> Iterator[int]:
+        """What to advance by one at each evaluation that decides this; for a gate of the rules."""
+        return self._tally(Exposures(decision.gate, decision.label, decision.reason)).ticks
+
+    def memory(self, draw: Hashable) -> Memory | None:
+        """Whom a draw has exposed; None when nobody wants to know."""
+        return self._first_seen.memory(draw) if self.observers else None
+
+    def exposed(self, memory: Memory, decision: Decision, unit: str, *, arm: int) -> None:
+        """Remember a unit, and tell everybody if this is its first exposure."""
+        if self._first_seen.is_first_exposure(memory, unit, arm=arm):
             for observer in self.observers:
-                self._tell(observer, lambda each: each.rules_changed(rules()))
+                self._tell(observer, lambda each: each.first_exposed(decision, unit=unit))
 
-    def exposed(self, decision: Decision, unit: str) -> None:
-        """Tell everybody of one evaluation."""
-        is_first = decision.is_drawn and self._first_seen.is_first_exposure(decision, unit)
-        for observer in self.observers:
-            self._tell(observer, lambda each: each.exposed(decision, unit=unit, is_first=is_first))
+    def undecided(self, decision: Decision) -> None:
+        """Count an evaluation that no rule decided, under a name that need not be anybody's gate."""
+        tally = self._tally(Exposures(self._name(decision.gate), decision.label, decision.reason))
+        next(tally.ticks)
 
-    def finished(self, decision: Decision, unit: str, *, seconds: float, failed: bool) -> None:
-        """Tell everybody how a measured request ended."""
-        is_first = failed and decision.is_drawn and self._first_seen.is_first_failure(decision, unit)
+    def finished(self, decision: Decision, unit: str, memory: Memory | None, *, seconds: float, failed: bool) -> None:
+        """Tell everybody how a measured request ended; `memory` is that of the draw, None when none was."""
+        is_first = failed and memory is not None and self._first_seen.is_first_failure(memory, unit)
+        named = decision._replace(gate=self._name(decision.gate))
         for observer in self.observers:
-            self._tell(observer, lambda each: each.finished(decision, seconds=seconds, failed=failed, is_first_failure=is_first))
+            self._tell(observer, lambda each: each.finished(named, seconds=seconds, failed=failed, is_first_failure=is_first))
+
+    def flush(self) -> None:
+        """Ask everybody to pass on what was held back."""
+        for observer in self.observers:
+            self._tell(observer, lambda each: each.flush())
+
+    def exposures(self) -> Mapping[Exposures, int]:
+        """All evaluations until now."""
+        return {labels: tally.value() for labels, tally in tuple(self._tallies.items())}
+
+    def _tally(self, labels: Exposures) -> Tally:
+        return self._tallies.get(labels) or self._tallies.setdefault(labels, Tally())
+
+    def _name(self, gate: object) -> str:
+        if not isinstance(gate, str) or not is_unicode(gate):
+            return OTHER_GATE
+        if gate in self._known or gate in self._strangers:
+            return gate
+        if len(self._strangers) >= KNOWN_STRANGERS:
+            return OTHER_GATE
+        self._strangers.add(gate)
+        return gate
 
     def _tell(self, observer: Observer, news: Callable[[Observer], None]) -> None:
         try:

@@ -1,38 +1,47 @@
 """What an application holds: gates that answer in-process.
 
-Knows how to serve the caller's default, and to swap one reference when rules change. Must not know how rules decide or travel.
+Knows how to serve the caller's default. Must not know how rules decide, travel or come into force.
 Nothing here raises at evaluation, whatever it is given: trouble is an answer with a reason.
 """
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Mapping
+from contextvars import ContextVar
 from math import inf
 from os import PathLike
-from threading import Event
-from time import monotonic
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self
+from weakref import WeakSet
 
-from rampgate.decision import Decision, Reason
-from rampgate.exposure import Audience, Observer
+from rampgate.decision import Decision, Label, Reason
+from rampgate.evaluate import Memory
+from rampgate.exposure import Observer
+from rampgate.forced import Forced
+from rampgate.in_force import InForce, OnChange, OnStale
 from rampgate.measure import Measurement
-from rampgate.snapshot import EMPTY, Keys, advance, changed_gates, is_ours, problems
+from rampgate.pulse import Pulse
+from rampgate.rules import plain
 from rampgate.sources import Source
 from rampgate.sources.memory import Entries, MemorySource
-from rampgate.trouble import Trouble
 
 Context = Mapping[str, object] | None
-OnChange = Callable[[frozenset[str]], None]
-"""Called when new rules are in force, with the gates that changed, appeared or went; from the source's thread."""
 
 STALE_AFTER = 300.0
+_NOBODY: Mapping[str, object] = MappingProxyType({})
+_PULSE_SECONDS = 1.0
+
+request_context: ContextVar[Mapping[str, object]] = ContextVar("rampgate_context", default=_NOBODY)
+"""The context of the request at hand, for those who ask without one: set by the middlewares in `rampgate.integrations`."""
 
 
 class Gates:
     """The gates of one ConfigMap. Make one per process with a `from_…` method, and close it (or use it as a context manager).
 
     Common arguments: `wait`, the seconds that the constructor may wait for the first rules (later ones are taken when they come; until
-    then every answer is the caller's default, reason ERROR); `on_change`, see `OnChange`; `metrics`, an observer as `observe` takes it;
-    `stale_after`, the seconds without word from the source after which decisions say `stale`.
+    then every answer is the caller's default, reason ERROR); `on_change` and `on_stale`, see `listen`; `metrics`, an observer as `observe`
+    takes it; `stale_after`, the seconds without word from the source after which decisions say `stale`.
+
+    A process that is forked goes on with the rules of that moment, and with threads of its own it sees what changes.
     """
 
     def __init__(
@@ -41,24 +50,24 @@ class Gates:
         *,
         wait: float = 0,
         on_change: OnChange | None = None,
+        on_stale: OnStale | None = None,
         metrics: Observer | None = None,
         stale_after: float = STALE_AFTER,
     ) -> None:
         self._source = source
-        self._on_change = on_change
-        self._stale_after = stale_after
-        self._snapshot = EMPTY
-        self._ready = Event()
-        self._confirmed_at = monotonic()
-        self._is_ours = False
-        self._is_closed = False
-        self._trouble = Trouble("rules")
-        self._audience = Audience(self.age_seconds)
+        self._in_force = InForce(stale_after=stale_after, forced=Forced(os.environ))
+        self._pulse = Pulse("rampgate", self._beat, seconds=min(_PULSE_SECONDS, max(stale_after / 4, 0.01)), trouble=self._in_force.trouble)
+        self._is_beating = False
+        self.listen(on_change=on_change, on_stale=on_stale)
         if metrics is not None:
             self.observe(metrics)
-        source.start(self)
-        if not self._ready.wait(wait):
-            self._trouble.report("none yet: every gate answers with the caller's default until they come")
+        source.start(self._in_force)
+        if not self._in_force.ready.wait(wait):
+            self._in_force.trouble.report("none yet: every gate answers with the caller's default until they come")
+        if stale_after < inf:
+            self._in_force.check()
+            self._begin_to_beat()
+        _ALIVE.add(self)
 
     @classmethod
     def from_rules(cls, entries: Entries, *, kill: str = "", on_change: OnChange | None = None, metrics: Observer | None = None) -> Self:
@@ -75,13 +84,30 @@ class Gates:
         *,
         wait: float = 1.0,
         on_change: OnChange | None = None,
+        on_stale: OnStale | None = None,
         metrics: Observer | None = None,
         stale_after: float = STALE_AFTER,
     ) -> Self:
         """Gates from a mounted ConfigMap, or any directory with the same files. Changes are seen within 100 ms."""
         from rampgate.sources.directory import DirectorySource  # noqa: PLC0415 - keeps `import rampgate` light
 
-        return cls(DirectorySource(path), wait=wait, on_change=on_change, metrics=metrics, stale_after=stale_after)
+        return cls(DirectorySource(path), wait=wait, on_change=on_change, on_stale=on_stale, metrics=metrics, stale_after=stale_after)
+
+    @classmethod
+    def from_file(
+        cls,
+        path: str | PathLike[str],
+        *,
+        wait: float = 1.0,
+        on_change: OnChange | None = None,
+        on_stale: OnStale | None = None,
+        metrics: Observer | None = None,
+        stale_after: float = STALE_AFTER,
+    ) -> Self:
+        """Gates from a ConfigMap in a file, as `kubectl get configmap NAME -o json` prints it. Changes are seen within 100 ms."""
+        from rampgate.sources.file import FileSource  # noqa: PLC0415 - keeps `import rampgate` light
+
+        return cls(FileSource(path), wait=wait, on_change=on_change, on_stale=on_stale, metrics=metrics, stale_after=stale_after)
 
     @classmethod
     def from_cluster(
@@ -94,6 +120,7 @@ class Gates:
         ca_file: str | PathLike[str] | None = None,
         wait: float = 5.0,
         on_change: OnChange | None = None,
+        on_stale: OnStale | None = None,
         metrics: Observer | None = None,
         stale_after: float = STALE_AFTER,
     ) -> Self:
@@ -105,41 +132,88 @@ class Gates:
         from rampgate.sources.cluster import ClusterSource, locate  # noqa: PLC0415 - http and ssl only for those who watch
 
         place = locate(namespace, config_map, url=url, token_file=token_file, ca_file=ca_file)
-        return cls(ClusterSource(place), wait=wait, on_change=on_change, metrics=metrics, stale_after=stale_after)
+        return cls(ClusterSource(place), wait=wait, on_change=on_change, on_stale=on_stale, metrics=metrics, stale_after=stale_after)
 
     def decide(self, gate: str, context: Context = None, *, default: object = None) -> Decision:
-        """Decide what the unit in `context` sees of `gate`, and why.
+        """Decide what the unit in `context` sees of `gate`, and why; without a context by that of the request at hand.
 
         `default` is the value to serve when no rule answers (UNKNOWN_GATE, or ERROR without a usable entry). Never raises, never blocks.
         """
-        return self._expose(gate, context, default)[0]
+        try:
+            return self._in_force.rules[gate](request_context.get() if context is None else context)
+        except Exception:  # noqa: BLE001 - gate and context may be anything that an application has at hand; its request must go on
+            return self._in_trouble(gate, context, default)
 
     def variant(self, gate: str, context: Context = None, *, default: str) -> str:
         """Name of the variant to serve; `default` when no rule answers."""
-        name = self._expose(gate, context, None)[0].variant
+        name = self.decide(gate, context).variant
         return default if name is None else name
 
     def value(self, gate: str, context: Context = None, *, default: object) -> Any:  # noqa: ANN401 - any JSON
         """Value of the variant to serve, as the experiment's author wrote it; `default` when no rule answers."""
-        return self._expose(gate, context, default)[0].value
+        try:  # as in `decide`, whose call would be a tenth of the cost
+            return self._in_force.rules[gate](request_context.get() if context is None else context)[2]  # its value; a name costs more
+        except Exception:  # noqa: BLE001
+            return self._in_trouble(gate, context, default).value
 
     def measure(self, gate: str, context: Context = None, *, default: object = None) -> Measurement:
         """Decide, and count the request in the `with` block that follows: its outcome and its duration, per variant."""
-        decision, unit = self._expose(gate, context, default)
-        return Measurement(decision, unit, self._audience)
+        decision = self.decide(gate, context, default=default)
+        unit, memory = self._drawn(decision, request_context.get() if context is None else context)
+        return Measurement(decision, unit, memory, self._in_force.audience)
+
+    def peek(self, gate: str, context: Context = None, *, default: object = None) -> Decision:
+        """Decide as `decide` does, but nobody hears of it: no exposure is counted. For prefetching, tools and tests."""
+        asked = request_context.get() if context is None else context
+        compiled = self._in_force.uncounted(plain(gate))
+        if compiled is None:
+            return self._undecided(gate, default)
+        try:
+            decision = compiled.decide(asked)
+        except Exception:  # noqa: BLE001 - as in `decide`
+            decision = compiled.error
+        return decision._replace(stale=True) if self.is_stale else decision
+
+    def names(self) -> frozenset[str]:
+        """The gates that the rules know."""
+        return frozenset(self._in_force.snapshot.gates)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether rules have ever come."""
+        return self._in_force.ready.is_set()
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the rules have not been confirmed for longer than `stale_after`."""
+        return self._in_force.is_stale
+
+    def wait_until_ready(self, seconds: float) -> bool:
+        """Wait for the first rules, at most so long; whether they are there. In a coroutine: `await asyncio.to_thread(…)`."""
+        return self._in_force.ready.wait(seconds)
+
+    def listen(self, *, on_change: OnChange | None = None, on_stale: OnStale | None = None) -> None:
+        """Call `on_change` with the names of the gates that changed, and `on_stale` with whether decisions are stale, when that changes.
+
+        Both are called from a thread of the SDK's; what they raise is logged and harms nobody.
+        """
+        self._in_force.listen(on_change, on_stale)
 
     def observe(self, observer: Observer) -> None:
-        """Tell `observer` of every exposure and measured request from now on."""
-        self._audience.add(observer, lambda: self._snapshot.compiled)
+        """Tell `observer` of first exposures and measured requests from now on."""
+        self._in_force.observe(observer)
+        self._begin_to_beat()
 
     def age_seconds(self) -> float:
         """Seconds since the source last confirmed the rules (since the start, when it never did); 0 after `close`."""
-        return 0.0 if self._is_closed else monotonic() - self._confirmed_at
+        return self._in_force.age_seconds()
 
     def close(self) -> None:
-        """Stop the source and leave no thread behind. Evaluation goes on with the last rules."""
+        """Stop the source, pass on what observers hold back, and leave no thread behind. Evaluation goes on with the last rules."""
         self._source.close()
-        self._is_closed = True
+        self._in_force.is_closed = True
+        self._pulse.close()
+        self._beat()
 
     def __enter__(self) -> Self:
         return self
@@ -147,57 +221,61 @@ class Gates:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
-    def deliver(self, keys: Keys) -> None:
-        """Take rules from the source (a `Receiver`'s method: not for applications)."""
-        self._is_ours = is_ours(keys)
-        if not self._is_ours:
-            self._trouble.report("what the source delivers is no ConfigMap of rules (key `format`): the last good ones stay")
+    def _beat(self) -> None:
+        self._in_force.check()
+        self._in_force.audience.flush()
+
+    def _begin_to_beat(self) -> None:
+        if not self._is_beating:
+            self._is_beating = True
+            self._pulse.start()
+
+    def _start_in_child(self) -> None:
+        if self._in_force.is_closed:
             return
-        last, self._snapshot = self._snapshot, advance(self._snapshot, keys)
-        self.confirm()
-        self._ready.set()
-        self._trouble.report(problems(self._snapshot))
-        if self._snapshot is not last:
-            self._audience.rules_changed(lambda: self._snapshot.compiled)
-            self._tell_change(changed_gates(last, self._snapshot))
+        self._in_force.start_in_child()
+        self._source.start_in_child()
+        if self._is_beating:
+            self._pulse.start()
 
-    def confirm(self) -> None:
-        """Hear from the source that its rules are unchanged (a `Receiver`'s method: not for applications)."""
-        if self._is_ours:
-            self._confirmed_at = monotonic()
-
-    def _tell_change(self, gates: frozenset[str]) -> None:
-        if self._on_change is None:
-            return
+    def _in_trouble(self, gate: str, context: Context, default: object) -> Decision:
+        """Answer when the short way raised: no such gate, a name that is no plain text, or a context that is no mapping."""
+        name = plain(gate)
+        compiled = self._in_force.compiled.get(name)
+        if compiled is None:
+            decision = self._undecided(gate, default)
+            self._in_force.audience.undecided(decision)
+            return decision
         try:
-            self._on_change(gates)
-        except Exception as error:  # noqa: BLE001 - the application's callback must not end the source's thread
-            self._trouble.report(f"on_change raised {error!r}")
+            return self._in_force.rules[name](request_context.get() if context is None else context)
+        except Exception:  # noqa: BLE001 - as in `decide`
+            self._in_force.audience.undecided(compiled.error)
+            return compiled.error._replace(stale=self.is_stale)
 
-    def _expose(self, gate: str, context: Context, default: object) -> tuple[Decision, str]:
-        """Evaluate, and tell the audience; the unit is empty unless enrolment was drawn and somebody listens."""
-        decision, unit = self._evaluate(gate, {} if context is None else context) or (self._undecided(gate, default), "")
-        if monotonic() - self._confirmed_at > self._stale_after:
-            decision = decision._replace(stale=True)
-        if self._audience.observers:
-            self._audience.exposed(decision, unit)
-        return decision, unit
-
-    def _evaluate(self, gate: str, context: Mapping[str, object]) -> tuple[Decision, str] | None:
-        compiled = None
-        try:
-            compiled = self._snapshot.compiled.get(gate)
-            if compiled is None:
-                return None
-            decision = compiled.decide(context)
-            return decision, str(context[compiled.unit]) if self._audience.observers and decision.is_drawn else ""
-        except Exception:  # noqa: BLE001 - gate and context may be anything that an application has at hand; its request must go on
-            return None if compiled is None else (compiled.error, "")
-
-    def _undecided(self, gate: str, default: object) -> Decision:
-        snapshot = self._snapshot
+    def _undecided(self, gate: object, default: object) -> Decision:
         if not isinstance(gate, str):
-            return Decision(gate, None, default, Reason.ERROR)
-        name = str.__str__(gate)  # the plain text of an enumeration's member too, and no code of a subclass of str runs
-        is_unknown = snapshot.ready and name not in snapshot.gates
-        return Decision(name, None, default, Reason.UNKNOWN_GATE if is_unknown else Reason.ERROR)
+            return Decision(gate, None, default, Reason.ERROR, stale=self.is_stale)  # type: ignore[arg-type]  # whatever was asked for
+        name, in_force = plain(gate), self._in_force
+        if forced := in_force.forced.variant(name):
+            return Decision(name, forced, default, Reason.OVERRIDE, label=Label.OVERRIDE, stale=self.is_stale)
+        is_unknown = in_force.ready.is_set() and name not in in_force.snapshot.gates
+        return Decision(name, None, default, Reason.UNKNOWN_GATE if is_unknown else Reason.ERROR, stale=self.is_stale)
+
+    def _drawn(self, decision: Decision, context: Mapping[str, object]) -> tuple[str, Memory | None]:
+        """Give the unit that was drawn, and the memory of that draw; neither when none was, or other rules came in between."""
+        compiled = self._in_force.compiled.get(decision.gate) if decision.is_drawn else None
+        if compiled is None or compiled.error.generation != decision.generation:
+            return "", None
+        return plain(context.get(compiled.unit)), compiled.memory
+
+
+_ALIVE: "WeakSet[Gates]" = WeakSet()
+
+
+def _start_in_child() -> None:
+    for gates in tuple(_ALIVE):
+        gates._start_in_child()
+
+
+if hasattr(os, "register_at_fork"):  # where processes fork
+    os.register_at_fork(after_in_child=_start_in_child)

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rampgate.decision import Decision, Reason
+from rampgate.evaluate import Memory
 from rampgate.exposure import Audience
 
 
@@ -18,11 +19,12 @@ class Measurement:
     exception that leaves the block is an error, and goes on; so is `fail()`.
     """
 
-    __slots__ = ("_audience", "_failed", "_started", "_unit", "decision")
+    __slots__ = ("_audience", "_failed", "_memory", "_started", "_unit", "decision")
 
-    def __init__(self, decision: Decision, unit: str, audience: Audience) -> None:
+    def __init__(self, decision: Decision, unit: str, memory: Memory | None, audience: Audience) -> None:
         self.decision = decision
         self._unit = unit
+        self._memory = memory
         self._audience = audience
         self._failed = False
         self._started = monotonic()
@@ -86,4 +88,5 @@ class Measurement:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._audience.finished(self.decision, self._unit, seconds=monotonic() - self._started, failed=self._failed or kind is not None)
+        seconds, failed = monotonic() - self._started, self._failed or kind is not None
+        self._audience.finished(self.decision, self._unit, self._memory, seconds=seconds, failed=failed)

@@ -53,6 +53,11 @@ class Rule(NamedTuple):
     overrides: tuple[Override, ...]
     ship: str | None
 
+    @property
+    def draw(self) -> tuple[object, ...]:
+        """All that a unit's arm depends on, but the percentage."""
+        return self.salt, self.unit, self.hash_input, tuple((variant.name, variant.weight) for variant in self.variants)
+
 
 class Entry(NamedTuple):
     """One gate's rules. All fields but `rule` and `problem` are frozen for ever: every version of every SDK can read them.
@@ -84,6 +89,11 @@ def render_entry(fields: object) -> str:
     """
     line = json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return line.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def plain(text: object) -> str:
+    """The plain text of a subclass of str, such as an enumeration's member, and none of its code runs; empty when it is no text."""
+    return str.__str__(text) if isinstance(text, str) else ""
 
 
 def is_unicode(text: str) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from rampgate.errors import UnusableEntryError
-from rampgate.evaluate import CompiledGate, compile_gate
 from rampgate.rules import Entry, parse_entry
 
 FORMAT_KEY = "format"
@@ -21,20 +20,18 @@ Keys = Mapping[str, bytes]
 
 
 class Loaded(NamedTuple):
-    """One gate: the bytes last seen, the entry last understood (None: never), what was wrong with the bytes, and the compiled gate."""
+    """One gate: the bytes last seen, the entry last understood (None: never), what is wrong with them, and whether `kill` names it."""
 
     raw: bytes
     entry: Entry | None
     problem: str
     killed: bool
-    compiled: CompiledGate | None
 
 
 class Snapshot(NamedTuple):
     """Immutable; evaluations hold one reference to it. `ready` is False until a source delivered rules for the first time."""
 
     gates: Mapping[str, Loaded] = {}
-    compiled: Mapping[str, CompiledGate] = {}
     ready: bool = False
 
 
@@ -75,19 +72,15 @@ def advance(last: Snapshot, keys: Keys) -> Snapshot:
         gate = key.removesuffix(ENTRY_SUFFIX)
         if gate != key:
             gates[gate] = _load(last.gates.get(gate), raw, gate=gate, killed="*" in kill or gate in kill)
-    new = Snapshot(gates, {gate: loaded.compiled for gate, loaded in gates.items() if loaded.compiled is not None}, ready=True)
+    new = Snapshot(gates, ready=True)
     return new if changed_gates(last, new) or not last.ready else last
 
 
 def _load(last: Loaded | None, raw: bytes, *, gate: str, killed: bool) -> Loaded:
     if last is not None and last.raw == raw:
-        return last if last.killed == killed else _compile(raw, last.entry, problem=last.problem, killed=killed)
+        return last if last.killed == killed else last._replace(killed=killed)
     try:
         entry = parse_entry(raw, gate=gate)
     except UnusableEntryError as error:
-        return _compile(raw, last.entry if last else None, problem=str(error), killed=killed)
-    return _compile(raw, entry, problem=entry.problem, killed=killed)
-
-
-def _compile(raw: bytes, entry: Entry | None, *, problem: str, killed: bool) -> Loaded:
-    return Loaded(raw, entry, problem, killed, None if entry is None else compile_gate(entry, killed=killed))
+        return Loaded(raw, last.entry if last else None, str(error), killed)
+    return Loaded(raw, entry, entry.problem, killed)

@@ -211,9 +211,9 @@ def test_a_watch_that_ended_without_a_word_is_not_believed(rules: Rules, place: 
     rules.create(**{"g.json": CONTROL})
     source = Counting(place, watch_seconds=1)
     with Gates(source, wait=10) as gates:
-        confirmed = gates._confirmed_at
+        confirmed = gates._in_force._confirmed_at
         assert eventually(lambda: source.lists == 2)
-        assert eventually(lambda: gates._confirmed_at > confirmed)
+        assert eventually(lambda: gates._in_force._confirmed_at > confirmed)
 
 
 def test_a_broken_connection_is_made_again(rules: Rules, place: Place, cluster: Cluster) -> None:

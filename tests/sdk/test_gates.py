@@ -257,6 +257,9 @@ class Silent:
     def start(self, receiver: object) -> None:
         pass
 
+    def start_in_child(self) -> None:
+        pass
+
     def close(self) -> None:
         pass
 

@@ -9,8 +9,8 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from rampgate import Decision, Gates, Reason
 from rampgate.evaluate import CompiledGate
-from rampgate.exposure import FirstSeen
-from rampgate.integrations.prometheus import KNOWN_STRANGERS, PrometheusMetrics
+from rampgate.exposure import KNOWN_STRANGERS, FirstSeen, Observed
+from rampgate.integrations.prometheus import PrometheusMetrics
 from rampgate.sources.memory import MemorySource
 from tests.sdk.entries import entry
 
@@ -189,7 +189,7 @@ class Curious:
         self.heard: list[int] = []
         self._source = source
 
-    def attached(self, age_seconds: Callable[[], float]) -> None:
+    def attached(self, observed: Observed) -> None:
         pass
 
     def rules_changed(self, gates: Mapping[str, CompiledGate]) -> None:
@@ -197,10 +197,13 @@ class Curious:
         if len(self.heard) == 1:
             self._source.replace({"g": entry(generation=1795600001)})
 
-    def exposed(self, decision: Decision, *, unit: str, is_first: bool) -> None:
+    def first_exposed(self, decision: Decision, *, unit: str) -> None:
         pass
 
     def finished(self, decision: Decision, *, seconds: float, failed: bool, is_first_failure: bool) -> None:
+        pass
+
+    def flush(self) -> None:
         pass
 
 
@@ -228,38 +231,59 @@ def test_a_broken_observer_harms_neither_the_request_nor_its_neighbour(caplog: p
     assert len([record for record in caplog.records if "sink is broken" in record.getMessage()]) == 1
 
 
-def drawn(**changes: Any) -> Decision:
-    return Decision("g", "treatment", True, Reason.ENROLLED, 1, 1, 50, "treatment")._replace(**changes)
+class Seen:
+    """Who was seen, of one draw."""
+
+    def __init__(self, capacity: int = 1_000) -> None:
+        self.first_seen = FirstSeen(capacity)
+
+    def is_first(self, unit: str, *, draw: str = "draw") -> bool:
+        return self.first_seen.is_first_exposure(self.first_seen.memory(draw), unit, arm=0)
+
+    def is_first_failure(self, unit: str, *, draw: str = "draw") -> bool:
+        return self.first_seen.is_first_failure(self.first_seen.memory(draw), unit)
 
 
-def test_first_seen_tells_gates_attempts_percentages_and_units_apart() -> None:
-    seen = FirstSeen()
-    cases = [(drawn(), "u"), (drawn(), "v"), (drawn(gate="h"), "u"), (drawn(attempt=2), "u"), (drawn(percent=60), "u")]
-    assert [seen.is_first_exposure(*case) for case in cases * 2] == [True] * 5 + [False] * 5
-    assert [seen.is_first_failure(*case) for case in cases * 2] == [True] * 5 + [False] * 5
+def test_first_seen_tells_draws_and_units_apart() -> None:
+    seen = Seen()
+    cases = [("u", "draw"), ("v", "draw"), ("u", "another")]
+    assert [seen.is_first(unit, draw=draw) for unit, draw in cases * 2] == [True] * 3 + [False] * 3
+    assert [seen.is_first_failure(unit, draw=draw) for unit, draw in cases * 2] == [True] * 3 + [False] * 3
 
 
 def test_first_seen_forgets_the_oldest_half_when_it_is_full() -> None:
-    seen = FirstSeen(capacity=200)
+    seen = Seen(capacity=200)
     for number in range(1_000):
-        seen.is_first_exposure(drawn(), f"u{number}")
-        assert len(seen._newer) + len(seen._older) <= 200
-    assert [seen.is_first_exposure(drawn(), f"u{number}") for number in (999, 950, 0)] == [False, False, True]
+        seen.is_first(f"u{number}", draw=str(number % 3))
+        memories = [seen.first_seen.memory(str(each)) for each in range(3)]
+        assert sum(len(memory.newer) + len(memory.older) for memory in memories) <= 200
+    assert [seen.is_first(f"u{number}", draw=str(number % 3)) for number in (999, 950, 0)] == [False, False, True]
+
+
+def test_failures_are_forgotten_likewise() -> None:
+    seen = Seen(capacity=200)
+    for number in range(1_000):
+        seen.is_first_failure(f"u{number}")
+        memory = seen.first_seen.memory("draw")
+        assert len(memory.failed_newer) + len(memory.failed_older) <= 200
+    assert [seen.is_first_failure(f"u{number}") for number in (999, 950, 0)] == [False, False, True]
 
 
 def test_a_unit_that_is_seen_all_the_time_is_never_forgotten() -> None:
-    seen = FirstSeen(capacity=100)
-    firsts = [seen.is_first_exposure(drawn(), "always") for number in range(1_000) if seen.is_first_exposure(drawn(), f"u{number}")]
+    seen = Seen(capacity=100)
+    firsts = [seen.is_first("always") for number in range(1_000) if seen.is_first(f"u{number}")]
     assert firsts == [True] + [False] * 999
 
 
 def test_a_failed_unit_that_is_remembered_stays_failed_when_halves_change() -> None:
-    seen = FirstSeen(capacity=4)
-    assert seen.is_first_failure(drawn(), "u")
+    seen = Seen(capacity=8)
+    assert (seen.is_first("u"), seen.is_first_failure("u")) == (True, True)
     for number in range(3):
-        seen.is_first_exposure(drawn(), f"u{number}")
-    assert seen.is_first_exposure(drawn(), "u") is False
-    assert seen.is_first_failure(drawn(), "u") is False
+        seen.is_first(f"u{number}")
+    assert seen.is_first("u") is False
+    for number in range(10, 13):
+        seen.is_first(f"u{number}")
+    assert (seen.is_first("u"), seen.is_first_failure("u")) == (False, False)
 
 
 def test_threads_agree_on_who_was_first(measured: Measured) -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from rampgate.decision import Reason
+from rampgate.evaluate import compile_gate
 from rampgate.rules import render_entry
 from rampgate.snapshot import EMPTY, FORMAT_VALUE, Keys, Snapshot, advance, changed_gates, problems
 from tests.sdk.entries import entry
@@ -18,7 +19,9 @@ GOOD: Keys = {**FORMAT, "a.json": line("a"), "b.json": line("b")}
 
 
 def reason(snapshot: Snapshot, gate: str) -> Reason:
-    return snapshot.compiled[gate].decide({"userId": "u"}).reason
+    loaded = snapshot.gates[gate]
+    assert loaded.entry is not None
+    return compile_gate(loaded.entry, killed=loaded.killed).decide({"userId": "u"}).reason
 
 
 @pytest.mark.parametrize(
@@ -51,16 +54,16 @@ def test_the_same_keys_are_the_same_snapshot() -> None:
     assert advance(last, dict(GOOD)) is last
 
 
-def test_only_the_gate_whose_bytes_changed_is_compiled_again() -> None:
+def test_only_the_gate_whose_bytes_changed_is_parsed_again() -> None:
     last = advance(EMPTY, GOOD)
     new = advance(last, {**GOOD, "a.json": line("a", percent=60)})
-    assert new.compiled["a"] is not last.compiled["a"]
-    assert new.compiled["b"] is last.compiled["b"]
+    assert new.gates["a"] is not last.gates["a"]
+    assert new.gates["b"] is last.gates["b"]
     assert changed_gates(last, new) == {"a"}
 
 
 def test_a_gate_whose_key_is_gone_is_gone() -> None:
-    assert advance(advance(EMPTY, GOOD), {**FORMAT, "b.json": GOOD["b.json"]}).compiled.keys() == {"b"}
+    assert advance(advance(EMPTY, GOOD), {**FORMAT, "b.json": GOOD["b.json"]}).gates.keys() == {"b"}
 
 
 @pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b"[]", b'{"gate":"a"}', GOOD["b.json"], line("a")[:-1]])
@@ -68,7 +71,7 @@ def test_a_gate_whose_bytes_are_no_entry_keeps_its_last_good_one(raw: bytes) -> 
     last = advance(EMPTY, {**GOOD, "a.json": line("a", percent=100)})
     new = advance(last, {**GOOD, "a.json": raw})
     assert reason(new, "a") is Reason.ENROLLED
-    assert new.compiled["b"] is last.compiled["b"]
+    assert new.gates["b"] is last.gates["b"]
     assert "gate a" in problems(new)
 
 
@@ -81,7 +84,7 @@ def test_the_last_good_entry_outlives_one_bad_one_after_another() -> None:
 
 def test_a_gate_that_never_had_an_entry_is_known_but_not_compiled() -> None:
     snapshot = advance(EMPTY, {**GOOD, "a.json": b"{"})
-    assert ("a" in snapshot.gates, "a" in snapshot.compiled) == (True, False)
+    assert (snapshot.gates["a"].entry, snapshot.gates["a"].problem != "") == (None, True)
 
 
 def test_a_last_good_entry_obeys_the_kill_key() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from rampgate import Decision, Gates, Reason
+from rampgate.evaluate import compile_gate
 from rampgate.snapshot import EMPTY, FORMAT_KEY, FORMAT_VALUE, Keys, advance, is_ours
 from rampgate.sources import Receiver
 from rampgate.sources.directory import read_keys
@@ -34,6 +35,9 @@ class _Once:
 
     def start(self, receiver: Receiver) -> None:
         receiver.deliver(self._keys)
+
+    def start_in_child(self) -> None:
+        pass
 
     def close(self) -> None:
         pass
@@ -110,9 +114,9 @@ def _why(decision: Decision, keys: Keys, context: Mapping[str, object]) -> str:
     if decision.reason not in {Reason.ERROR, Reason.NO_UNIT}:
         return ""
     loaded = gates[decision.gate]
-    if loaded.problem or loaded.compiled is None:
+    if loaded.problem or loaded.entry is None:
         return f"the gate's entry is not understood: {loaded.problem}"
-    unit = loaded.compiled.unit
+    unit = compile_gate(loaded.entry, killed=loaded.killed).unit
     if decision.reason is Reason.NO_UNIT:
         return f"the context names no unit: give {unit} a non-empty string"
     given = json.dumps(context.get(unit), ensure_ascii=False)

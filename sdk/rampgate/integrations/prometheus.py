@@ -4,18 +4,19 @@ Knows prometheus_client, and the metrics' names and labels, which are fixed: the
 Must not know how decisions are made. The `namespace` label comes from the scrape, never from here.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import atexit
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from threading import Lock
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 from rampgate.decision import Decision, Label, Reason
 from rampgate.evaluate import CompiledGate
-from rampgate.rules import is_unicode
+from rampgate.exposure import Exposures, Observed
 
-OTHER_GATE = "_other"
-"""Label of gates that no rules know, after the first `KNOWN_STRANGERS`: a caller's free text must not become series without end."""
-
-KNOWN_STRANGERS = 100
 _OUTCOMES = ("ok", "error")
 
 
@@ -28,36 +29,55 @@ class PrometheusMetrics:
 
     def __init__(self, registry: CollectorRegistry = REGISTRY, *, buckets: Sequence[float] = Histogram.DEFAULT_BUCKETS) -> None:
         gate, variant = "gate", "variant"
-        self._exposures = Counter("rampgate_exposures", "Evaluations, by what they decided.", (gate, variant, "reason"), registry=registry)
+        self._exposures = Counter("rampgate_exposures", "Evaluations, by what they decided.", (gate, variant, "reason"), registry=None)
         self._first_exposures = Counter(
-            "rampgate_first_exposures", "Units exposed: each once per process, attempt and percentage.", (gate, variant), registry=registry
+            "rampgate_first_exposures", "Units exposed: each once per process, attempt and percentage.", (gate, variant), registry=None
         )
         self._first_errors = Counter(
             "rampgate_first_errors",
             "Units that met an error: each once per process, attempt and percentage.",
             (gate, variant),
-            registry=registry,
+            registry=None,
         )
-        self._requests = Counter("rampgate_requests", "Measured requests, by outcome.", (gate, variant, "outcome"), registry=registry)
+        self._requests = Counter("rampgate_requests", "Measured requests, by outcome.", (gate, variant, "outcome"), registry=None)
         self._durations = Histogram(
-            "rampgate_request_duration_seconds", "Duration of measured requests.", (gate, variant), registry=registry, buckets=buckets
+            "rampgate_request_duration_seconds", "Duration of measured requests.", (gate, variant), registry=None, buckets=buckets
         )
         self._generation = Gauge(
-            "rampgate_rules_generation", "Generation of the rules in force.", (gate,), registry=registry, multiprocess_mode="livemin"
+            "rampgate_rules_generation", "Generation of the rules in force.", (gate,), registry=None, multiprocess_mode="livemin"
         )
         self._age = Gauge(
-            "rampgate_rules_age_seconds",
-            "Seconds since the source last confirmed the rules.",
-            registry=registry,
-            multiprocess_mode="livemax",
+            "rampgate_rules_age_seconds", "Seconds since the source last confirmed the rules.", registry=None, multiprocess_mode="livemax"
         )
-        Gauge("rampgate_processes", "Processes that evaluate gates.", registry=registry, multiprocess_mode="livesum").set(1)
+        self._processes = Gauge("rampgate_processes", "Processes that evaluate gates.", registry=None, multiprocess_mode="livesum")
+        self._observed: Observed | None = None
+        self._passed_on: dict[Exposures, int] = {}
+        self._passing_on = Lock()
         self._gates: set[str] = set()
-        self._strangers: set[str] = set()
+        registry.register(_Collector(self))
+        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # then a scrape reads files, and nobody asks this process
+            atexit.register(self.flush)
 
-    def attached(self, age_seconds: Callable[[], float]) -> None:
-        """Report this age at every scrape."""
-        self._age.set_function(age_seconds)
+    def attached(self, observed: Observed) -> None:
+        """Report what can be asked, at every scrape."""
+        self._observed = observed
+
+    def metrics(self) -> tuple[Counter | Gauge | Histogram, ...]:
+        """All that is exposed."""
+        counters = self._exposures, self._first_exposures, self._first_errors, self._requests
+        return *counters, self._durations, self._generation, self._age, self._processes
+
+    def flush(self) -> None:
+        """Bring the metrics up to what was counted."""
+        with self._passing_on:
+            self._processes.set(1)
+            if self._observed is None:
+                return
+            self._age.set(self._observed.age_seconds())
+            for labels, counted in self._observed.exposures().items():
+                if new := counted - self._passed_on.get(labels, 0):
+                    self._exposures.labels(*labels).inc(new)
+                    self._passed_on[labels] = counted
 
     def rules_changed(self, gates: Mapping[str, CompiledGate]) -> None:
         """Report the generations in force, and create the series of everything that can be drawn."""
@@ -69,20 +89,17 @@ class PrometheusMetrics:
                 self._create(gate, label)
         self._gates = set(gates)
 
-    def exposed(self, decision: Decision, *, unit: str, is_first: bool) -> None:  # noqa: ARG002 - who it was is nobody's label
-        """Count an evaluation."""
-        gate = self._label(decision.gate)
-        self._exposures.labels(gate, decision.label, decision.reason).inc()
-        if is_first:
-            self._first_exposures.labels(gate, decision.label).inc()
+    def first_exposed(self, decision: Decision, *, unit: str) -> None:  # noqa: ARG002 - who it was is nobody's label
+        """Count a unit."""
+        self._first_exposures.labels(decision.gate, decision.label).inc()
 
     def finished(self, decision: Decision, *, seconds: float, failed: bool, is_first_failure: bool) -> None:
         """Count a measured request."""
-        gate = self._label(decision.gate)
-        self._requests.labels(gate, decision.label, _OUTCOMES[failed]).inc()
-        self._durations.labels(gate, decision.label).observe(seconds)
+        gate, label = decision.gate, decision.label
+        self._requests.labels(gate, label, _OUTCOMES[failed]).inc()
+        self._durations.labels(gate, label).observe(seconds)
         if is_first_failure:
-            self._first_errors.labels(gate, decision.label).inc()
+            self._first_errors.labels(gate, label).inc()
 
     def _create(self, gate: str, label: str) -> None:
         self._exposures.labels(gate, label, Reason.NOT_ENROLLED if label == Label.BASELINE else Reason.ENROLLED)
@@ -91,12 +108,18 @@ class PrometheusMetrics:
         for outcome in _OUTCOMES:
             self._requests.labels(gate, label, outcome)
 
-    def _label(self, gate: str) -> str:
-        if not isinstance(gate, str) or not is_unicode(gate):
-            return OTHER_GATE
-        if gate in self._gates or gate in self._strangers:
-            return gate
-        if len(self._strangers) >= KNOWN_STRANGERS:
-            return OTHER_GATE
-        self._strangers.add(gate)
-        return gate
+
+class _Collector(Collector):
+    """What a registry asks: brings the counts up to date first."""
+
+    def __init__(self, metrics: PrometheusMetrics) -> None:
+        self._metrics = metrics
+
+    def describe(self) -> Iterable[Metric]:
+        """Name the metrics, so that a registry refuses a second set of them and can be asked for some."""
+        return [family for metric in self._metrics.metrics() for family in metric.describe()]
+
+    def collect(self) -> Iterable[Metric]:
+        """Give the metrics as they are now."""
+        self._metrics.flush()
+        return [family for metric in self._metrics.metrics() for family in metric.collect()]

@@ -24,5 +24,8 @@ class Source(Protocol):
     def start(self, receiver: Receiver) -> None:
         """Begin; return at once. Trouble is the source's own: it retries, and the last good rules stay."""
 
+    def start_in_child(self) -> None:
+        """Begin again in a process that was forked: no thread of the parent's lives there, and its locks may be held for ever."""
+
     def close(self) -> None:
         """Stop, and leave no thread behind. Closing twice is fine."""

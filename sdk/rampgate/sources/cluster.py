@@ -107,11 +107,19 @@ class ClusterSource:
         self._failures = 0
         self._trouble = Trouble(f"rules in ConfigMap {place.namespace}/{place.config_map}")
         self._thread: Thread | None = None
+        self._receiver: Receiver | None = None
 
     def start(self, receiver: Receiver) -> None:
         """Begin to list and watch."""
+        self._receiver = receiver
         self._thread = Thread(target=self._run, args=(receiver,), name="rampgate-cluster", daemon=True)
         self._thread.start()
+
+    def start_in_child(self) -> None:
+        """Begin with a list and a connection of its own: the inherited one is the parent's, and is left alone."""
+        assert self._receiver is not None
+        self._stop, self._socket, self._failures = Event(), None, 0
+        self.start(self._receiver)
 
     def close(self) -> None:
         """End the watch at once and wait for the thread; one that is just connecting may outlive this by its timeout."""

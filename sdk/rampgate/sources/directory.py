@@ -7,8 +7,8 @@ watch on a file ends with the old inode. Must not know what keys mean.
 
 import os
 from pathlib import Path
-from threading import Event, Thread
 
+from rampgate.pulse import Pulse
 from rampgate.snapshot import Keys, is_rules_key
 from rampgate.sources import Receiver
 from rampgate.trouble import Trouble
@@ -17,7 +17,6 @@ INTERVAL = 0.05
 """Seconds between looks: half of the 100 ms within which a change is promised to be seen."""
 
 _DATA = "..data"
-_CLOSE_TIMEOUT = 2.0
 _LARGEST_FILE = 2 * 1024 * 1024  # a ConfigMap holds 1 MiB
 
 Version = tuple[object, ...]
@@ -28,43 +27,35 @@ class DirectorySource:
 
     def __init__(self, path: str | os.PathLike[str], *, interval: float = INTERVAL) -> None:
         self._root = Path(path)
-        self._interval = interval
-        self._stop = Event()
-        self._trouble = Trouble(f"rules in {self._root}")
-        self._thread: Thread | None = None
+        self._pulse = Pulse("rampgate-directory", self._look, seconds=interval, trouble=Trouble(f"rules in {self._root}"))
+        self._receiver: Receiver | None = None
+        self._seen: Version | None = None
 
     def start(self, receiver: Receiver) -> None:
         """Begin to look."""
-        self._thread = Thread(target=self._run, args=(receiver,), name="rampgate-directory", daemon=True)
-        self._thread.start()
+        self._receiver = receiver
+        self._pulse.start()
+
+    def start_in_child(self) -> None:
+        """Begin to look again, as if nothing had been seen."""
+        self._seen = None
+        self._pulse.start()
 
     def close(self) -> None:
         """Stop looking and wait for the thread to end."""
-        self._stop.set()
-        if self._thread is not None:
-            self._thread.join(_CLOSE_TIMEOUT)
+        self._pulse.close()
 
-    def _run(self, receiver: Receiver) -> None:
-        seen: Version | None = None
-        while not self._stop.is_set():
-            try:
-                seen = self._look(receiver, seen)
-                self._trouble.report("")
-            except Exception as error:  # noqa: BLE001 - whatever lies in the directory, this thread must live to look again
-                self._trouble.report(f"{type(error).__name__}: {error}")
-            self._stop.wait(self._interval)
-
-    def _look(self, receiver: Receiver, seen: Version | None) -> Version | None:
-        """Deliver if the directory's version is not the one last seen; return the version that was delivered last."""
+    def _look(self) -> None:
+        """Deliver if the directory's version is not the one last seen."""
+        assert self._receiver is not None
         version = _version(self._root)
-        if version == seen:
-            receiver.confirm()
-            return seen
+        if version == self._seen:
+            self._receiver.confirm()
+            return
         keys = read_keys(self._root)
-        if _version(self._root) != version:
-            return seen  # changed while it was read: what was read may be of two moments
-        receiver.deliver(keys)
-        return version
+        if _version(self._root) == version:  # else it changed while it was read: what was read may be of two moments
+            self._receiver.deliver(keys)
+            self._seen = version
 
 
 def _current(root: Path) -> Path:

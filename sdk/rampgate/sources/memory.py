@@ -37,5 +37,8 @@ class MemorySource:
         self._receiver = receiver
         receiver.deliver(self._keys)
 
+    def start_in_child(self) -> None:
+        """Nothing to begin."""
+
     def close(self) -> None:
         """Nothing to stop."""

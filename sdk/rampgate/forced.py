@@ -1,0 +1,33 @@
+"""Variants that a developer forces with environment variables: `RAMPGATE_OVERRIDE_NEW_CHECKOUT=treatment`.
+
+Knows the variables' names and when they are refused. Must not know entries or decisions.
+"""
+
+from collections.abc import Mapping
+
+from rampgate.trouble import Trouble
+
+PREFIX = "RAMPGATE_OVERRIDE_"
+STAGE = "RAMPGATE_ENV"
+_PRODUCTION = "production"
+
+
+class Forced:
+    """What an environment forces. Empty, and loudly so, when `RAMPGATE_ENV` is `production`."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        found = {name: variant for name, variant in environment.items() if name.startswith(PREFIX) and variant}
+        trouble = Trouble("RAMPGATE_OVERRIDE_*")
+        self._variants: Mapping[str, str] = found
+        if not found:
+            return
+        names = ", ".join(sorted(found))
+        if environment.get(STAGE, "").strip().lower() == _PRODUCTION:
+            self._variants = {}
+            trouble.report(f"REFUSED, because {STAGE} is {_PRODUCTION}: {names}. Everybody is served by the rules alone")
+        else:
+            trouble.report(f"rules are not asked for what is forced here: {names}. Never set these where users are")
+
+    def variant(self, gate: str) -> str:
+        """The variant that is forced for a gate; empty when none is."""
+        return self._variants.get(PREFIX + gate.upper().replace("-", "_").replace(".", "_"), "") if self._variants else ""
