@@ -63,14 +63,12 @@ class CompiledGate(NamedTuple):
     """A gate ready to be evaluated.
 
     `decide` may raise on a context that is no mapping; `error` is what to serve then. `unit` names the attribute that identifies the
-    unit, empty when nothing is drawn. `labels` are the metric labels of everything that can be drawn: the arms and the baseline.
-    `memory` holds whom the draw has exposed, if anybody wants to know.
+    unit, empty when nothing is drawn. `memory` holds whom the draw has exposed, if anybody wants to know.
     """
 
     decide: Decide
     error: Decision
     unit: str = ""
-    labels: tuple[str, ...] = ()
     memory: Memory | None = None
 
 
@@ -108,10 +106,9 @@ def compile_gate(entry: Entry, *, killed: bool = False, forced: str = "", counti
         return CompiledGate(_constant(build(_SERVED.get(entry.serve, Reason.ERROR))), error)
     if entry.rule is None:
         return CompiledGate(_constant(build(Reason.ERROR)), error)
-    labels = (*variants, Label.BASELINE)
     memory = counting.memory((entry.gate, entry.attempt, entry.basis_points, entry.rule.draw))
     decide = _compile_rule(entry.rule, entry.basis_points, build=build, counting=counting, memory=memory)
-    return CompiledGate(decide, error, entry.rule.unit, labels, memory)
+    return CompiledGate(decide, error, entry.rule.unit, memory)
 
 
 def stale(decide: Decide) -> Decide:

@@ -8,8 +8,9 @@ from threading import Lock
 from typing import NamedTuple, Protocol
 
 from rampgate.decision import Decision, Reason
-from rampgate.evaluate import CompiledGate, Memory
+from rampgate.evaluate import Memory
 from rampgate.rules import is_unicode
+from rampgate.snapshot import Loaded
 from rampgate.tally import Tally
 from rampgate.trouble import Trouble
 
@@ -43,7 +44,7 @@ class Observer(Protocol):
     def attached(self, observed: Observed) -> None:
         """Hear, before anything else, what can be asked."""
 
-    def rules_changed(self, gates: Mapping[str, CompiledGate]) -> None:
+    def rules_changed(self, gates: Mapping[str, Loaded]) -> None:
         """Hear which rules are in force from now on."""
 
     def first_exposed(self, decision: Decision, *, unit: str) -> None:
@@ -140,7 +141,7 @@ class Audience:
         self._tell(observer, lambda each: each.attached(self._observed))
         self.observers = (*self.observers, observer)
 
-    def rules_changed(self, gates: Mapping[str, CompiledGate]) -> None:
+    def rules_changed(self, gates: Mapping[str, Loaded]) -> None:
         """Tell everybody the rules in force."""
         self._known.update(gates)
         for observer in self.observers:

@@ -164,19 +164,17 @@ class Gates:
 
     def peek(self, gate: str, context: Context = None, *, default: object = None) -> Decision:
         """Decide as `decide` does, but nobody hears of it: no exposure is counted. For prefetching, tools and tests."""
-        asked = request_context.get() if context is None else context
         compiled = self._in_force.uncounted(plain(gate))
         if compiled is None:
             return self._undecided(gate, default)
         try:
-            decision = compiled.decide(asked)
+            return compiled.decide(request_context.get() if context is None else context)
         except Exception:  # noqa: BLE001 - as in `decide`
-            decision = compiled.error
-        return decision._replace(stale=True) if self.is_stale else decision
+            return compiled.error
 
     def names(self) -> frozenset[str]:
         """The gates that the rules know."""
-        return frozenset(self._in_force.snapshot.gates)
+        return frozenset(self._in_force.state.snapshot.gates)
 
     @property
     def is_ready(self) -> bool:
@@ -239,18 +237,17 @@ class Gates:
             self._pulse.start()
 
     def _in_trouble(self, gate: str, context: Context, default: object) -> Decision:
-        """Answer when the short way raised: no such gate, a name that is no plain text, or a context that is no mapping."""
-        name = plain(gate)
-        compiled = self._in_force.compiled.get(name)
+        """Answer when the short way raised: a gate not asked for before, a name that is no plain text, or a context that is no mapping."""
+        compiled = self._in_force.find(plain(gate))
         if compiled is None:
             decision = self._undecided(gate, default)
             self._in_force.audience.undecided(decision)
             return decision
         try:
-            return self._in_force.rules[name](request_context.get() if context is None else context)
+            return compiled.decide(request_context.get() if context is None else context)
         except Exception:  # noqa: BLE001 - as in `decide`
             self._in_force.audience.undecided(compiled.error)
-            return compiled.error._replace(stale=self.is_stale)
+            return compiled.error
 
     def _undecided(self, gate: object, default: object) -> Decision:
         if not isinstance(gate, str):
@@ -258,12 +255,12 @@ class Gates:
         name, in_force = plain(gate), self._in_force
         if forced := in_force.forced.variant(name):
             return Decision(name, forced, default, Reason.OVERRIDE, label=Label.OVERRIDE, stale=self.is_stale)
-        is_unknown = in_force.ready.is_set() and name not in in_force.snapshot.gates
+        is_unknown = in_force.ready.is_set() and name not in in_force.state.snapshot.gates
         return Decision(name, None, default, Reason.UNKNOWN_GATE if is_unknown else Reason.ERROR, stale=self.is_stale)
 
     def _drawn(self, decision: Decision, context: Mapping[str, object]) -> tuple[str, Memory | None]:
         """Give the unit that was drawn, and the memory of that draw; neither when none was, or other rules came in between."""
-        compiled = self._in_force.compiled.get(decision.gate) if decision.is_drawn else None
+        compiled = self._in_force.state.compiled.get(decision.gate) if decision.is_drawn else None
         if compiled is None or compiled.error.generation != decision.generation:
             return "", None
         return plain(context.get(compiled.unit)), compiled.memory

@@ -7,10 +7,13 @@ application asks.
 from collections.abc import Callable, Mapping
 from threading import Event, RLock
 from time import monotonic
+from typing import NamedTuple
 
-from rampgate.evaluate import CompiledGate, Decide, compile_gate, stale
+from rampgate.breath import Breather
+from rampgate.evaluate import CompiledGate, Counting, Decide, compile_gate, stale
 from rampgate.exposure import Audience, Observer
 from rampgate.forced import Forced
+from rampgate.rules import parse_entry
 from rampgate.snapshot import EMPTY, Keys, Loaded, Snapshot, advance, changed_gates, is_ours, problems
 from rampgate.trouble import Trouble
 
@@ -21,20 +24,27 @@ OnStale = Callable[[bool], None]
 """Called when decisions begin to be stale (True) and when they no longer are (False)."""
 
 
+class State(NamedTuple):
+    """Everything that changes at once. A gate is compiled when it is first asked for, and from then on whenever its rules change."""
+
+    snapshot: Snapshot
+    compiled: dict[str, CompiledGate]
+    rules: dict[str, Decide]
+
+
 class InForce:
-    """A source's receiver. `rules` is what is evaluated: one mapping of gate to function, replaced as a whole."""
+    """A source's receiver. `rules` is what is evaluated: those of `state`, one mapping of gate to function, replaced as a whole."""
 
     def __init__(self, *, stale_after: float, forced: Forced) -> None:
-        self.rules: Mapping[str, Decide] = {}
-        self.compiled: Mapping[str, CompiledGate] = {}
-        self.snapshot: Snapshot = EMPTY
+        self.state = State(EMPTY, {}, {})
+        self.rules: Mapping[str, Decide] = self.state.rules
         self.audience = Audience(self.age_seconds)
         self.trouble = Trouble("rules")
-        self.is_stale = False
-        self.ready = Event()
-        self.is_closed = False
-        self._stale_after = stale_after
         self.forced = forced
+        self.is_stale = False
+        self.is_closed = False
+        self.ready = Event()
+        self._stale_after = stale_after
         self._confirmed_at = monotonic()
         self._is_ours = False
         self._uncounted: dict[str, tuple[Loaded, CompiledGate]] = {}
@@ -57,9 +67,11 @@ class InForce:
             self.trouble.report("what the source delivers is no ConfigMap of rules (key `format`): the last good ones stay")
             return
         with self._swapping:
-            last, new = self.snapshot, advance(self.snapshot, keys)
+            last = self.state.snapshot
+            new = advance(last, keys, breathe=Breather())
             if new is not last:
-                self._swap(last, new)
+                self._serve(new)
+                self.audience.rules_changed(new.gates)
         self.confirm()
         self.ready.set()
         self.trouble.report(problems(new))
@@ -80,7 +92,7 @@ class InForce:
             if is_stale == self.is_stale:
                 return
             self.is_stale = is_stale
-            self._serve(self.compiled)
+            self._serve(self.state.snapshot, anew=True)
         for _, on_stale in self._listeners:
             if on_stale is not None:
                 self._call(lambda on_stale=on_stale: on_stale(is_stale))  # type: ignore[misc]  # bound now
@@ -97,42 +109,51 @@ class InForce:
         """Tell `observer` from now on, starting with the rules in force."""
         with self._swapping:
             self.audience.add(observer)
-            # Nobody was remembered without an observer, so every gate is compiled anew.
-            self._serve({gate: self._compile(loaded) for gate, loaded in self.snapshot.gates.items() if loaded.entry})
-            self.audience.rules_changed(self.compiled)
+            self._serve(self.state.snapshot, anew=True)  # nobody was remembered without an observer
+            self.audience.rules_changed(self.state.snapshot.gates)
+
+    def find(self, gate: str) -> CompiledGate | None:
+        """Give a gate that is in force, compiled; None when there is none."""
+        state = self.state
+        compiled, loaded = state.compiled.get(gate), state.snapshot.gates.get(gate)
+        if compiled is None and loaded is not None and loaded.good is not None:
+            compiled = self._compile(gate, loaded.good, killed=loaded.killed, counting=self.audience)
+            state.compiled[gate], state.rules[gate] = compiled, compiled.decide
+        return compiled
 
     def uncounted(self, gate: str) -> CompiledGate | None:
         """Give a gate whose evaluation nobody hears of; None when there is none."""
-        loaded = self.snapshot.gates.get(gate)
-        if loaded is None or loaded.entry is None:
+        loaded = self.state.snapshot.gates.get(gate)
+        if loaded is None or loaded.good is None:
             return None
         known = self._uncounted.get(gate)
         if known is None or known[0] is not loaded:
-            known = self._uncounted[gate] = loaded, compile_gate(loaded.entry, killed=loaded.killed, forced=self.forced.variant(gate))
+            known = self._uncounted[gate] = loaded, self._compile(gate, loaded.good, killed=loaded.killed)
         return known[1]
 
-    def _swap(self, last: Snapshot, new: Snapshot) -> None:
-        """Put new rules in force. The snapshot goes last: a child forked in between compiles again what it then takes for unseen."""
-        compiled = {}
-        for gate, loaded in new.gates.items():
-            if loaded is last.gates.get(gate):
-                if gate in self.compiled:
-                    compiled[gate] = self.compiled[gate]
-            elif loaded.entry is not None:
-                compiled[gate] = self._compile(loaded)
-        self._serve(compiled)
-        self._uncounted = {gate: known for gate, known in self._uncounted.items() if known[0] is new.gates.get(gate)}
-        self.snapshot = new
-        self.audience.rules_changed(compiled)
+    def _serve(self, new: Snapshot, *, anew: bool = False) -> None:
+        """Put rules in force: compile the gates that were asked for, `anew` even if they did not change, and swap.
 
-    def _compile(self, loaded: Loaded) -> CompiledGate:
-        assert loaded.entry is not None
-        forced = self.forced.variant(loaded.entry.gate)
-        return compile_gate(loaded.entry, killed=loaded.killed, forced=forced, counting=self.audience)
+        The state goes last: a child that is forked in between takes the new rules for unseen, and puts them in force itself.
+        """
+        last, compiled, breathe = self.state, {}, Breather()
+        for gate, known in tuple(last.compiled.items()):
+            loaded = new.gates.get(gate)
+            if loaded is not None and loaded.good is not None:
+                is_same = loaded is last.snapshot.gates.get(gate) and not anew
+                compiled[gate] = known if is_same else self._compile(gate, loaded.good, killed=loaded.killed, counting=self.audience)
+                breathe()
+        state = State(new, compiled, {gate: each.decide for gate, each in compiled.items()})
+        if anew or len(self._uncounted) > len(new.gates):
+            self._uncounted = {}
+        self.rules = state.rules
+        self.state = state
 
-    def _serve(self, compiled: Mapping[str, CompiledGate]) -> None:
-        self.rules = {gate: stale(each.decide) if self.is_stale else each.decide for gate, each in compiled.items()}
-        self.compiled = compiled
+    def _compile(self, gate: str, good: bytes, *, killed: bool, counting: Counting | None = None) -> CompiledGate:
+        compiled = compile_gate(parse_entry(good), killed=killed, forced=self.forced.variant(gate), counting=counting)
+        if not self.is_stale:
+            return compiled
+        return compiled._replace(decide=stale(compiled.decide), error=compiled.error._replace(stale=True))
 
     def _tell_change(self, gates: frozenset[str]) -> None:
         for on_change, _ in self._listeners:

@@ -4,11 +4,12 @@ Knows the keys (`<gate>.json`, `format`, `kill`) and the rule that trouble never
 Must not know sources, threads, clocks or metrics: `advance` is a pure function of the last snapshot and the keys that a source delivered.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from rampgate.decision import Label
 from rampgate.errors import UnusableEntryError
-from rampgate.rules import Entry, parse_entry
+from rampgate.rules import parse_entry
 
 FORMAT_KEY = "format"
 FORMAT_VALUE = "rampgate.dev/1"
@@ -20,12 +21,19 @@ Keys = Mapping[str, bytes]
 
 
 class Loaded(NamedTuple):
-    """One gate: the bytes last seen, the entry last understood (None: never), what is wrong with them, and whether `kill` names it."""
+    """One gate: the bytes last seen, those last understood (None: never) and what is wrong with the former; whether `kill` names it.
+
+    `generation` and `labels` are of the bytes understood; labels are those of everything that can be drawn: the arms and the baseline.
+    Neither the entry nor what is compiled of it is kept here: a process asks for few of the gates that it has, and thousands of small
+    objects would make its garbage collector stop it.
+    """
 
     raw: bytes
-    entry: Entry | None
+    good: bytes | None
     problem: str
     killed: bool
+    generation: int = 0
+    labels: tuple[str, ...] = ()
 
 
 class Snapshot(NamedTuple):
@@ -56,13 +64,14 @@ def changed_gates(last: Snapshot, new: Snapshot) -> frozenset[str]:
 
 def problems(snapshot: Snapshot) -> str:
     """What is wrong with the gates' entries, as one line; empty when nothing is."""
-    return "; ".join(f"gate {gate}: {loaded.problem}" for gate, loaded in sorted(snapshot.gates.items()) if loaded.problem)
+    return "; ".join(sorted(f"gate {gate}: {loaded.problem}" for gate, loaded in snapshot.gates.items() if loaded.problem))
 
 
-def advance(last: Snapshot, keys: Keys) -> Snapshot:
+def advance(last: Snapshot, keys: Keys, *, breathe: Callable[[], None] = lambda: None) -> Snapshot:
     """Return the snapshot that `keys` make of the last one; the last one itself when nothing changed or `format` does not fit.
 
     A gate whose key is gone is gone; a gate whose bytes are no entry stays as it was; a gate whose bytes are the same is not parsed again.
+    `breathe` is called between gates.
     """
     if not is_ours(keys):
         return last
@@ -72,6 +81,7 @@ def advance(last: Snapshot, keys: Keys) -> Snapshot:
         gate = key.removesuffix(ENTRY_SUFFIX)
         if gate != key:
             gates[gate] = _load(last.gates.get(gate), raw, gate=gate, killed="*" in kill or gate in kill)
+            breathe()
     new = Snapshot(gates, ready=True)
     return new if changed_gates(last, new) or not last.ready else last
 
@@ -82,5 +92,7 @@ def _load(last: Loaded | None, raw: bytes, *, gate: str, killed: bool) -> Loaded
     try:
         entry = parse_entry(raw, gate=gate)
     except UnusableEntryError as error:
-        return Loaded(raw, last.entry if last else None, str(error), killed)
-    return Loaded(raw, entry, entry.problem, killed)
+        known = last or Loaded(raw, None, "", killed)
+        return known._replace(raw=raw, problem=str(error), killed=killed)
+    labels = (*(variant.name for variant in entry.rule.variants), Label.BASELINE.value) if entry.rule else ()
+    return Loaded(raw, raw, entry.problem, killed, entry.generation, labels)

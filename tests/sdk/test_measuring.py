@@ -8,9 +8,9 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from rampgate import Decision, Gates, Reason
-from rampgate.evaluate import CompiledGate
 from rampgate.exposure import KNOWN_STRANGERS, FirstSeen, Observed
 from rampgate.integrations.prometheus import PrometheusMetrics
+from rampgate.snapshot import Loaded
 from rampgate.sources.memory import MemorySource
 from tests.sdk.entries import entry
 
@@ -192,8 +192,8 @@ class Curious:
     def attached(self, observed: Observed) -> None:
         pass
 
-    def rules_changed(self, gates: Mapping[str, CompiledGate]) -> None:
-        self.heard.append(gates["g"].error.generation)
+    def rules_changed(self, gates: Mapping[str, Loaded]) -> None:
+        self.heard.append(gates["g"].generation)
         if len(self.heard) == 1:
             self._source.replace({"g": entry(generation=1795600001)})
 

@@ -4,7 +4,7 @@ import pytest
 
 from rampgate.decision import Reason
 from rampgate.evaluate import compile_gate
-from rampgate.rules import render_entry
+from rampgate.rules import parse_entry, render_entry
 from rampgate.snapshot import EMPTY, FORMAT_VALUE, Keys, Snapshot, advance, changed_gates, problems
 from tests.sdk.entries import entry
 
@@ -20,8 +20,8 @@ GOOD: Keys = {**FORMAT, "a.json": line("a"), "b.json": line("b")}
 
 def reason(snapshot: Snapshot, gate: str) -> Reason:
     loaded = snapshot.gates[gate]
-    assert loaded.entry is not None
-    return compile_gate(loaded.entry, killed=loaded.killed).decide({"userId": "u"}).reason
+    assert loaded.good is not None
+    return compile_gate(parse_entry(loaded.good), killed=loaded.killed).decide({"userId": "u"}).reason
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_the_last_good_entry_outlives_one_bad_one_after_another() -> None:
 
 def test_a_gate_that_never_had_an_entry_is_known_but_not_compiled() -> None:
     snapshot = advance(EMPTY, {**GOOD, "a.json": b"{"})
-    assert (snapshot.gates["a"].entry, snapshot.gates["a"].problem != "") == (None, True)
+    assert (snapshot.gates["a"].good, snapshot.gates["a"].problem != "") == (None, True)
 
 
 def test_a_last_good_entry_obeys_the_kill_key() -> None:

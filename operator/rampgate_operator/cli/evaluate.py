@@ -10,6 +10,7 @@ from typing import Any
 
 from rampgate import Decision, Gates, Reason
 from rampgate.evaluate import compile_gate
+from rampgate.rules import parse_entry
 from rampgate.snapshot import EMPTY, FORMAT_KEY, FORMAT_VALUE, Keys, advance, is_ours
 from rampgate.sources import Receiver
 from rampgate.sources.directory import read_keys
@@ -114,9 +115,9 @@ def _why(decision: Decision, keys: Keys, context: Mapping[str, object]) -> str:
     if decision.reason not in {Reason.ERROR, Reason.NO_UNIT}:
         return ""
     loaded = gates[decision.gate]
-    if loaded.problem or loaded.entry is None:
+    if loaded.problem or loaded.good is None:
         return f"the gate's entry is not understood: {loaded.problem}"
-    unit = compile_gate(loaded.entry, killed=loaded.killed).unit
+    unit = compile_gate(parse_entry(loaded.good), killed=loaded.killed).unit
     if decision.reason is Reason.NO_UNIT:
         return f"the context names no unit: give {unit} a non-empty string"
     given = json.dumps(context.get(unit), ensure_ascii=False)

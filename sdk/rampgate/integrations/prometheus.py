@@ -13,9 +13,10 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
+from rampgate.breath import Breather
 from rampgate.decision import Decision, Label, Reason
-from rampgate.evaluate import CompiledGate
 from rampgate.exposure import Exposures, Observed
+from rampgate.snapshot import Loaded
 
 _OUTCOMES = ("ok", "error")
 
@@ -53,7 +54,7 @@ class PrometheusMetrics:
         self._observed: Observed | None = None
         self._passed_on: dict[Exposures, int] = {}
         self._passing_on = Lock()
-        self._gates: set[str] = set()
+        self._known: Mapping[str, Loaded] = {}
         registry.register(_Collector(self))
         if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # then a scrape reads files, and nobody asks this process
             atexit.register(self.flush)
@@ -79,15 +80,19 @@ class PrometheusMetrics:
                     self._exposures.labels(*labels).inc(new)
                     self._passed_on[labels] = counted
 
-    def rules_changed(self, gates: Mapping[str, CompiledGate]) -> None:
+    def rules_changed(self, gates: Mapping[str, Loaded]) -> None:
         """Report the generations in force, and create the series of everything that can be drawn."""
-        for gone in self._gates - gates.keys():
+        breathe = Breather()
+        for gone in self._known.keys() - gates.keys():
             self._generation.remove(gone)
-        for gate, compiled in gates.items():
-            self._generation.labels(gate).set(compiled.error.generation)
-            for label in compiled.labels:
+        for gate, loaded in gates.items():
+            last = self._known.get(gate)
+            if last is None or last.generation != loaded.generation:
+                self._generation.labels(gate).set(loaded.generation)
+            for label in loaded.labels if last is None or last.labels != loaded.labels else ():
                 self._create(gate, label)
-        self._gates = set(gates)
+            breathe()
+        self._known = gates
 
     def first_exposed(self, decision: Decision, *, unit: str) -> None:  # noqa: ARG002 - who it was is nobody's label
         """Count a unit."""

@@ -8,6 +8,7 @@ watch on a file ends with the old inode. Must not know what keys mean.
 import os
 from pathlib import Path
 
+from rampgate.breath import Breather
 from rampgate.pulse import Pulse
 from rampgate.snapshot import Keys, is_rules_key
 from rampgate.sources import Receiver
@@ -84,11 +85,20 @@ def _file_version(entry: os.DirEntry[str]) -> tuple[str, int, int, int] | None:
     return entry.name, status.st_mtime_ns, status.st_size, status.st_ino
 
 
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_file()
+    except OSError:  # a link to itself
+        return False
+
+
 def read_keys(root: Path) -> Keys:
     """Read what a directory holds at this moment. Raises OSError."""
-    keys = {}
-    for path in _current(root).iterdir():
-        if is_rules_key(path.name) and path.is_file():
-            with path.open("rb") as file:
-                keys[path.name] = file.read(_LARGEST_FILE)
+    keys, breathe = {}, Breather()
+    with os.scandir(_current(root)) as entries:
+        for entry in entries:
+            if is_rules_key(entry.name) and _is_file(entry):
+                with open(entry.path, "rb", buffering=0) as file:  # noqa: PTH123 - thousands of them, and a Path costs more than the reading
+                    keys[entry.name] = file.read(_LARGEST_FILE) or b""
+            breathe()
     return keys
