@@ -249,18 +249,20 @@ def test_without_rules_every_question_is_refused_until_they_come() -> None:
     with Gates(source) as gates, listening(ofrep_app(gates)) as server:
         for answer in (server.evaluate("g"), server.evaluate()):
             assert (answer.status, answer.fields["errorCode"], answer.headers["retry-after"]) == (503, "GENERAL", "1")
+        assert server.request("GET", "/readyz").status == 503
         health = server.request("GET", "/healthz")
         assert (health.status, health.body) == (503, b"no rules yet: every question is refused\n")
         source.deliver()
         assert (server.evaluate("g").status, server.evaluate().fields["flags"]) == (404, [])
         assert (server.request("GET", "/healthz").status, server.request("GET", "/healthz").body) == (200, b"ok\n")
+        assert server.request("GET", "/readyz").status == 200
 
 
 def test_stale_rules_are_served_and_unhealthy() -> None:
     with Gates(MemorySource({"g": entry()}), stale_after=-inf) as gates, listening(ofrep_app(gates)) as server:
         answer = server.evaluate("g", {"userId": "u"})
         assert (answer.status, answer.fields["reason"]) == (200, "STALE")
-        assert server.request("GET", "/healthz").status == 503
+        assert [server.request("GET", path).status for path in ("/healthz", "/readyz")] == [503, 200]
 
 
 KEYS = ("first", "sécond")

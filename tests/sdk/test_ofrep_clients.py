@@ -1,9 +1,6 @@
 """The OFREP application, asked by the OpenFeature project's own clients: Python's, and JavaScript's for servers and for pages."""
 
-import fcntl
-import hashlib
 import json
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,11 +18,10 @@ from rampgate import Gates
 from rampgate.integrations.ofrep import ofrep_app
 from rampgate.integrations.openfeature import RampgateProvider
 from tests.sdk.entries import Fields, entry
+from tests.sdk.node_packages import NODE, javascript_packages
 from tests.sdk.ofrep_server import Asked, listening
-from tools.devcluster.binaries import cache_directory
 
 KEY = "a key"
-NODE = Path(__file__).parent / "node"
 USERS = [f"user-{number}" for number in range(50)]
 
 
@@ -95,20 +91,7 @@ def test_pythons_client_without_the_key_gets_its_default(server: Asked) -> None:
 
 @pytest.fixture(scope="session")
 def packages() -> Path:
-    """The folder with the JavaScript clients, installed once per lock file."""
-    if shutil.which("npm") is None or shutil.which("node") is None:
-        pytest.skip("the JavaScript clients of OFREP were not asked: there is no npm here")
-    digest = hashlib.sha256((NODE / "package-lock.json").read_bytes()).hexdigest()[:10]
-    folder = cache_directory() / f"ofrep-clients-{digest}"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with (folder.parent / "ofrep-clients.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # other processes of these tests want the same
-        if not (folder / "node_modules" / ".package-lock.json").exists():  # npm writes it last
-            folder.mkdir(exist_ok=True)
-            for name in ("package.json", "package-lock.json"):
-                shutil.copy(NODE / name, folder)
-            subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, check=True, timeout=100)
-    return folder
+    return javascript_packages()
 
 
 def ask(packages: Path, server: Asked, **asked: object) -> Any:

@@ -24,8 +24,9 @@ LONGEST_DRAIN = 10
 
 BACKLOG = 2048
 EPILOG = """\
-paths: POST /ofrep/v1/evaluate/flags/GATE and POST /ofrep/v1/evaluate/flags, GET /healthz and GET /metrics
-the API key is sent as X-API-Key or as Authorization: Bearer; /healthz and /metrics want none
+paths: POST /ofrep/v1/evaluate/flags/GATE and POST /ofrep/v1/evaluate/flags
+  GET /readyz (there are rules), /healthz (and they are not stale), /metrics
+the API key is sent as X-API-Key or as Authorization: Bearer; what is read with GET wants none
 exit status: 0 stopped by a signal, 2 wrong usage, no rules to look for, no key in the key file, or the address is taken,
   3 the extra `server` is not installed
 """

@@ -32,7 +32,7 @@ Count = Callable[[str, int, float], None]
 """Told the route, the status and the seconds of a request."""
 
 BULK = "/ofrep/v1/evaluate/flags"
-HEALTH, METRICS = "/healthz", "/metrics"
+HEALTH, READY, METRICS = "/healthz", "/readyz", "/metrics"
 BODY_SECONDS = 10.0
 """A body that is not there after so long is not waited for."""
 
@@ -60,7 +60,8 @@ def ofrep_app(
 ) -> App:
     """An ASGI application that answers OFREP from `gates`; it can be mounted in another one.
 
-    `api_keys` gives the keys that open it at this moment, without it everybody may ask; `/healthz` and `/metrics` are always open.
+    `api_keys` gives the keys that open it at this moment, without it everybody may ask; `/healthz`, `/readyz` and `/metrics`
+    are always open.
     `registry` counts the requests and is served at `/metrics`. `origins` are the web origins whose pages may ask ("*": all); none by
     default.
     """
@@ -96,8 +97,10 @@ class _Application:
             await self._serve(scope, receive, send, key=path.removeprefix(BULK).removeprefix("/"))
         elif path == METRICS and self._metrics is not None:
             await self._metrics(scope, receive, send)
+        elif path in (HEALTH, READY):
+            await _send(send, self._health(may_be_stale=path == READY))
         else:
-            await _send(send, self._health() if path == HEALTH else _refusal(404, "GENERAL", f"nothing here; ask at {BULK}"))
+            await _send(send, _refusal(404, "GENERAL", f"nothing here; ask at {BULK}"))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, *, key: str) -> None:
         """Answer a question for `key`, or for all gates when it is empty."""
@@ -147,10 +150,11 @@ class _Application:
             return Response(304, headers=((b"etag", tag),))
         return Response(200, answer, (_JSON, (b"etag", tag)))
 
-    def _health(self) -> Response:
+    def _health(self, *, may_be_stale: bool) -> Response:
+        """Whether all is well; stale rules are no reason to take a replica out of service: they are better than none."""
         if not self._gates.is_ready:
             return Response(503, b"no rules yet: every question is refused\n", (_TEXT,))
-        if self._gates.is_stale:
+        if self._gates.is_stale and not may_be_stale:
             return Response(503, b"the source of the rules has not confirmed them for too long: the last good ones are served\n", (_TEXT,))
         return Response(200, b"ok\n", (_TEXT,))
 
