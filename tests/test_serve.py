@@ -189,7 +189,7 @@ def test_limits_are_obeyed(directory: Path) -> None:
         ("no such directory", ["--rules", "nowhere"], "nowhere: there is no such directory"),
         ("no such file", ["--config-map", "nowhere.json"], "nowhere.json: there is no such file"),
         ("a name without a namespace", ["--rules", ".", "--name", "gates"], "--name goes with --namespace"),
-        ("outside a cluster", ["--namespace", "shop"], "not inside a pod"),
+        ("outside a cluster", ["--namespace", "shop"], "--namespace is for a pod"),
         ("no key file", ["--rules", ".", "--api-key-file", "nowhere"], "nowhere: No such file or directory"),
         ("an empty key file", ["--rules", ".", "--api-key-file", os.devnull], "wanted one API key a line, found none"),
         ("no port", ["--rules", ".", "--listen", "localhost"], "cannot listen on localhost: wanted HOST:PORT"),

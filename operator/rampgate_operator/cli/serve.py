@@ -70,17 +70,17 @@ def run(arguments: argparse.Namespace) -> int:
     from rampgate.integrations.prometheus import PrometheusMetrics
 
     logging.basicConfig(format="[%(asctime)s] [%(levelname)s] %(name)s: %(message)s", level=logging.INFO)
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    logging.getLogger("uvicorn").setLevel(logging.ERROR)  # its warnings are a line for every stranger who speaks no HTTP
     _at_a_signal(lambda: sys.exit(0))
     registry = CollectorRegistry()
     try:
         keys = None if arguments.api_key_file is None else KeyFile(arguments.api_key_file)
         listening = _listen(arguments.listen)
         gates = _gates(arguments, PrometheusMetrics(registry))
-    except (UsageError, ConfigurationError) as error:
+    except UsageError as error:
         sys.stderr.write(f"rampgate serve: {error}\n")
         return 2
-    limits = Limits(arguments.max_body, arguments.max_context, arguments.max_depth, arguments.max_bulk)
+    limits = Limits(body=arguments.max_body, context=arguments.max_context, depth=arguments.max_depth, bulk=arguments.max_bulk)
     with gates, listening:
         app = ofrep_app(gates, api_keys=keys, limits=limits, registry=registry, origins=arguments.cors_origin)
         server = uvicorn.Server(
@@ -119,7 +119,10 @@ def _gates(arguments: argparse.Namespace, metrics: "Observer") -> Gates:
     if arguments.name is not None and arguments.namespace is None:
         raise UsageError("--name goes with --namespace")
     if arguments.namespace is not None:
-        return Gates.from_cluster(arguments.namespace, arguments.name or DEFAULT_NAME, wait=arguments.wait, metrics=metrics)
+        try:
+            return Gates.from_cluster(arguments.namespace, arguments.name or DEFAULT_NAME, wait=arguments.wait, metrics=metrics)
+        except ConfigurationError:
+            raise UsageError("--namespace is for a pod, whose service account it uses; elsewhere give --rules or --config-map") from None
     if arguments.config_map is not None:
         if not arguments.config_map.is_file():
             raise UsageError(f"{arguments.config_map}: there is no such file")
