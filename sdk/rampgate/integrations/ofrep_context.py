@@ -1,7 +1,7 @@
 """The body of an OFREP request: from bytes that anybody may send to a context.
 
-Knows JSON, its limits, and what the protocol calls a refusal. Must not know how a body travels, nor how a context is used. What is ambiguous
-is refused: a key that is there twice could name one unit to a proxy and another to us.
+Knows JSON, its limits, and what the protocol calls a refusal. Must not know how a body travels, nor what a context is used for. What is
+ambiguous is refused: a key that is there twice could name one unit to a proxy and another to us.
 """
 
 import json
