@@ -12,7 +12,7 @@ WORKDIR /src
 # The dependencies come before the code, so that a change of the code does not fetch them again. Each is the file whose hash the lock names,
 # and a wheel: nothing is compiled, and nothing that is fetched runs.
 COPY pyproject.toml uv.lock ./
-RUN uv export --frozen --no-dev --extra operator --no-emit-project --output-file requirements.txt \
+RUN uv export --frozen --no-dev --extra operator --extra server --no-emit-project --output-file requirements.txt \
  && uv venv --python python3 /opt/rampgate \
  && uv pip install --python /opt/rampgate --require-hashes --only-binary :all: --requirement requirements.txt
 

@@ -69,9 +69,9 @@ def rampgate_openfeature() -> Evaluate:
     """Rampgate behind the OpenFeature client."""
     from openfeature import api
     from openfeature.evaluation_context import EvaluationContext
-    from rampgate.integrations.openfeature import RampgateProvider
 
     from rampgate import Gates
+    from rampgate.integrations.openfeature import RampgateProvider
 
     api.set_provider_and_wait(RampgateProvider(Gates.from_rules({GATE: entry()})))
     client = api.get_client()

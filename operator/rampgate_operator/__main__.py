@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from rampgate import __version__
-from rampgate_operator.cli import evaluate, lint, operate
+from rampgate_operator.cli import evaluate, lint, operate, serve
 
-COMMANDS = (operate, evaluate, lint)
+COMMANDS = (operate, evaluate, lint, serve)
 MISSING_EXTRA = 3
 
 

@@ -32,7 +32,9 @@ def is_settings(content: Any) -> bool:
 
 def is_of_others(content: Any) -> bool:
     """Kubernetes' own kinds, a part of a pod, Prometheus' configuration, a CI job."""
-    return isinstance(content, dict) and bool({"job_name", "containers", "jobs"} & content.keys() or content.get("kind") in {"Role"})
+    return isinstance(content, dict) and bool(
+        {"job_name", "containers", "jobs"} & content.keys() or content.get("kind") in {"Role", "Deployment"}
+    )
 
 
 def blocks_that(wanted: Any) -> list[Block]:
