@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from rampgate.bucketing import compile_hash
 from rampgate.decision import Decision, Label, Reason
 from rampgate.explain_eligibility import Context, Tested, ask_test, shown
-from rampgate.rules import Control, Entry, Rule, Variant
+from rampgate.rules import Control, Entry, Rule, Variant, plain
 from rampgate.snapshot import Loaded
 
 
@@ -65,6 +65,11 @@ class _Case(NamedTuple):
     def unit(self) -> object:
         """Whatever the context has for the unit."""
         return self.context.get(self.rule.unit)
+
+    @property
+    def text(self) -> str:
+        """The unit if it is a text, else an empty one."""
+        return plain(self.unit)
 
     def answer(self, reason: Reason, label: str = Label.NONE, served: Control | Variant | None = None) -> Decision:
         """Decide; control is served unless a variant is."""
@@ -127,10 +132,10 @@ def _ask_override(case: _Case) -> Step:
     if not case.rule.overrides:
         return Step(StepName.OVERRIDE, "there is none")
     for override in case.rule.overrides:
-        if isinstance(case.unit, str) and case.unit in override.units:
+        if case.text in override.units:
             decision = case.answer(Reason.OVERRIDE, Label.OVERRIDE, case.variant(override.variant))
-            return Step(StepName.OVERRIDE, f"one gives {shown(case.unit)} {override.variant}, whatever else holds", decision)
-    return Step(StepName.OVERRIDE, f"none lists {shown(case.unit)}" if case.unit else "none, since the context names no unit")
+            return Step(StepName.OVERRIDE, f"one gives {shown(case.text)} {override.variant}, whatever else holds", decision)
+    return Step(StepName.OVERRIDE, f"none lists {shown(case.unit)}" if case.text else "none, since the context names no unit")
 
 
 def _ask_eligibility(case: _Case) -> Step:
@@ -151,7 +156,7 @@ def _ask_ship(case: _Case) -> Step:
 
 def _ask_unit(case: _Case) -> Step:
     name, unit = case.rule.unit, case.unit
-    if unit is None or unit == "":
+    if unit is None or (isinstance(unit, str) and not case.text):
         found = f"has no {name}" if unit is None else f"has an empty {name}"
         return Step(StepName.UNIT, f"the context {found}: give it a non-empty string", case.answer(Reason.NO_UNIT))
     if not isinstance(unit, str):
@@ -198,8 +203,8 @@ def _range(share: Mapping[str, Any]) -> str:
 
 
 def _hash(case: _Case, purpose: str) -> tuple[str, int]:
-    hashed = compile_hash(case.rule.salt, purpose, hash_input=case.rule.hash_input)(str(case.unit))
-    return f"{case.rule.salt}:{purpose}:{case.unit}", hashed
+    hashed = compile_hash(case.rule.salt, purpose, hash_input=case.rule.hash_input)(case.text)
+    return f"{case.rule.salt}:{purpose}:{case.text}", hashed
 
 
 _STEPS: tuple[Callable[[_Case], Step], ...] = (

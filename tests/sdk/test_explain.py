@@ -2,6 +2,7 @@
 
 import json
 from datetime import UTC, datetime
+from enum import StrEnum
 from typing import Any
 
 import pytest
@@ -79,6 +80,23 @@ def test_a_unit_is_explained_as_enrolled_from_the_very_percentage_at_which_it_is
         found = explained(line, {"userId": name})
         assert found.decision == Gates.from_rules({"g": line}).decide("g", {"userId": name})
         assert found.steps[-1].name is last
+
+
+class Account(StrEnum):
+    """A unit that is a text, and says something else of itself."""
+
+    FIRST = "u-1"
+
+    def __str__(self) -> str:
+        return "first"
+
+
+@pytest.mark.parametrize("percent", [0, 100])
+def test_a_unit_that_is_a_member_of_an_enumeration_is_its_text(percent: int) -> None:
+    line = render_entry(entry(percent=percent, eligibility=[{"attribute": "userId", "in": ["u-1"]}]))
+    found = explained(line, {"userId": Account.FIRST})
+    assert found == explained(line, {"userId": "u-1"})
+    assert found.decision == Gates.from_rules({"g": line}).decide("g", {"userId": Account.FIRST})
 
 
 @pytest.mark.parametrize(("line", "gate"), [("{", "g"), (render_entry(entry(gate="h")), "g"), (render_entry(entry()), "other")])

@@ -4,6 +4,7 @@ Knows how each is read once and what is wrong when there are no rules. Must not 
 """
 
 import asyncio
+import json
 import os
 import sys
 from pathlib import Path
@@ -61,7 +62,7 @@ async def _get(namespace: str, name: str) -> Keys:
         raise NoRulesError(f"{place}: {error}") from error
     if found is None:
         raise NoRulesError(f"{place}: there is none; an Experiment's spec.configMapName says which one has its rules")
-    return _ours({key: value.encode() for key, value in (found.get("data") or {}).items()}, place)
+    return _ours(read_config_map(json.dumps(found).encode()), place)
 
 
 def _ours(keys: Keys, place: str) -> Keys:
