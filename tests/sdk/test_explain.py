@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rampgate import Gates
@@ -60,6 +60,7 @@ def why(step: StepName, context: dict[str, Any], **changes: Any) -> str:
     return next(each.why for each in explained(render_entry(entry(**changes)), context).steps if each.name is step)
 
 
+@settings(deadline=None)
 @given(
     changes=ENTRIES | ENTRIES.map(without_an_end),
     context=CONTEXTS.flatmap(lambda context: UNITS.map(lambda unit: {**context, "userId": unit})) | CONTEXTS,
@@ -132,6 +133,7 @@ def test_the_figures_of_a_draw_are_those_of_the_vectors() -> None:
             assert next(i for i, share in enumerate(arm["shares"]) if arm["point"] < share["below"]) == row["arm"]
 
 
+@settings(deadline=None)
 @given(test=TESTS, context=CONTEXTS)
 def test_every_test_within_a_group_is_asked_and_told_as_it_is(test: Any, context: dict[str, Any]) -> None:
     told = ask_test(parse_test(test), context)

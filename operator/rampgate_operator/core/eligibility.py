@@ -2,7 +2,7 @@
 
 Part of the `spec`. What each of them means is docs/rules-format.md's, and the SDK's to answer; nothing is evaluated here.
 A schema cannot refer to itself in Kubernetes, so each level of groups is a model of its own, with lists that get shorter: an item, within
-it inner items, within those conditions. Longer lists would cost more than CEL may.
+it inner items, within those conditions. What CEL may cost at the API server is bounded, and grows with the product of their lengths.
 """
 
 from collections.abc import Iterator
