@@ -87,10 +87,11 @@ def explain(gates: Mapping[str, Loaded], gate: str, context: Context, *, default
     if loaded is None:
         why = f"the rules have no gate {gate!r}; they have: {', '.join(sorted(gates)) or 'none'}"
         return _only(Step(StepName.GATE, why, Decision(gate, None, default, Reason.UNKNOWN_GATE)))
-    if loaded.entry is None:
+    entry = loaded.entry
+    if entry is None:
         return _only(Step(StepName.GATE, f"its entry cannot be read: {loaded.problem}", Decision(gate, None, default, Reason.ERROR)))
-    case = _Case(loaded.entry, loaded.killed, context)
-    steps = [Step(StepName.GATE, f"the rules have it, in generation {loaded.entry.generation}")]
+    case = _Case(entry, loaded.killed, context)
+    steps = [Step(StepName.GATE, f"the rules have it, in generation {entry.generation}")]
     for ask in _STEPS:
         step = ask(case)
         steps.append(step)
