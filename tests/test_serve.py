@@ -17,7 +17,8 @@ from rampgate.rules import render_entry
 from rampgate_operator.cli.serve import KeyFile, UsageError
 from tests.sdk.ofrep_server import Asked
 from tests.sdk.waiting import eventually
-from tests.test_command import CONFIG_MAP, ENTRY, rampgate
+from tests.test_command import rampgate
+from tests.test_evaluate import CONFIG_MAP, ENTRY
 from tools.devcluster.loopback import free_port
 
 CONTEXT = {"userId": "u-1"}

@@ -28,15 +28,20 @@ def text() -> str:
     root = openapi()
     sections = [HEADER]
     sections.extend(f"* {_rule(rule)}" for rule in root["x-kubernetes-validations"])
+    written: dict[str, str] = {}
     for name, schema in root["properties"].items():
         if name not in SKIPPED:
-            sections.extend(_object(name, schema))
+            sections.extend(_object(name, schema, written))
     return "\n".join(sections) + "\n"
 
 
-def _object(path: str, schema: Schema) -> Iterator[str]:
-    """Write an object's section, then those of the objects in it."""
+def _object(path: str, schema: Schema, written: dict[str, str]) -> Iterator[str]:
+    """Write an object's section, then those of the objects in it; `written` knows which fields were described already, and where."""
     yield f"\n## {path}\n\n{schema['description']}\n"
+    same = written.setdefault(json.dumps([schema["properties"], schema.get("required")]), path)
+    if same != path:
+        yield f"Its fields are those of `{same}`."
+        return
     yield "| field | type | default | bounds | |"
     yield "|---|---|---|---|---|"
     required = schema.get("required", [])
@@ -53,7 +58,7 @@ def _object(path: str, schema: Schema) -> Iterator[str]:
         inner = field.get("items", field)
         if "properties" in inner:
             described = inner | {"description": field["description"]} if inner is field else inner
-            yield from _object(f"{path}.{name}{'[]' if inner is not field else ''}", described)
+            yield from _object(f"{path}.{name}{'[]' if inner is not field else ''}", described, written)
 
 
 def _rules_of_values(schema: Schema) -> Iterator[Schema]:

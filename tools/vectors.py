@@ -13,9 +13,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-VECTORS = Path(__file__).parent.parent / "tests" / "vectors"
+from tools.vector_cases import ENTRIES, Json, contexts_of
 
-Json = dict[str, Any]
+VECTORS = Path(__file__).parent.parent / "tests" / "vectors"
 
 
 def murmur3_x86_32(data: bytes) -> int:
@@ -106,7 +106,7 @@ def evaluate(entry: Json, context: Json, *, killed: bool) -> Json:
     for override in entry.get("overrides", []):
         if unit in override["units"]:
             return _answer(variants[override["variant"]], "OVERRIDE", "override")
-    if not all(_matches(condition, context) for condition in entry.get("eligibility", [])):
+    if not all(matches(test, context) for test in entry.get("eligibility", [])):
         return _answer(control, "NOT_ELIGIBLE", "ineligible")
     if "ship" in entry:
         return _answer(variants[entry["ship"]], "SHIPPED", "none")
@@ -130,7 +130,6 @@ def draw(entry: Json, unit: object) -> Json:
 
 def is_understood(entry: Json) -> bool:
     """Whether this is an entry of format 1 with nothing unknown in it; only as strict as the cases below need."""
-    operators = [sorted(condition.keys() - {"attribute"}) for condition in entry.get("eligibility", [])]
     names = [variant.get("name") for variant in entry.get("variants", [])]
     return (
         entry["format"] == 1
@@ -138,11 +137,23 @@ def is_understood(entry: Json) -> bool:
         and entry.get("hashInput") in ("UTF8", "CBOR")
         and entry["control"]["name"] in names
         and len(set(names)) == len(names)
-        and all(len(operator) == 1 and operator[0] in OPERATORS for operator in operators)
+        and all(is_test(item, levels=8) for item in entry.get("eligibility", []))
         and entry.get("ship", names[0]) in names
         and all(type(variant.get("weight")) is int for variant in entry["variants"])
         and sum(variant["weight"] for variant in entry["variants"]) > 0
     )
+
+
+def is_test(item: Any, *, levels: int) -> bool:  # noqa: ANN401  # JSON
+    """Whether this is a condition, or a group of at most so many levels."""
+    if not isinstance(item, dict):
+        return False
+    if set(item) in ({"all"}, {"any"}):
+        (tests,) = item.values()
+        return levels > 0 and isinstance(tests, list) and tests != [] and all(is_test(test, levels=levels - 1) for test in tests)
+    if set(item) == {"not"}:
+        return levels > 0 and is_test(item["not"], levels=levels - 1)
+    return len(item) == 2 and "attribute" in item and len(item.keys() & set(OPERATORS)) == 1
 
 
 def _answer(served: Json, reason: str, label: str) -> Json:
@@ -155,7 +166,19 @@ OF_INSTANTS = {"before": "<", "after": ">"}
 OPERATORS = (*OF_TEXTS, *OF_NUMBERS, *OF_INSTANTS, "semver", "semverAny", "is", "exists")
 
 
-def _matches(condition: Json, context: Json) -> bool:
+def matches(test: Json, context: Json) -> bool:
+    """Whether a condition or a group holds."""
+    match test:
+        case {"all": tests}:
+            return all(matches(each, context) for each in tests)
+        case {"any": tests}:
+            return any(matches(each, context) for each in tests)
+        case {"not": inner}:
+            return not matches(inner, context)
+    return _condition_holds(test, context)
+
+
+def _condition_holds(condition: Json, context: Json) -> bool:
     ((name, operand),) = ((name, operand) for name, operand in condition.items() if name != "attribute")
     value = _look_up(context, condition["attribute"])
     if name == "exists":
@@ -235,131 +258,10 @@ def _version(text: str) -> list[int] | None:
     return [*(int(part) for part in parts), *[0] * (3 - len(parts)), 0 if dash else 1]
 
 
-EVERYBODY: Json = {
-    "attempt": 1,
-    "control": {"name": "control", "value": False},
-    "format": 1,
-    "gate": "new-checkout",
-    "generation": 1795600000,
-    "hashInput": "UTF8",
-    "percent": 50,
-    "salt": "shop/new-checkout",
-    "unit": "userId",
-    "variants": [{"name": "control", "value": False, "weight": 1}, {"name": "treatment", "value": True, "weight": 1}],
-}
-TARGETED: Json = {
-    **EVERYBODY,
-    "eligibility": [
-        {"attribute": "country", "in": ["US", "CA"]},
-        {"attribute": "appVersion", "semver": [[">=", [2, 4, 0]], ["<", [3, 0, 0]]]},
-        {"attribute": "plan", "notIn": ["free"]},
-    ],
-    "overrides": [{"units": ["qa-1", "qa-ü"], "variant": "treatment"}, {"units": ["qa-2", "qa-1"], "variant": "control"}],
-    "percent": 100,
-}
-FROZEN: Json = {field: EVERYBODY[field] for field in ("attempt", "control", "format", "gate", "generation")}
-MANY: Json = {
-    **EVERYBODY,
-    "control": {"name": "off", "value": "blue"},
-    "variants": [{"name": name, "value": name * 2, "weight": weight} for name, weight in (("a", 1), ("off", 2), ("b", 0), ("c", 3))],
-}
-MANY["variants"][1]["value"] = "blue"
-
-ENTRIES: dict[str, Json] = {
-    "everybody at 50 %": EVERYBODY,
-    "everybody at 0 %": {**EVERYBODY, "percent": 0},
-    "everybody at 12.34 %, CBOR": {**EVERYBODY, "percent": 12.34, "hashInput": "CBOR"},
-    "four variants": MANY,
-    "values are objects": {
-        **EVERYBODY,
-        "control": {"name": "control", "value": {"size": 1}},
-        "variants": [{"name": "control", "value": {"size": 1}, "weight": 1}, {"name": "treatment", "value": {"size": 2}, "weight": 1}],
-    },
-    "targeted": TARGETED,
-    "shipped": {**TARGETED, "ship": "treatment"},
-    "rolled back": {**FROZEN, "latch": "Guardrail", "percent": 0, "serve": "ROLLED_BACK"},
-    "killed": {**FROZEN, "latch": "Kill", "percent": 0, "serve": "KILLED"},
-    "serve is a word of the future": {**FROZEN, "percent": 0, "serve": "ARCHIVED"},
-    "rolled back in a newer format": {**FROZEN, "format": 7, "latch": "Deadline", "percent": 0, "serve": "ROLLED_BACK"},
-    "newer format": {**EVERYBODY, "format": 2},
-    "unknown operator": {**EVERYBODY, "eligibility": [{"attribute": "country", "matches": "^U"}]},
-    "two operators in one condition": {**EVERYBODY, "eligibility": [{"attribute": "country", "in": ["US"], "notIn": ["CA"]}]},
-    "unknown hashInput": {**EVERYBODY, "hashInput": "SHA256"},
-    "no salt": {field: value for field, value in EVERYBODY.items() if field != "salt"},
-    "ship names no variant": {**EVERYBODY, "ship": "other"},
-    "control is no variant": {**EVERYBODY, "control": {"name": "other", "value": False}},
-    "weights sum to 0": {**EVERYBODY, "variants": [{**variant, "weight": 0} for variant in EVERYBODY["variants"]]},
-    "an unknown field is ignored": {**EVERYBODY, "note": "of a later version"},
-}
-
-TESTS: dict[str, Json] = {
-    "equals": {"equals": "pro"},
-    "is true": {"is": True},
-    "is false": {"is": False},
-    "exists": {"exists": True},
-    "exists not": {"exists": False},
-    "startsWith": {"startsWith": ["pro", "ü"]},
-    "endsWith": {"endsWith": ["@shop.example", "ü"]},
-    "contains": {"contains": ["beta", "ü"]},
-    "greaterThan": {"greaterThan": 3},
-    "greaterOrEqual": {"greaterOrEqual": 2.5},
-    "lessThan": {"lessThan": 3},
-    "lessOrEqual": {"lessOrEqual": -1},
-    "before": {"before": "2026-12-01T07:00:00Z"},
-    "after": {"after": "2026-12-01T07:00:00.5Z"},
-    "semverAny": {"semverAny": [[["<", [1, 0, 0]]], [[">=", [2, 4, 0]], ["<", [3, 0, 0]]]]},
-}
-ENTRIES |= {name: {**EVERYBODY, "percent": 100, "eligibility": [{"attribute": "user.x", **test}]} for name, test in TESTS.items()}
-TESTED: tuple[Any, ...] = (
-    None, "", "pro", "Pro", "prof", "xü", "ü", "u\u0308", "a@shop.example", "xbetax", "3", "true", [], ["pro"], {}, {"x": "pro"},
-    True, False, 0, 1, 3, 3.0, 2.5, 2.4999, -1, -1.5, 2**53,
-    "2026-12-01T07:00:00Z", "2026-12-01T06:59:59.999999Z", "2026-12-01t09:00:00.500+02:00", "2026-12-01 09:00:00.501+02:00",
-    "2026-12-01T07:00:00", "2026-12-01", "2026-02-30T00:00:00Z", "2026-12-01T24:00:00Z", "2026-12-01T07:00:60Z", "20261201T070000Z",
-    "2026-12-01T07:00Z", "2026-W49-2T07:00:00Z", "2026-12-01T07:00:00+0200", "2026-12-01T07:00:00+25:00",
-    "2026-12-01T08:00:00+00:60", "0000-01-01T00:00:00Z", "0.9", "1", "v2.4", "2.4.0-rc.1", "3", 2.5,
-)  # fmt: skip
-
-FITTING = {"userId": "user-1", "country": "US", "appVersion": "2.4.0", "plan": "pro"}
-VERSIONS = ("2.4.0", "v2.4", "V2.4.1", "2.4.0-rc.1", "v2.4.1-rc.1+build", "2.9", "3", "3.0.0-rc.1", "3.0.0", "2.10.0", "2", "02.4.0")
-NO_VERSIONS = ("", "latest", "2.4.x", "2.4.0.1", "2.4.", "vv2.5", " 2.5", "2.5 ", "2.5-", "2.5+", "2.5\n", "٢.٥")
-
-
-def contexts() -> Iterator[Json]:
-    """Contexts that every entry is asked with."""
-    yield {}
-    yield from ({"userId": unit} for unit in ("", None, 5, True, ["user-1"], "qa-1", "qa-ü", "qa-2"))
-    yield from ({"userId": f"user-{number}"} for number in range(6))
-    yield from ({**FITTING, "userId": unit} for unit in ("user-1", "user-2", "ユーザー", "qa-1", "", None, 5))
-    yield {key: value for key, value in FITTING.items() if key != "userId"}
-
-
-def targeting_contexts() -> Iterator[Json]:
-    """Contexts that differ from a fitting one in one attribute: missing, mistyped, on both sides of each bound."""
-    for attribute, values in {
-        "country": ("CA", "us", "DE", "", None, 1, True, ["US"], {"US": 1}),
-        "plan": ("free", "Free", "", None, 0, False, ["pro"]),
-        "appVersion": (*VERSIONS, *NO_VERSIONS, None, 2.4, [2, 4, 0]),
-    }.items():
-        yield {key: value for key, value in FITTING.items() if key != attribute}
-        yield from ({**FITTING, attribute: value} for value in values)
-
-
-def tested_contexts() -> Iterator[Json]:
-    """Contexts of every type and on both sides of each bound, the attribute within another one, under its whole name, and not there."""
-    yield {"userId": "user-1"}
-    yield {"userId": "user-1", "user": "pro"}
-    yield {"userId": "user-1", "user": {"y": "pro"}}
-    yield {"userId": "user-1", "user": {"x": "free"}, "user.x": "pro"}
-    for value in TESTED:
-        yield {"userId": "user-1", "user": {"x": value}}
-
-
 def evaluation_rows() -> Iterator[Json]:
     """Each entry with each context, some of them under the kill key as well."""
     for name, entry in ENTRIES.items():
-        asked = [*contexts(), *(targeting_contexts() if name == "targeted" else ())]
-        asked = list(tested_contexts()) if name in TESTS else asked
-        for number, context in enumerate(asked):
+        for number, context in enumerate(contexts_of(name)):
             for killed in (False, True) if number < 3 else (False,):
                 yield {"entry": name, "context": context, "killed": killed, **evaluate(entry, context, killed=killed)}
 

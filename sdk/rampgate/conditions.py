@@ -1,6 +1,6 @@
-"""Who is eligible: one attribute, one operator, one operand.
+"""What may be asked of an attribute: one operator, one operand.
 
-Knows the operators, as one table. Must not know gates, hashing or where an entry comes from.
+Knows the operators, as one table. Must not know gates, contexts, or how conditions are joined (eligibility.py).
 A predicate gets whatever the application passed for the attribute (None when missing) and answers False for anything it was not made for.
 """
 
@@ -35,7 +35,7 @@ _INSTANT = re.compile(
 
 
 class Condition(NamedTuple):
-    """One line of a gate's eligibility; the operand is frozen and comparable."""
+    """One test of one attribute; the operand is frozen and comparable."""
 
     attribute: str
     operator: str
@@ -68,25 +68,6 @@ def compile_condition(condition: Condition) -> Predicate:
     return OPERATORS[condition.operator].compile(condition.operand)
 
 
-def compile_test(condition: Condition) -> Callable[[Mapping[str, object]], bool]:
-    """Turn a condition into the question that is asked of a context."""
-    attribute, matches = condition.attribute, compile_condition(condition)
-    if "." not in attribute:
-        return lambda context: matches(context.get(attribute))
-    read = read_path(attribute)
-    return lambda context: matches(read(context))
-
-
-def membership(condition: Condition) -> frozenset[str] | None:
-    """The texts that a condition wants, where it wants one of some texts in a plain attribute: most do, and it costs no call to ask."""
-    return frozenset(condition.operand) if condition.operator in ("in", "equals") and "." not in condition.attribute else None
-
-
-def is_member(value: object, texts: frozenset[str]) -> bool:
-    """Whether a value is one of these texts, and a text at all."""
-    return isinstance(value, str) and value in texts
-
-
 def parse_version(text: str) -> Version | None:
     """Read a version leniently (`v` allowed, minor and patch default to 0, build metadata ignored); None when it is none."""
     match = _VERSION.fullmatch(text)
@@ -104,25 +85,6 @@ def parse_instant(text: str) -> datetime | None:
         return datetime.fromisoformat(text.upper())
     except ValueError:  # the 31st of February
         return None
-
-
-def read_path(attribute: str) -> Callable[[Mapping[str, object]], object]:
-    """Compile how a context is asked for `user.plan`: by the whole name, else along the dots, through the mappings within."""
-    parts = attribute.split(".")
-
-    def read(context: Mapping[str, object]) -> object:
-        """Give what is found; None when nothing is."""
-        found: object = context.get(attribute)
-        if found is not None:
-            return found
-        found = context
-        for part in parts:
-            if not isinstance(found, Mapping):
-                return None
-            found = found.get(part)
-        return found
-
-    return read
 
 
 def _parse_text(operand: object) -> Operand:

@@ -9,8 +9,8 @@ from itertools import count
 from typing import NamedTuple, Protocol
 
 from rampgate.bucketing import compile_draw
-from rampgate.conditions import compile_test, is_member, membership
 from rampgate.decision import Decision, Label, Reason
+from rampgate.eligibility import compile_eligibility, is_member
 from rampgate.rules import Control, Entry, Rule, Variant, plain
 
 Context = Mapping[str, object]
@@ -135,8 +135,7 @@ def _compile_rule(  # noqa: C901 - it would read better in pieces, but each woul
     """
     variants = {variant.name: variant for variant in rule.variants}
     overrides = {unit: build(Reason.OVERRIDE, Label.OVERRIDE, variants[name]) for name, units in reversed(rule.overrides) for unit in units}
-    memberships = tuple((each.attribute, texts) for each in rule.eligibility if (texts := membership(each)) is not None)
-    tests = tuple(compile_test(each) for each in rule.eligibility if membership(each) is None)
+    memberships, tests = compile_eligibility(rule.eligibility)
     shipped = None if rule.ship is None else build(Reason.SHIPPED, served=variants[rule.ship])
     draw = compile_draw(
         rule.salt, hash_input=rule.hash_input, basis_points=basis_points, weights=[variant.weight for variant in rule.variants]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from rampgate.bucketing import MAX_TOTAL_WEIGHT, HashInput
-from rampgate.conditions import Condition, parse_condition
+from rampgate.eligibility import Test, parse_test
 from rampgate.errors import NotUnderstoodError, UnusableEntryError
 
 FORMAT = 1
@@ -49,7 +49,7 @@ class Rule(NamedTuple):
     unit: str
     hash_input: HashInput
     variants: tuple[Variant, ...]
-    eligibility: tuple[Condition, ...]
+    eligibility: tuple[Test, ...]
     overrides: tuple[Override, ...]
     ship: str | None
 
@@ -177,7 +177,7 @@ def _rule(fields: Mapping[str, object], *, control: str) -> Rule:
         unit=_field(fields, "unit", str),
         hash_input=_hash_input(_field(fields, "hashInput", str)),
         variants=variants,
-        eligibility=tuple(parse_condition(each) for each in _optional_list(fields, "eligibility")),
+        eligibility=tuple(parse_test(each) for each in _optional_list(fields, "eligibility")),
         overrides=tuple(_override(each, names=names) for each in _optional_list(fields, "overrides")),
         ship=_one_of(_field(fields, "ship", str), names, field="ship") if "ship" in fields else None,
     )

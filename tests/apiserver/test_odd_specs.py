@@ -23,6 +23,7 @@ def nested(levels: int) -> list[Any]:
 
 TEXTS: dict[str, dict[str, Any]] = {
     "a semver range": {"eligibility": [{"attribute": "appVersion", "semver": ">=2.4.0 <3.0.0"}]},
+    "ranges within groups": {"eligibility": [{"any": [{"not": {"attribute": "appVersion", "semver": "<1 || >=2.4"}}]}]},
     "an ampersand": {"overrides": [{"variant": "treatment", "units": ["R&D", "<b>"]}]},
     "letters with accents": {"overrides": [{"variant": "treatment", "units": ["Zoë"]}]},
     "beyond the first plane": {"variants": [{"name": "control", "value": "🦊"}, {"name": "treatment", "value": "\u2028"}]},

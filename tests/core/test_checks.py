@@ -91,5 +91,14 @@ def test_a_version_that_cannot_be_read_is_a_problem_of_its_field() -> None:
     assert found({VERSION: ">=2.y"}) == [(VERSION, "'2.y' is no version; write it as major.minor.patch, such as 2.4.0")]
 
 
+def test_a_version_within_groups_is_a_problem_of_its_own_field() -> None:
+    wrong = {"attribute": "appVersion", "semver": "^"}
+    nest = {"any": [{"attribute": "plan", "equals": "pro"}, {"not": wrong}, {"all": [wrong]}]}
+    assert [path for path, _ in found({"spec.eligibility[1]": nest})] == [
+        "spec.eligibility[1].any[1].not.semver",
+        "spec.eligibility[1].any[2].all[0].semver",
+    ]
+
+
 def test_every_problem_is_named() -> None:
     assert [path for path, _ in found({VERSION: "^", ZONE: "Berlin"})] == [VERSION, ZONE]

@@ -52,6 +52,33 @@ def test_an_entry_is_one_canonical_line() -> None:
     assert line_of(Story(**FULL).ramp_to(0.5)) == LINE
 
 
+@pytest.mark.parametrize(
+    ("item", "rendered"),
+    [
+        ({"any": [{"attribute": "plan", "equals": "pro"}]}, {"any": [{"attribute": "plan", "equals": "pro"}]}),
+        ({"not": {"attribute": "age", "lessThan": 18.0}}, {"not": {"attribute": "age", "lessThan": 18}}),
+        (
+            {"all": [{"not": {"attribute": "v", "semver": "^2"}}, {"any": [{"attribute": "v", "semver": "<1 || 3.x"}]}]},
+            {
+                "all": [
+                    {"not": {"attribute": "v", "semver": [[">=", [2, 0, 0]], ["<", [3, 0, 0]]]}},
+                    {"any": [{"attribute": "v", "semverAny": [[["<", [1, 0, 0]]], [[">=", [3, 0, 0]], ["<", [4, 0, 0]]]]}]},
+                ]
+            },
+        ),
+        (
+            {"not": {"any": [{"attribute": "since", "after": "2026-12-01T09:00:00+02:00"}, {"attribute": "beta", "exists": False}]}},
+            {"not": {"any": [{"attribute": "since", "after": "2026-12-01T07:00:00Z"}, {"attribute": "beta", "exists": False}]}},
+        ),
+    ],
+    ids=["any", "not", "groups of versions", "groups of instants"],
+)
+def test_groups_are_rendered_as_they_stand_and_what_is_in_them_as_anywhere(item: dict[str, Any], rendered: dict[str, Any]) -> None:
+    line = line_of(Story(eligibility=[item]).ramp_to(10))
+    assert json.loads(line)["eligibility"] == [rendered]
+    assert parse_entry(line).problem == ""
+
+
 def test_a_whole_percentage_is_written_as_an_integer() -> None:
     assert '"percent":10,' in line_of(Story().ramp_to(10))
     assert [number(percent) for percent in (10.0, 0.5, 0.0)] == [10, 0.5, 0]

@@ -72,5 +72,5 @@ def test_the_page_runs_from_top_to_bottom(directory: Path) -> None:
         os.killpg(walked.pid, signal.SIGKILL)  # a page that hangs ends with all that it started
         pytest.fail(walked.communicate()[0])
     assert walked.returncode == 0, out + log(directory)
-    for expected in ("one-page created", "needs approval", '"variant": "treatment"', "above max 0.05", "stopped the cluster"):
+    for expected in ("one-page created", "needs approval", "=> treatment, value true: ENROLLED", "above max 0.05", "stopped the cluster"):
         assert expected in out, out

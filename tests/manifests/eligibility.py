@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.manifests.table import REMOVED, Row
-from tests.manifests.words import ONE_TEST, TIME_RULE, must_be
+from tests.manifests.words import ONE_TEST_OR_GROUP, TIME_RULE, must_be
 
 CONDITION = "spec.eligibility[0]"
 TESTS: dict[str, Any] = {
@@ -29,10 +29,14 @@ NUMBERS = ("greaterThan", "greaterOrEqual", "lessThan", "lessOrEqual")
 ELIGIBILITY = (
     Row("no eligibility is everybody", {"spec.eligibility": REMOVED}),
     Row("an empty eligibility is refused", {"spec.eligibility": []}, (("spec.eligibility", "should have at least 1 items"),)),
-    Row("a condition without a test is refused", {CONDITION: {"attribute": "country"}}, ((CONDITION, ONE_TEST),)),
+    Row("a condition without a test is refused", {CONDITION: {"attribute": "country"}}, ((CONDITION, ONE_TEST_OR_GROUP),)),
     *(Row(f"the test {name} is accepted", {CONDITION: {"attribute": "user.plan", name: test}}) for name, test in TESTS.items()),
     *(
-        Row(f"{name} beside another test is refused", {CONDITION: {"attribute": "x", "in": ["a"], name: test}}, ((CONDITION, ONE_TEST),))
+        Row(
+            f"{name} beside another test is refused",
+            {CONDITION: {"attribute": "x", "in": ["a"], name: test}},
+            ((CONDITION, ONE_TEST_OR_GROUP),),
+        )
         for name, test in TESTS.items()
         if name != "in"
     ),

@@ -1,6 +1,7 @@
 """The table of manifests: what is said of the parts of a spec: eligibility, ramp, schedule and guardrails."""
 
 from tests.manifests.eligibility import ELIGIBILITY
+from tests.manifests.groups import GROUPS
 from tests.manifests.table import REMOVED, Row
 from tests.manifests.words import (
     DURATION,
@@ -168,4 +169,4 @@ GUARDRAILS = (
     Row("a source that is no name is refused", {f"{GUARDRAIL}.source": "http://prometheus:9090"}, ((f"{GUARDRAIL}.source", LABEL),)),
 )
 
-PARTS = (*ELIGIBILITY, *RAMP, *SCHEDULE, *GUARDRAILS)
+PARTS = (*ELIGIBILITY, *GROUPS, *RAMP, *SCHEDULE, *GUARDRAILS)

@@ -12,6 +12,7 @@ CHANGES: dict[str, dict[str, object]] = {
     "control": {"spec.control": "treatment"},
 }
 ELIGIBILITY = {"spec.eligibility[0].in": ["US"]}
+GROUPED = {"spec.eligibility[0]": {"any": [{"attribute": "country", "in": ["US", "CA"]}]}}
 
 
 def fixed(field: str) -> tuple[tuple[str, str]]:
@@ -63,6 +64,7 @@ UPDATES = (
     ),
     UpdateRow("eligibility may change while Pending", "Pending", ELIGIBILITY),
     UpdateRow("eligibility may not change while Ramping", "Ramping", ELIGIBILITY, ELIGIBILITY_FIXED),
+    UpdateRow("a condition may not become a group while Ramping", "Ramping", GROUPED, ELIGIBILITY_FIXED),
     UpdateRow("eligibility may not be taken away while Ramping", "Ramping", {"spec.eligibility": REMOVED}, ELIGIBILITY_FIXED),
     UpdateRow("eligibility may change with a higher attempt", "Ramping", ELIGIBILITY | {"spec.attempt": 2}),
     *(UpdateRow(f"eligibility may change when {phase}", phase, ELIGIBILITY) for phase in STARTED if phase != "Ramping"),

@@ -8,6 +8,7 @@ import pytest
 
 from rampgate import Gates, Reason
 from rampgate.conditions import OPERATORS
+from rampgate.eligibility import Join
 from rampgate.rules import parse_entry, render_entry
 from tests.sdk.entries import entry
 
@@ -48,9 +49,9 @@ def test_the_formats_example_is_a_canonical_entry() -> None:
     assert (read.problem, read.rule is None) == ("", False)
 
 
-def test_every_reason_and_operator_is_documented() -> None:
+def test_every_reason_operator_and_group_is_documented() -> None:
     for reason in Reason:
         assert f"`{reason}`" in SDK
         assert f"`{reason}`" in FORMAT
-    for operator in OPERATORS:
+    for operator in (*OPERATORS, *Join):
         assert f"| `{operator}` |" in FORMAT

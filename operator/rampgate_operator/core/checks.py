@@ -10,6 +10,7 @@ from zoneinfo import available_timezones
 
 from pydantic import JsonValue
 
+from rampgate_operator.core.eligibility import conditions_within
 from rampgate_operator.core.problems import Problem
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.versions import compile_semver
@@ -32,12 +33,13 @@ def _mixed_values(spec: Spec) -> Iterator[Problem]:
 
 
 def _unreadable_versions(spec: Spec) -> Iterator[Problem]:
-    for index, condition in enumerate(spec.eligibility or ()):
-        if condition.semver is not None:
-            try:
-                compile_semver(condition.semver)
-            except ValueError as error:
-                yield Problem(f"spec.eligibility[{index}].semver", str(error))
+    for index, item in enumerate(spec.eligibility or ()):
+        for path, condition in conditions_within(item, f"spec.eligibility[{index}]"):
+            if condition.semver is not None:
+                try:
+                    compile_semver(condition.semver)
+                except ValueError as error:
+                    yield Problem(f"{path}.semver", str(error))
 
 
 def _disputed_units(spec: Spec) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rampgate.rules import render_entry
-from rampgate_operator.core.eligibility import Condition
+from rampgate_operator.core.eligibility import AnyItem, group_of
 from rampgate_operator.core.experiment import Experiment
 from rampgate_operator.core.observation import Entry, RulesSeen, digest
 from rampgate_operator.core.spec import Spec
@@ -84,7 +84,7 @@ def fits(line: str, seen: RulesSeen) -> bool:
 def _targeting(experiment: Experiment, spec: Spec) -> dict[str, Any]:
     fields = compile_draw(spec, experiment.salt)
     if spec.eligibility:
-        fields["eligibility"] = [_condition(condition) for condition in spec.eligibility]
+        fields["eligibility"] = [compile_item(item) for item in spec.eligibility]
     if spec.overrides:
         fields["overrides"] = [{"variant": o.variant, "units": list(o.units)} for o in spec.overrides]
     return fields
@@ -94,7 +94,17 @@ def _shipped(status: Status) -> dict[str, Any]:
     return {"ship": status.shipped} if status.phase is Phase.SHIPPED else {}
 
 
-def _condition(condition: Condition) -> dict[str, Any]:
+def compile_item(item: AnyItem) -> dict[str, Any]:
+    """Say an item as the entry does, whose groups have no end: `{"any": [TEST, …]}`, `{"not": TEST}`."""
+    group = group_of(item)
+    if group is None:
+        return _condition(item)
+    join, inner = group
+    tests = [compile_item(each) for each in inner]
+    return {join: tests[0] if join == "not" else tests}
+
+
+def _condition(condition: AnyItem) -> dict[str, Any]:
     """Say a test as the entry does: versions expanded, numbers and instants written in one way however they were spelled."""
     ((name, operand),) = condition.tests.items()
     if condition.semver is not None:

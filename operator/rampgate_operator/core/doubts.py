@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
+from rampgate_operator.core.eligibility import Item
+from rampgate_operator.core.eligibility_doubts import conditions_that_exclude_each_other, negations_of_negations
 from rampgate_operator.core.guardrails import blocking
 from rampgate_operator.core.problems import Problem
 from rampgate_operator.core.promql_parse import parse
@@ -39,6 +41,11 @@ class Plan:
         """The path, guardrail and tree of every query."""
         guardrails = enumerate(self.spec.guardrails or ())
         return tuple((f"spec.guardrails[{index}].query", each, parse(each.query)) for index, each in guardrails)
+
+    @property
+    def items(self) -> tuple[tuple[str, Item], ...]:
+        """The path and test of everything that is said of who is eligible."""
+        return tuple((f"spec.eligibility[{index}]", item) for index, item in enumerate(self.spec.eligibility or ()))
 
     @property
     def schedule(self) -> Schedule:
@@ -134,12 +141,24 @@ def ship_in_a_file(plan: Plan) -> Iterator[Problem]:
         yield Problem("spec.ship", f"is for `kubectl patch`, not for a file: {text}; remove it")
 
 
+def negates_a_negation(plan: Plan) -> Iterator[Problem]:
+    """A `not` around what is a negation itself."""
+    yield from negations_of_negations(plan.items)
+
+
+def never_matches(plan: Plan) -> Iterator[Problem]:
+    """Two conditions that must both hold cannot."""
+    yield from conditions_that_exclude_each_other(plan.items)
+
+
 DOUBTS: tuple[Callable[[Plan], Iterator[Problem]], ...] = (
     never_gets_there,
     step_lasts_longer,
     compares_with_nobody,
     passes_without_series,
     notifies_and_rolls_back,
+    negates_a_negation,
+    never_matches,
     killed_in_a_file,
     ship_in_a_file,
 )

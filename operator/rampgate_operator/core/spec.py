@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, JsonValue, WithJsonSchema
 
-from rampgate_operator.core.eligibility import Condition
+from rampgate_operator.core.eligibility import Item
 from rampgate_operator.core.quantities import Duration, Interval, Percent, PositivePercent, ShortText, Time, TimeOfDay
 from rampgate_operator.core.schema import KeyedBy, Model, Rule
 
@@ -272,8 +272,8 @@ class Spec(Model):
     """The variants; order matters to the draw."""
     control: ShortText
     """The variant that everybody has when nothing is tried."""
-    eligibility: Annotated[list[Condition], Field(min_length=1, max_length=16)] | None = None
-    """Who may be enrolled: all conditions must match. Absent: everybody."""
+    eligibility: Annotated[list[Item], Field(min_length=1, max_length=16)] | None = None
+    """Who may be enrolled: all of these must match. Absent: everybody."""
     overrides: (
         Annotated[
             list[Override],
