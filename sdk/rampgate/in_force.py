@@ -77,6 +77,9 @@ class InForce:
         self.trouble.report(problems(new))
         if new is not last:
             self._tell_change(changed_gates(last, new))
+            gone = list(last.gates.values())
+            del last
+            _let_go(gone)
 
     def confirm(self) -> None:
         """Hear that the keys delivered last are still what the source holds."""
@@ -165,3 +168,11 @@ class InForce:
             callback()
         except Exception as error:  # noqa: BLE001 - the application's callback must not end the source's thread
             self.trouble.report(f"a callback of the application raised {error!r}")
+
+
+def _let_go(gone: list[Loaded]) -> None:
+    """Free what nobody needs any more, with rests: at once, thousands of gates would take as long as thousands of evaluations."""
+    breathe = Breather()
+    while gone:
+        gone.pop()
+        breathe()

@@ -32,4 +32,5 @@ class Tally:
     def start_in_child(self) -> None:
         """Begin at 0 after a fork: what the parent counted it reports itself."""
         self._lock = Lock()
-        self._not_counted += self.value()
+        counted = self.value()
+        self._not_counted += counted

@@ -1,10 +1,22 @@
-"""After a fork, the child evaluates: it waits for no lock that only a thread of its parent could give back."""
+"""After a fork, the child evaluates, waits for no lock that only a thread of its parent could give back, and sees what changes."""
 
+import multiprocessing
+import os
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
 
+import pytest
+from prometheus_client import CollectorRegistry
+
+from rampgate import Gates
+from rampgate.integrations.prometheus import PrometheusMetrics
 from rampgate.rules import render_entry
 from tests.sdk.entries import entry
+from tests.sdk.waiting import eventually
 
 FORKS = 20
 SCRIPT = f"""
@@ -42,3 +54,103 @@ def test_a_child_that_was_forked_while_others_evaluated_evaluates_too() -> None:
     line = render_entry(entry(percent=100))
     ran = subprocess.run([sys.executable, "-c", SCRIPT, line], capture_output=True, text=True, check=False, timeout=60)
     assert (ran.returncode, ran.stderr) == (0, "")
+
+
+SHIPPED = {"ship": "treatment"}
+
+
+def write(rules: Path, **changes: object) -> None:
+    """Replace the only gate, as a whole."""
+    (rules / "new").write_text(render_entry(entry(**changes)))
+    (rules / "new").rename(rules / "g.json")
+
+
+@pytest.fixture
+def rules(tmp_path: Path) -> Path:
+    (tmp_path / "format").write_text("rampgate.dev/1")
+    write(tmp_path)
+    return tmp_path
+
+
+def sees_the_change(gates: Gates) -> bool:
+    return eventually(lambda: gates.variant("g", {"userId": "u"}, default="none") == "treatment")
+
+
+def in_a_forked_process(work: Callable[[], bool]) -> tuple[int, Callable[[], bool]]:
+    """Fork as uWSGI does, by nothing but fork; the child does its work and ends with what it found."""
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if work() else 1)
+    return child, lambda: os.waitpid(child, 0)[1] == 0
+
+
+def test_a_child_of_a_plain_fork_sees_a_change_and_its_own_child_too(rules: Path) -> None:
+    def child() -> bool:
+        _, grandchild_saw = in_a_forked_process(lambda: sees_the_change(gates))
+        return sees_the_change(gates) and grandchild_saw()
+
+    with Gates.from_directory(rules) as gates:
+        _, saw = in_a_forked_process(child)
+        write(rules, **SHIPPED)
+        assert saw()
+        assert sees_the_change(gates)
+
+
+def test_a_child_of_a_fork_tells_the_application_of_a_change(rules: Path) -> None:
+    heard: list[str] = []
+    with Gates.from_directory(rules, on_change=heard.extend) as gates:
+        heard.clear()
+        _, heard_it = in_a_forked_process(lambda: eventually(lambda: heard == ["g"]))
+        write(rules, **SHIPPED)
+        assert heard_it()
+        assert gates.is_ready
+
+
+def work_of_a_pool(gates: Gates, answer: Connection) -> None:
+    answer.send("ready")
+    answer.send(sees_the_change(gates))
+
+
+def test_a_process_of_multiprocessing_sees_a_change(rules: Path) -> None:
+    forking = multiprocessing.get_context("fork")
+    ours, theirs = forking.Pipe()
+    with Gates.from_directory(rules) as gates:
+        process = forking.Process(target=work_of_a_pool, args=(gates, theirs))
+        process.start()
+        assert ours.recv() == "ready"
+        write(rules, **SHIPPED)
+        assert ours.recv() is True
+        process.join(20)
+    assert process.exitcode == 0
+
+
+def test_a_child_counts_from_0_what_it_evaluates_itself() -> None:
+    registry = CollectorRegistry()
+    gates = Gates.from_rules({"g": entry(**SHIPPED)}, metrics=PrometheusMetrics(registry))
+    labels = {"gate": "g", "variant": "none", "reason": "SHIPPED"}
+
+    def counted() -> float:
+        return registry.get_sample_value("rampgate_exposures_total", labels) or 0
+
+    def child() -> bool:
+        before = counted()
+        for _ in range(3):
+            gates.decide("g")
+        return counted() - before == 3
+
+    gates.decide("g")
+    _, was_right = in_a_forked_process(child)
+    assert was_right()
+    assert counted() == 1
+    gates.close()
+
+
+def test_closed_gates_stay_closed_in_a_child(rules: Path) -> None:
+    gates = Gates.from_directory(rules)
+    gates.close()
+
+    def child() -> bool:
+        return not any(thread.name.startswith("rampgate") for thread in threading.enumerate())
+
+    _, was_right = in_a_forked_process(child)
+    assert was_right()

@@ -6,8 +6,9 @@ Must not know how decisions are made. The `namespace` label comes from the scrap
 
 import atexit
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from threading import Lock
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from threading import RLock
+from weakref import WeakSet
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import Metric
@@ -52,12 +53,18 @@ class PrometheusMetrics:
         )
         self._processes = Gauge("rampgate_processes", "Processes that evaluate gates.", registry=None, multiprocess_mode="livesum")
         self._observed: Observed | None = None
+        self._is_held = False
         self._passed_on: dict[Exposures, int] = {}
-        self._passing_on = Lock()
+        self._is_shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
+        self._lock = RLock()
+        """prometheus_client has locks of its own: whoever holds one of them holds this one too, so that no fork comes in between."""
         self._known: Mapping[str, Loaded] = {}
         registry.register(_Collector(self))
-        if "PROMETHEUS_MULTIPROC_DIR" in os.environ:  # then a scrape reads files, and nobody asks this process
+        if self._is_shared:  # by files, and nobody asks this process
             atexit.register(self.flush)
+        else:
+            self._processes.set(1)
+        _ALL.add(self)
 
     def attached(self, observed: Observed) -> None:
         """Report what can be asked, at every scrape."""
@@ -70,8 +77,7 @@ class PrometheusMetrics:
 
     def flush(self) -> None:
         """Bring the metrics up to what was counted."""
-        with self._passing_on:
-            self._processes.set(1)
+        with self._lock:
             if self._observed is None:
                 return
             self._age.set(self._observed.age_seconds())
@@ -79,32 +85,61 @@ class PrometheusMetrics:
                 if new := counted - self._passed_on.get(labels, 0):
                     self._exposures.labels(*labels).inc(new)
                     self._passed_on[labels] = counted
+                    self._processes.set(1)  # a parent that only forks evaluates nothing
+
+    def collect(self) -> list[Metric]:
+        """Give all metrics as they are now."""
+        with self._lock:
+            self.flush()
+            return [family for metric in self.metrics() for family in metric.collect()]
+
+    def hold(self) -> None:
+        """Let nobody touch the metrics while this process forks; not for longer than a second."""
+        self._is_held = self._lock.acquire(timeout=1)
+
+    def let_go(self) -> None:
+        """Go on after a fork."""
+        if self._is_held:
+            self._lock.release()
+
+    def start_in_child(self) -> None:
+        """Begin anew after a fork: what the parent counted it reports itself, and in files of its own all gauges stand at 0."""
+        if not self._is_held:  # whoever held it is not in this process
+            self._lock = RLock()
+        self._passed_on = {}
+        for gate, loaded in self._known.items():
+            self._generation.labels(gate).set(loaded.generation)
+        self.let_go()
 
     def rules_changed(self, gates: Mapping[str, Loaded]) -> None:
         """Report the generations in force, and create the series of everything that can be drawn."""
         breathe = Breather()
         for gone in self._known.keys() - gates.keys():
-            self._generation.remove(gone)
+            with self._lock:
+                self._generation.remove(gone)
         for gate, loaded in gates.items():
             last = self._known.get(gate)
-            if last is None or last.generation != loaded.generation:
-                self._generation.labels(gate).set(loaded.generation)
-            for label in loaded.labels if last is None or last.labels != loaded.labels else ():
-                self._create(gate, label)
+            with self._lock:
+                if last is None or last.generation != loaded.generation:
+                    self._generation.labels(gate).set(loaded.generation)
+                for label in loaded.labels if last is None or last.labels != loaded.labels else ():
+                    self._create(gate, label)
             breathe()
         self._known = gates
 
     def first_exposed(self, decision: Decision, *, unit: str) -> None:  # noqa: ARG002 - who it was is nobody's label
         """Count a unit."""
-        self._first_exposures.labels(decision.gate, decision.label).inc()
+        with self._lock:
+            self._first_exposures.labels(decision.gate, decision.label).inc()
 
     def finished(self, decision: Decision, *, seconds: float, failed: bool, is_first_failure: bool) -> None:
         """Count a measured request."""
         gate, label = decision.gate, decision.label
-        self._requests.labels(gate, label, _OUTCOMES[failed]).inc()
-        self._durations.labels(gate, label).observe(seconds)
-        if is_first_failure:
-            self._first_errors.labels(gate, label).inc()
+        with self._lock:
+            self._requests.labels(gate, label, _OUTCOMES[failed]).inc()
+            self._durations.labels(gate, label).observe(seconds)
+            if is_first_failure:
+                self._first_errors.labels(gate, label).inc()
 
     def _create(self, gate: str, label: str) -> None:
         self._exposures.labels(gate, label, Reason.NOT_ENROLLED if label == Label.BASELINE else Reason.ENROLLED)
@@ -126,5 +161,23 @@ class _Collector(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Give the metrics as they are now."""
-        self._metrics.flush()
-        return [family for metric in self._metrics.metrics() for family in metric.collect()]
+        return self._metrics.collect()
+
+
+_ALL: WeakSet[PrometheusMetrics] = WeakSet()
+
+
+def _each(do: Callable[[PrometheusMetrics], None]) -> Callable[[], None]:
+    def do_it() -> None:
+        for metrics in tuple(_ALL):
+            do(metrics)
+
+    return do_it
+
+
+if hasattr(os, "register_at_fork"):  # where processes fork
+    os.register_at_fork(
+        before=_each(PrometheusMetrics.hold),
+        after_in_parent=_each(PrometheusMetrics.let_go),
+        after_in_child=_each(PrometheusMetrics.start_in_child),
+    )
