@@ -11,13 +11,15 @@ PYTEST_ARGS ?=
 TEST_PROCESSES ?= 3
 # The least branch coverage of rampgate_operator.core, in per cent.
 CORE_COVERAGE ?= 95
+# How many cases make fuzz runs.
+FUZZ_CASES ?= 1000000
 # make demo KEEP=1: leave it running, with its URLs and things to try.
 KEEP ?=
 # make demo UNTIMED=1: tell the measured seconds, but fail for none of them.
 UNTIMED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench-scale lint crds docs build clean
+.PHONY: help demo test fuzz bench-scale lint crds docs build clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,6 +35,9 @@ else
 	$(PY) -m coverage report --include='*/rampgate_operator/core/*' --fail-under=$(CORE_COVERAGE)
 	$(PY) -m pytest --ignore=tests/core -n $(TEST_PROCESSES) --dist worksteal
 endif
+
+fuzz: $(SYNCED) ## Evaluate a million mutilated entries and odd contexts (FUZZ_CASES=…; some ten minutes)
+	$(PY) -m tests.sdk.fuzz $(FUZZ_CASES)
 
 lint: $(SYNCED) ## Check style, types, import contracts, and that what is generated is up to date
 	$(PY) -m ruff check
