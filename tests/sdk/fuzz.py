@@ -42,8 +42,9 @@ _TESTS: list[dict[str, Any]] = [
     {"not": {"all": [{"attribute": "age", "greaterThan": 1}, {"attribute": "beta", "is": False}]}},
 ]
 _ODD: list[Any] = [
-    None, True, False, 0, -1, 1, 2**31, 2**63, 2**64, 10**400, 0.5, -0.0, 1e308, "", "a", "US", "pro", "u", "\ud800", "\x00", "é" * 300, "1.2.3",
-    "v1.2.3-rc.1+b", "2026-12-01T09:00:00Z", "9999-12-31T23:59:59+23:59", [], [[]], ["US"], {}, {"plan": "pro"}, {"": {"": ""}}, float("nan"), float("inf"),
+    None, True, False, 0, -1, 1, 2**31, 2**63, 2**64, 10**400, 0.5, -0.0, 1e308, float("nan"), float("inf"),
+    "", "a", "US", "pro", "u", "\ud800", "\x00", "é" * 300, "1.2.3", "v1.2.3-rc.1+b", "2026-12-01T09:00:00Z", "9999-12-31T23:59:59+23:59",
+    [], [[]], ["US"], {}, {"plan": "pro"}, {"": {"": ""}},
 ]  # fmt: skip
 _ATTRIBUTES = ["userId", "country", "plan", "user", "user.plan", "beta", "x", "email", "name", "age", "since", "app", ""]
 _TOKENS = [
