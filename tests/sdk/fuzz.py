@@ -188,7 +188,7 @@ def _replace_a_node(fields: dict[str, Any], dice: random.Random) -> None:
         elif dice.random() < 0.1:
             node[key] = _deep(inner, dice.randrange(1, 200))
         else:
-            node[key] = dice.choice(_ODD)
+            node[key] = copy.deepcopy(dice.choice(_ODD))
         return
 
 
