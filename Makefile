@@ -19,7 +19,7 @@ KEEP ?=
 UNTIMED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz bench-scale lint crds docs build clean
+.PHONY: help demo test fuzz bench-scale bench-sdk lint crds docs build clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ endif
 
 fuzz: $(SYNCED) ## Evaluate a million mutilated entries and odd contexts (FUZZ_CASES=…; some ten minutes)
 	$(PY) -m tests.sdk.fuzz $(FUZZ_CASES)
+
+bench-sdk: $(SYNCED) ## Measure the SDK beside Eppo, flagd and an inline if, and write benchmarks/results/sdk.json (some minutes)
+	UV_PROJECT_ENVIRONMENT=.venv-bench $(PY) -m uv sync --quiet --locked --no-default-groups --group bench --extra prometheus --extra openfeature --python $(PY)
+	$(PY) -m benchmarks.sdk --record
 
 lint: $(SYNCED) ## Check style, types, import contracts, and that what is generated is up to date
 	$(PY) -m ruff check
@@ -59,7 +63,7 @@ build: $(SYNCED) ## Build the devcluster's servers into the cache, once per vers
 	@$(PY) -m tools.devcluster build
 
 clean: ## Remove the virtual environment and the tools' caches; the built servers stay
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
+	rm -rf $(VENV) .venv-bench .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .coverage
 
 $(SYNCED): pyproject.toml uv.lock tools/bootstrap.sh
 	@PYTHON="$(PYTHON)" tools/bootstrap.sh

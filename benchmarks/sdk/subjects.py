@@ -65,6 +65,19 @@ def rampgate_counted() -> Evaluate:
     return lambda _unit, context: value(GATE, context, default=False) is True
 
 
+def rampgate_new_units() -> Evaluate:
+    """Rampgate, counted, when every evaluation is a unit's first: nobody is remembered, everybody is drawn, and told."""
+    from itertools import count
+
+    from prometheus_client import CollectorRegistry
+
+    from rampgate import Gates
+    from rampgate.integrations.prometheus import PrometheusMetrics
+
+    value, numbers = Gates.from_rules({GATE: entry()}, metrics=PrometheusMetrics(CollectorRegistry())).value, count()
+    return lambda _unit, context: value(GATE, {**context, "targetingKey": f"new-{next(numbers)}"}, default=False) is True
+
+
 def rampgate_openfeature() -> Evaluate:
     """Rampgate behind the OpenFeature client."""
     from openfeature import api
@@ -146,6 +159,7 @@ SUBJECTS: Mapping[str, Callable[[], Evaluate]] = {
     "inline": inline,
     "rampgate": rampgate,
     "rampgate_counted": rampgate_counted,
+    "rampgate_new_units": rampgate_new_units,
     "rampgate_openfeature": rampgate_openfeature,
     "eppo": eppo,
     "flagd": flagd,

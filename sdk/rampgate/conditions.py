@@ -5,20 +5,14 @@ A predicate gets whatever the application passed for the attribute (None when mi
 """
 
 import operator
-import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from rampgate.errors import NotUnderstoodError
 
 Predicate = Callable[[object], bool]
 Operand = tuple[Any, ...]
-Version = tuple[int, int, int, int]
-"""Major, minor, patch, and 0 for a prerelease or 1 for a release: a prerelease sorts before its release."""
-
-_VERSION = re.compile(r"[vV]?([0-9]{1,18})(?:\.([0-9]{1,18}))?(?:\.([0-9]{1,18}))?(-[0-9A-Za-z.-]+)?(?:\+[0-9A-Za-z.-]+)?")
-_COMPARISONS: Mapping[str, Callable[[Version, Version], bool]] = {
+_COMPARISONS: Mapping[str, Callable[[Any, Any], bool]] = {
     "=": operator.eq,
     "!=": operator.ne,
     "<": operator.lt,
@@ -26,12 +20,6 @@ _COMPARISONS: Mapping[str, Callable[[Version, Version], bool]] = {
     ">": operator.gt,
     ">=": operator.ge,
 }
-
-
-_INSTANT = re.compile(
-    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ](?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}(?:\.[0-9]{1,9})?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
-)
-"""RFC 3339; Python alone would read much else that ISO 8601 knows."""
 
 
 class Condition(NamedTuple):
@@ -66,25 +54,6 @@ def parse_condition(fields: object) -> Condition:
 def compile_condition(condition: Condition) -> Predicate:
     """Turn a condition into the question that is asked of its attribute's value."""
     return OPERATORS[condition.operator].compile(condition.operand)
-
-
-def parse_version(text: str) -> Version | None:
-    """Read a version leniently (`v` allowed, minor and patch default to 0, build metadata ignored); None when it is none."""
-    match = _VERSION.fullmatch(text)
-    if match is None:
-        return None
-    major, minor, patch, prerelease = match.groups(default="")
-    return int(major), int(minor or 0), int(patch or 0), 0 if prerelease else 1
-
-
-def parse_instant(text: str) -> datetime | None:
-    """Read an instant (RFC 3339 §5.6), to the microsecond; None when it is none, or has no offset."""
-    if _INSTANT.fullmatch(text) is None:
-        return None
-    try:
-        return datetime.fromisoformat(text.upper())
-    except ValueError:  # the 31st of February
-        return None
 
 
 def _parse_text(operand: object) -> Operand:
@@ -129,6 +98,8 @@ def _compile_number(compare: Callable[[Any, Any], bool]) -> Callable[[Operand], 
 
 
 def _parse_instant(operand: object) -> Operand:
+    from rampgate.instants import parse_instant  # noqa: PLC0415 - datetime weighs as much as the SDK, and few gates ask for instants
+
     instant = parse_instant(operand) if isinstance(operand, str) else None
     if instant is None:
         raise NotUnderstoodError("eligibility: wanted an instant as RFC 3339 writes it")
@@ -137,11 +108,13 @@ def _parse_instant(operand: object) -> Operand:
 
 def _compile_instant(compare: Callable[[Any, Any], bool]) -> Callable[[Operand], Predicate]:
     def compile_bound(operand: Operand) -> Predicate:
+        from rampgate.instants import read_instant  # noqa: PLC0415 - as above
+
         (bound,) = operand
 
         def matches(value: object) -> bool:
-            instant = parse_instant(value) if isinstance(value, str) else value
-            return isinstance(instant, datetime) and instant.tzinfo is not None and compare(instant, bound)
+            instant = read_instant(value)
+            return instant is not None and compare(instant, bound)
 
         return matches
 
@@ -202,7 +175,9 @@ def _compile_alternatives(alternatives: Operand) -> Predicate:
 
 
 def _compile_semver(bounds: Operand) -> Predicate:
-    checks = tuple((_COMPARISONS[comparison], (*version, 1)) for comparison, version in bounds)
+    from rampgate.versions import RELEASE, parse_version  # noqa: PLC0415 - a pattern to compile, and few gates ask for versions
+
+    checks = tuple((_COMPARISONS[comparison], (*version, RELEASE)) for comparison, version in bounds)
 
     def matches(value: object) -> bool:
         version = parse_version(value) if isinstance(value, str) else None

@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from rampgate.conditions import Condition, compile_condition, parse_instant, parse_version
+from rampgate.conditions import Condition, compile_condition
 from rampgate.eligibility import Join, Test, compile_read
+from rampgate.instants import read_instant
+from rampgate.versions import parse_version
 
 Context = Mapping[str, object]
 _LONGEST = 80
@@ -86,6 +88,6 @@ _IS: Mapping[str, Callable[[object], bool]] = {
     "string": lambda value: isinstance(value, str),
     "number": lambda value: isinstance(value, int | float) and not isinstance(value, bool),
     "boolean": lambda value: isinstance(value, bool),
-    "instant": lambda value: (value.tzinfo if isinstance(value, datetime) else parse_instant(str(value))) is not None,
+    "instant": lambda value: read_instant(value) is not None,
     "version": lambda value: isinstance(value, str) and parse_version(value) is not None,
 }

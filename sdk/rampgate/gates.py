@@ -7,7 +7,6 @@ Nothing here raises at evaluation, whatever it is given: trouble is an answer wi
 import os
 from collections.abc import Mapping
 from contextvars import ContextVar
-from math import inf
 from os import PathLike
 from types import MappingProxyType, TracebackType
 from typing import Any, Self
@@ -28,6 +27,7 @@ Context = Mapping[str, object] | None
 
 STALE_AFTER = 300.0
 _NOBODY: Mapping[str, object] = MappingProxyType({})
+_NEVER = float("inf")
 _PULSE_SECONDS = 1.0
 
 request_context: ContextVar[Mapping[str, object]] = ContextVar("rampgate_context", default=_NOBODY)
@@ -64,7 +64,7 @@ class Gates:
         source.start(self._in_force)
         if not self._in_force.ready.wait(wait):
             self._in_force.trouble.report("none yet: every gate answers with the caller's default until they come")
-        if stale_after < inf:
+        if stale_after < _NEVER:
             self._in_force.check()
             self._begin_to_beat()
         _ALIVE.add(self)
@@ -75,7 +75,7 @@ class Gates:
 
         Raises TypeError when `entries` is no mapping.
         """
-        return cls(MemorySource(entries, kill=kill), on_change=on_change, metrics=metrics, stale_after=inf)
+        return cls(MemorySource(entries, kill=kill), on_change=on_change, metrics=metrics, stale_after=_NEVER)
 
     @classmethod
     def from_directory(

@@ -4,7 +4,6 @@ Knows the entry's format (docs/rules-format.md); the operator reads its own entr
 Must not know how units are hashed, what is served, or where the bytes come from.
 """
 
-import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
@@ -87,6 +86,8 @@ def render_entry(fields: object) -> str:
     ASCII without `<`, `>` and `&`, which are escaped as Go's encoding/json does: a JSON Patch `test` at kube-apiserver compares encoded
     bytes, and only what everybody encodes alike is equal to itself.
     """
+    import json  # noqa: PLC0415 - as in _load
+
     line = json.dumps(fields, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return line.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
@@ -129,6 +130,8 @@ def parse_entry(text: str | bytes, *, gate: str | None = None) -> Entry:
 
 
 def _load(text: str | bytes) -> dict[str, object]:
+    import json  # noqa: PLC0415 - who imports the SDK need not have rules yet
+
     try:
         # Decoded here because json.loads guesses UTF-16 and UTF-32 from bytes, which no other language does.
         fields = json.loads(text.decode() if isinstance(text, bytes) else text, parse_constant=_refuse_constant)
