@@ -138,7 +138,7 @@ def see_rules(config_map: Mapping[str, Any] | None, gate: str) -> RulesSeen:
     key = gate + KEY_SUFFIX
     values = {**data, **(config_map.get("binaryData") or {})}  # base64: rather too large than too small
     others = sum(len(name.encode()) + len(value.encode()) for name, value in values.items() if name != key)
-    named = _kill_key(config_map).replace(",", " ").split()
+    named = kill_key(config_map).replace(",", " ").split()
     return RulesSeen(
         ownership=Ownership.OURS,
         entry=read_entry(data.get(key), gate),
@@ -149,7 +149,7 @@ def see_rules(config_map: Mapping[str, Any] | None, gate: str) -> RulesSeen:
     )
 
 
-def _kill_key(config_map: Mapping[str, Any]) -> str:
+def kill_key(config_map: Mapping[str, Any]) -> str:
     """Give what the key `kill` says; `kubectl create configmap --from-file` puts it under binaryData when it is no UTF-8."""
     encoded = (config_map.get("binaryData") or {}).get(KILL_KEY)
     return (config_map.get("data") or {}).get(KILL_KEY, "") if encoded is None else base64.b64decode(encoded).decode(errors="replace")

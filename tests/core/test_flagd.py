@@ -1,0 +1,108 @@
+"""core/flagd: what the flagd document says. Whether flagd's evaluators read it as we do is tests/flagd's."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from rampgate_operator.core.flagd import compile_flagd
+from tests.sdk.entries import Fields, entry
+
+SEMVER = {"attribute": "v", "semver": [[">=", [1, 2, 3]]]}
+
+
+def config_map(*entries: Fields, **keys: str) -> dict[str, Any]:
+    return {"data": {"format": "rampgate.dev/1", **{f"{fields['gate']}.json": json.dumps(fields) for fields in entries}, **keys}}
+
+
+def flag_of(fields: Fields, **keys: str) -> dict[str, Any]:
+    flags: dict[str, Any] = json.loads(compile_flagd(config_map(fields, **keys)).text)["flags"]
+    return flags["g"]  # type: ignore[no-any-return]
+
+
+def problem_of(fields: Fields) -> str:
+    return compile_flagd(config_map(fields)).problems.get("g", "")
+
+
+def test_a_gate_becomes_a_flag_with_its_variants_and_control_by_default() -> None:
+    flag = flag_of(entry())
+    assert flag.pop("targeting")["if"][-1] == "control"
+    assert flag == {
+        "state": "ENABLED",
+        "variants": {"control": False, "treatment": True},
+        "defaultVariant": "control",
+        "metadata": {"attempt": 1, "generation": 1795600000, "percent": 50},
+    }
+
+
+def test_the_draw_hashes_the_same_text_with_the_percentage_in_basis_points() -> None:
+    text = json.dumps(flag_of(entry(percent=12.34))["targeting"])
+    unit = '{"var": "userId"}'
+    assert f'{{"fractional": [{{"cat": ["shop/g:enroll:", {unit}]}}, ["in", 1234], ["out", 8766]]}}' in text
+    assert f'{{"fractional": [{{"cat": ["shop/g:arm:", {unit}]}}, ["control", 1], ["treatment", 1]]}}' in text
+
+
+STATIC: dict[str, tuple[Fields, dict[str, str], str]] = {
+    "a killed gate": (entry(serve="KILLED"), {}, "KILLED"),
+    "a gate that was rolled back": (entry(serve="ROLLED_BACK"), {}, "ROLLED_BACK"),
+    "a gate that the key kill names": (entry(), {"kill": "other, g"}, "KILLED"),
+    "every gate under a star": (entry(), {"kill": "*"}, "KILLED"),
+    "a gate that flagd cannot say": (entry(eligibility=[SEMVER]), {}, "NOT_RENDERABLE"),
+    "a gate of a newer format": (entry(format=2), {}, "NOT_RENDERABLE"),
+}
+
+
+@pytest.mark.parametrize("case", STATIC)
+def test_is_enabled_and_static_on_control(case: str) -> None:
+    fields, keys, serve = STATIC[case]
+    flag = flag_of(fields, **keys)
+    assert flag.pop("metadata")["serve"] == serve
+    assert flag == {"state": "ENABLED", "variants": {"control": False}, "defaultVariant": "control"}
+
+
+def test_a_kill_key_that_is_no_utf8_is_obeyed() -> None:
+    kill = {"binaryData": {"kill": base64.b64encode(b"g \xff").decode()}}
+    assert '"KILLED"' in compile_flagd({**config_map(entry()), **kill}).text
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"eligibility": [SEMVER]}, "semver of v: flagd's evaluators read versions differently"),
+        ({"eligibility": [{"attribute": "at", "before": "2026-12-01T00:00:00Z"}]}, "before of at: flagd has no instants"),
+        ({"eligibility": [{"attribute": "user.plan", "exists": True}]}, "attribute 'user.plan': flagd's evaluators look elsewhere for it"),
+        ({"eligibility": [{"attribute": "", "exists": True}]}, "attribute '': "),
+        ({"eligibility": [{"attribute": "n", "lessThan": 1e300}]}, "lessThan of n: beyond 2^53"),
+        ({"eligibility": [{"attribute": "n", "in": ["\ud800"]}]}, "half a surrogate pair is no text"),
+        ({"unit": "user.id"}, "attribute 'user.id': "),
+        ({"salt": "grün"}, "its salt is not ASCII"),
+        ({"format": 2}, "format 2 is newer than 1"),
+        ({"variants": [{"name": "control", "value": False, "weight": 1}, {"name": "b", "value": 1, "weight": 1}]}, "not of one type"),
+    ],
+)
+def test_what_flagd_cannot_say_is_told_in_a_sentence(fields: Fields, words: str) -> None:
+    assert words in problem_of(entry(**fields))
+
+
+@pytest.mark.parametrize("value", [None, [1]])
+def test_a_gate_whose_control_flagd_has_no_type_for_is_left_out(value: object) -> None:
+    fields = entry(control={"name": "control", "value": value})
+    assert compile_flagd(config_map(fields)).text == '{"flags":{}}'
+    assert "for which flagd has no type" in problem_of(fields)
+
+
+def test_bytes_that_are_no_entry_are_left_out_and_harm_no_neighbour() -> None:
+    document = compile_flagd(config_map(entry(), **{"other.json": "{"}))
+    assert json.loads(document.text)["flags"].keys() == {"g"}
+    assert document.problems.keys() == {"other"}
+
+
+def test_a_document_is_one_canonical_line_whatever_the_order_of_keys() -> None:
+    first, second = entry(gate="a"), entry(gate="b", eligibility=[{"attribute": "c", "equals": "é <&>"}])
+    text = compile_flagd(config_map(second, first)).text
+    assert text == compile_flagd(config_map(first, second)).text
+    assert text.isascii()
+    assert list(json.loads(text)["flags"]) == ["a", "b"]
+    assert "\\u00e9 \\u003c\\u0026\\u003e" in text
+    assert not {" ", "\n"} & set(text.replace("\\u00e9 ", ""))
