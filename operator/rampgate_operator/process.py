@@ -53,7 +53,9 @@ async def run(settings: Settings, *, metrics: Metrics) -> None:
             return KubernetesCluster(api, namespace, may_write=lambda: lease.is_held)
 
         everywhere = talk_to(None)
-        reconciler = Reconciler(cluster=everywhere, metrics=metrics, clock=SystemClock(), queue=queue, meter=meter)
+        reconciler = Reconciler(
+            cluster=everywhere, metrics=metrics, clock=SystemClock(), queue=queue, meter=meter, render_flagd=settings.render_flagd
+        )
         apart: dict[str | None, Cluster] = {name: talk_to(name) for name in settings.namespaces}
         listing = Listing(apart or {None: everywhere}, reconciler, queue, every=settings.resync.total_seconds())
         ProcessCollector(registry=registry)
@@ -101,6 +103,8 @@ async def operate(
     try:
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(hold()), *listing.start(group)]
+            if reconciler.flagd is not None:
+                background.append(group.create_task(reconciler.flagd.work()))
             if await _unless(stop, listing.ready.wait()):
                 urgent = [False] * workers + [True] * URGENT_WORKERS
                 working = [group.create_task(team.work(urgent_only=each)) for each in urgent]

@@ -134,6 +134,9 @@ class Settings(BaseSettings):
     resync: Annotated[Span, AfterValidator(_between("10s", "1d"))] = timedelta(minutes=5)
     """How often everything is listed again, against deletions that the watch missed."""
 
+    render_flagd: bool = False
+    """Whether a ConfigMap `<name>-flagd` with one flagd document is kept beside each ConfigMap with rules."""
+
     @classmethod
     def settings_customise_sources(
         cls,

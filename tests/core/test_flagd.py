@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from rampgate_operator.core.flagd import compile_flagd
+from rampgate_operator.core.observation import ROOM
 from tests.sdk.entries import Fields, entry
 
 SEMVER = {"attribute": "v", "semver": [[">=", [1, 2, 3]]]}
@@ -106,3 +107,23 @@ def test_a_document_is_one_canonical_line_whatever_the_order_of_keys() -> None:
     assert list(json.loads(text)["flags"]) == ["a", "b"]
     assert "\\u00e9 \\u003c\\u0026\\u003e" in text
     assert not {" ", "\n"} & set(text.replace("\\u00e9 ", ""))
+
+
+def test_where_there_is_no_room_the_newest_are_static_and_a_kill_of_any_is_said() -> None:
+    many = [f"unit-{number:05}" for number in range(1_500)]
+    gates = [entry(gate=f"g{n:02}", generation=100 - n, overrides=[{"variant": "treatment", "units": many}]) for n in range(60)]
+    document = compile_flagd(config_map(*gates))
+    drawn = {gate for gate, flag in json.loads(document.text)["flags"].items() if "targeting" in flag}
+    assert ROOM - 30_000 < len(document.text) < ROOM
+    assert drawn == {f"g{n:02}" for n in range(60 - len(drawn), 60)}
+    assert set(document.problems) == {fields["gate"] for fields in gates} - drawn
+    assert set(document.problems.values()) == {f"the document would pass {ROOM} bytes"}
+    oldest = compile_flagd(config_map(*gates, kill="g59"))
+    assert '"KILLED"' in oldest.text
+    assert set(oldest.problems) < set(document.problems)
+
+
+@pytest.mark.parametrize("value", ["1e999", "[" * 100_000])
+def test_what_others_cannot_read_as_json_is_left_out(value: str) -> None:
+    line = json.dumps(entry(control={"name": "control", "value": "?"})).replace('"?"', value)
+    assert compile_flagd({"data": {"g.json": line}}).text == '{"flags":{}}'

@@ -16,10 +16,17 @@ from typing import Any, NamedTuple
 from rampgate.bucketing import MAX_TOTAL_WEIGHT, HashInput, compile_hash
 from rampgate.errors import UnusableEntryError
 from rampgate.rules import Entry, Rule, is_unicode, parse_entry, render_entry
-from rampgate_operator.core.observation import KEY_SUFFIX, MOST_REMEMBERED, kill_key
+from rampgate_operator.core.compile import number
+from rampgate_operator.core.observation import KEY_SUFFIX, ROOM, kill_key
 
+FLAGD_SUFFIX = "-flagd"
 FLAGD_KEY = "flagd.json"
+FLAGD_FORMAT = "rampgate.dev/flagd/1"
+"""What the key `format` says in a ConfigMap with a document: whose it is, and that it is no ConfigMap with rules."""
 LARGEST_EXACT = 2**53
+MOST_REMEMBERED = 4_096
+_AROUND = 100
+"""Bytes of a ConfigMap with a document beside its flags."""
 _WHOLE = 10_000
 _NUMBERS_BEGIN = [*"-0123456789iI"]
 """`i` and `I` are infinity's; "null", "true", "True", "NaN", "[object Object]" and dates begin otherwise."""
@@ -33,18 +40,28 @@ _UNSAYABLE = {
 Logic = dict[str, Any]
 
 
-class Document(NamedTuple):
-    """A flagd document, and by gate why it is not in it as its entry says."""
-
-    text: str
-    problems: Mapping[str, str]
-
-
 class Flag(NamedTuple):
-    """One gate in the document; `text` is empty when even control cannot be said, `problem` when all is said."""
+    """One gate in the document; `text` is empty when even control cannot be said, `problem` when all is said.
+
+    `static` is the same gate on control, for when there is no room, and the gate with the lowest `generation` is the oldest.
+    """
 
     text: str
     problem: str = ""
+    static: str = ""
+    generation: int = 0
+
+
+class Document(NamedTuple):
+    """A flagd document, and what it says of each gate."""
+
+    text: str
+    flags: Mapping[str, Flag]
+
+    @property
+    def problems(self) -> Mapping[str, str]:
+        """Why a gate is not in it as its entry says."""
+        return {gate: flag.problem for gate, flag in self.flags.items() if flag.problem}
 
 
 class _NotRenderableError(Exception):
@@ -55,32 +72,53 @@ def compile_flagd(config_map: Mapping[str, Any]) -> Document:
     """Give the flagd document of a ConfigMap with rules. Equal keys give equal bytes.
 
     A gate that cannot be said is static on control; one whose bytes are no entry, or whose control flagd has no type for, is left out.
+    Where there is no room for all, the newest are static on control: no gate's growth may keep a neighbour's kill from being written.
     """
     data: Mapping[str, str] = config_map.get("data") or {}
     named = kill_key(config_map).replace(",", " ").split()
     flags = {
         gate: compile_flag(gate, data[gate + KEY_SUFFIX], killed="*" in named or gate in named)
         for gate in sorted(key.removesuffix(KEY_SUFFIX) for key in data if key.endswith(KEY_SUFFIX))
+        if gate
     }
+    flags = _fit(flags)
     said = ",".join(f"{json.dumps(gate)}:{flag.text}" for gate, flag in flags.items() if flag.text)
-    return Document(f'{{"flags":{{{said}}}}}', {gate: flag.problem for gate, flag in flags.items() if flag.problem})
+    return Document(f'{{"flags":{{{said}}}}}', flags)
+
+
+def _fit(flags: dict[str, Flag]) -> dict[str, Flag]:
+    size = sum(len(gate) + len(flag.text) + len('"":,') for gate, flag in flags.items()) + _AROUND
+    fitting = dict(flags)
+    for gate, flag in sorted(flags.items(), key=lambda item: item[1].generation, reverse=True):
+        if size <= ROOM:
+            break
+        if len(flag.static) < len(flag.text):
+            fitting[gate] = Flag(flag.static, f"the document would pass {ROOM} bytes")
+            size -= len(flag.text) - len(flag.static)
+    return fitting
 
 
 @lru_cache(maxsize=MOST_REMEMBERED)
 def compile_flag(gate: str, line: str, *, killed: bool) -> Flag:
     """Give one gate's flag. Remembered, for a document is rendered again whenever one of its gates changes."""
     try:
-        entry = parse_entry(line, gate=gate)
+        return _compile(parse_entry(line, gate=gate), line, killed=killed)
     except UnusableEntryError as error:
         return Flag("", f"its entry cannot be read: {error}")
+    except (ValueError, RecursionError):  # an infinity, or a value that nests without end: written by hand
+        return Flag("", "its entry is no JSON that others read")
+
+
+def _compile(entry: Entry, line: str, *, killed: bool) -> Flag:
     if _type_of(entry.control.value) is None:
         return Flag("", "control's value is a list or null, for which flagd has no type")
     if killed or entry.serve is not None:
         return Flag(_static(entry, "KILLED" if killed else str(entry.serve)))
+    static = _static(entry, "NOT_RENDERABLE")
     try:
-        return Flag(_drawn(entry, json.loads(line)))
+        return Flag(_drawn(entry, json.loads(line)), static=static, generation=entry.generation)
     except _NotRenderableError as error:
-        return Flag(_static(entry, "NOT_RENDERABLE"), str(error))
+        return Flag(static, str(error))
 
 
 def _static(entry: Entry, reason: str) -> str:
@@ -101,7 +139,8 @@ def _drawn(entry: Entry, fields: Mapping[str, Any]) -> str:
 
 
 def _flag(entry: Entry, variants: Mapping[str, Any], *, targeting: Logic | None = None, reason: str = "") -> str:
-    metadata = {"attempt": entry.attempt, "generation": entry.generation, "percent": entry.percent} | ({"serve": reason} if reason else {})
+    metadata: dict[str, Any] = {"attempt": entry.attempt, "generation": entry.generation, "percent": number(entry.percent)}
+    metadata |= {"serve": reason} if reason else {}
     flag = {"state": "ENABLED", "variants": variants, "defaultVariant": entry.control.name, "metadata": metadata}
     return render_entry(flag | ({"targeting": targeting} if targeting else {}))
 
