@@ -169,10 +169,11 @@ def _is_enrolled(rule: Rule, basis_points: int, unit: Logic) -> Logic:
 def _hashes_alike(hash_input: HashInput) -> Logic:
     """Ask the evaluator to hash a text whose hash is known: one of another generation must not draw other units, but nobody."""
     bucket = compile_hash("rampgate", "flagd", hash_input=hash_input)("probe") * MAX_TOTAL_WEIGHT >> 32
-    return {"===": [_fractional("rampgate:flagd:probe", ["no", bucket], ["yes", 1], ["no", MAX_TOTAL_WEIGHT - bucket - 1]), "yes"]}
+    probe = {"cat": ["rampgate:flagd:", "probe"]}  # flagd's schema wants an expression here
+    return {"===": [_fractional(probe, ["no", bucket], ["yes", 1], ["no", MAX_TOTAL_WEIGHT - bucket - 1]), "yes"]}
 
 
-def _fractional(text: Logic | str, *shares: list[Any]) -> Logic:
+def _fractional(text: Logic, *shares: list[Any]) -> Logic:
     return {"fractional": [text, *shares]}
 
 

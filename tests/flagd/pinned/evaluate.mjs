@@ -8,8 +8,17 @@ const { FlagdCore } = createRequire(`${folder}/`)(name);
 const silent = { error() {}, warn() {}, info() {}, debug() {} };
 const resolvers = { boolean: 'Boolean', string: 'String', number: 'Number', object: 'Object' };
 
+// What flagd's schema refuses, the evaluator only logs.
+function refuseWhatTheSchemaRefuses(document) {
+  const said = [];
+  new FlagdCore(undefined, { ...silent, debug: (message) => said.push(message) }).setConfigurations(document);
+  const refusal = said.find((message) => `${message}`.includes('invalid flagd flag configuration'));
+  if (refusal) throw new Error(refusal);
+}
+
 function answers({ document, asked }) {
   const core = new FlagdCore(undefined, silent, { disableDynamicCodeGeneration: mode === 'interpreted' });
+  refuseWhatTheSchemaRefuses(document);
   core.setConfigurations(document);
   return asked.map(([gate, context]) => {
     const [example] = core.getFlag(gate).variants.values();
