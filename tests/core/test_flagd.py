@@ -44,6 +44,52 @@ def test_the_draw_hashes_the_same_text_with_the_percentage_in_basis_points() -> 
     assert f'{{"fractional": [{{"cat": ["shop/g:arm:", {unit}]}}, ["control", 1], ["treatment", 1]]}}' in text
 
 
+V: dict[str, Any] = {"var": "a"}
+IS_TEXT = {"starts_with": [V, ""]}
+AS_TEXT = {"cat": ["", V]}
+TESTS: list[tuple[dict[str, Any], dict[str, Any]]] = [
+    ({"equals": "x"}, {"===": [V, "x"]}),
+    ({"in": ["x", "y"]}, {"in": [V, ["x", "y"]]}),
+    ({"notIn": ["x"]}, {"and": [IS_TEXT, {"!": [{"in": [V, ["x"]]}]}]}),
+    ({"startsWith": ["x", "y"]}, {"or": [{"starts_with": [V, "x"]}, {"starts_with": [V, "y"]}, False]}),
+    ({"endsWith": ["x"]}, {"or": [{"ends_with": [V, "x"]}, False]}),
+    ({"contains": ["x"]}, {"and": [IS_TEXT, {"or": [{"in": ["x", V]}, False]}]}),
+    ({"is": True}, {"and": [{"===": [V, True]}, {"!": [{"in": [AS_TEXT, ["1", "0", "-0"]]}]}]}),
+    ({"exists": True}, {"!==": [V, None]}),
+    ({"exists": False}, {"===": [V, None]}),
+    (
+        {"lessOrEqual": 3},
+        {
+            "and": [
+                {"!": [{"var": "a.length"}]},
+                {"in": [{"substr": [AS_TEXT, 0, 1]}, [*"-0123456789iI"]]},
+                {"<=": [V, 3]},
+            ]
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("test", "logic"), TESTS, ids=[next(iter(test)) for test, _ in TESTS])
+def test_a_test_asks_for_the_type_before_it_compares(test: dict[str, Any], logic: dict[str, Any]) -> None:
+    targeting = flag_of(entry(eligibility=[{"attribute": "a", **test}]))["targeting"]
+    assert targeting["if"][:2] == [{"!": [{"and": [logic]}]}, "control"]
+
+
+def test_overrides_come_first_and_a_shipped_gate_needs_no_draw() -> None:
+    overrides = [{"variant": "treatment", "units": ["qa"]}, {"variant": "control", "units": ["qa", "b"]}]
+    targeting = flag_of(entry(ship="treatment", overrides=overrides, eligibility=[{"attribute": "a", "equals": "x"}]))["targeting"]
+    unit = {"var": "userId"}
+    assert targeting == {
+        "if": [
+            {"in": [unit, ["qa"]]}, "treatment",
+            {"in": [unit, ["qa", "b"]]}, "control",
+            {"!": [{"and": [{"===": [V, "x"]}]}]}, "control",
+            "treatment",
+        ]
+    }  # fmt: skip
+
+
 STATIC: dict[str, tuple[Fields, dict[str, str], str]] = {
     "a killed gate": (entry(serve="KILLED"), {}, "KILLED"),
     "a gate that was rolled back": (entry(serve="ROLLED_BACK"), {}, "ROLLED_BACK"),

@@ -25,6 +25,7 @@ FLAGD_FORMAT = "rampgate.dev/flagd/1"
 """What the key `format` says in a ConfigMap with a document: whose it is, and that it is no ConfigMap with rules."""
 LARGEST_EXACT = 2**53
 MOST_REMEMBERED = 4_096
+"""Entries whose flag is remembered: more than one ConfigMap holds."""
 _AROUND = 100
 """Bytes of a ConfigMap with a document beside its flags."""
 _WHOLE = 10_000
