@@ -173,3 +173,16 @@ def test_where_there_is_no_room_the_newest_are_static_and_a_kill_of_any_is_said(
 def test_what_others_cannot_read_as_json_is_left_out(value: str) -> None:
     line = json.dumps(entry(control={"name": "control", "value": "?"})).replace('"?"', value)
     assert compile_flagd({"data": {"g.json": line}}).text == '{"flags":{}}'
+
+
+def test_tests_within_tests_are_and_or_and_not() -> None:
+    def leaf(value: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        return {"attribute": "a", "equals": value}, {"===": [V, value]}
+
+    (one, said_one), (two, said_two), (three, said_three) = map(leaf, "123")
+    targeting = flag_of(entry(eligibility=[{"any": [one, {"all": [two, {"not": three}]}]}]))["targeting"]
+    assert targeting["if"][0] == {"!": [{"and": [{"or": [said_one, {"and": [said_two, {"!": [said_three]}]}]}]}]}
+
+
+def test_one_test_that_cannot_be_said_keeps_the_whole_gate_on_control() -> None:
+    assert "semver of v" in problem_of(entry(eligibility=[{"any": [{"not": SEMVER}, {"attribute": "a", "equals": "x"}]}]))
