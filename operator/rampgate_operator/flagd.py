@@ -22,6 +22,8 @@ GATHERING, APART = 0.05, 1.0
 """Seconds that a change waits for others, and that lie between two writes of one document: a thousand gates make no thousand documents."""
 RECHECK = 10.0
 """Seconds until a foreign ConfigMap, which is not watched, is looked at again; and until a write is tried again at the latest."""
+WRITERS = 4
+"""Documents that are written at once: where one takes its time, another's kill must not wait."""
 TOLERATED = 3
 """Failures in a row that nobody is told of: an API server that is slow is no trouble of an Experiment's."""
 
@@ -49,7 +51,7 @@ class FlagdDocuments:
         return self._seen.get(config_map, {}).get(gate, FlagdSeen())
 
     async def work(self) -> None:
-        """Write documents until cancelled."""
+        """Write documents, one at a time, until cancelled."""
         while (config_map := await self._due.take()) is not None:
             try:
                 await self._try(config_map)

@@ -19,6 +19,7 @@ from rampgate_operator.adapters.lease import Lease
 from rampgate_operator.adapters.login import Login, NoClusterError, log_in
 from rampgate_operator.adapters.metrics import OperatorMeter, StateCollector
 from rampgate_operator.adapters.web import serve
+from rampgate_operator.flagd import WRITERS
 from rampgate_operator.handlers import register, watch_settings
 from rampgate_operator.health import Health
 from rampgate_operator.listing import Listing, doubling, resync
@@ -104,7 +105,7 @@ async def operate(
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(hold()), *listing.start(group)]
             if reconciler.flagd is not None:
-                background.append(group.create_task(reconciler.flagd.work()))
+                background += [group.create_task(reconciler.flagd.work()) for _ in range(WRITERS)]
             if await _unless(stop, listing.ready.wait()):
                 urgent = [False] * workers + [True] * URGENT_WORKERS
                 working = [group.create_task(team.work(urgent_only=each)) for each in urgent]

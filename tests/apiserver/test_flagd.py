@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from rampgate import Gates
 from rampgate_operator.core.observation import RULES_LABEL
 from tests.apiserver.team import Operator, Team, stays, wait_until
 from tests.apiserver.turnstile import Turnstile
+from tests.flagd.evaluators import EVALUATORS
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.kubectl import kubectl
 from tools.devcluster.prometheus import Prometheus
@@ -53,6 +55,17 @@ def test_the_document_follows_the_ramp_a_kill_and_a_new_attempt(team: Team) -> N
     assert (flag(team)["defaultVariant"], "targeting" in flag(team), flag(team)["state"]) == ("control", False, "ENABLED")
     team.patch({"killed": None, "attempt": 2})
     wait_until(lambda: flag(team).get("metadata", {}).get("attempt") == 2 and "targeting" in flag(team), "flagd is told of the attempt")
+
+
+def test_flagds_evaluator_and_the_sdk_read_the_two_config_maps_alike(team: Team) -> None:
+    begin(team)
+    rules, document = team.rules() or {}, (team.rules(FLAGD) or {})["flagd.json"]
+    contexts = [{"targetingKey": f"user-{number}"} for number in range(300)]
+    with Gates.from_rules({"new-checkout": rules["new-checkout.json"]}) as gates, EVALUATORS[0].running() as flagd:
+        ours = [gates.decide("new-checkout", context) for context in contexts]
+        theirs = flagd.ask(document, [("new-checkout", context) for context in contexts])
+    assert theirs == [[decision.variant, decision.value] for decision in ours]
+    assert {decision.variant for decision in ours} == {"control", "treatment"}
 
 
 def test_the_key_kill_reaches_it_while_it_is_there(team: Team) -> None:
