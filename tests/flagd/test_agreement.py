@@ -63,9 +63,7 @@ def test_units_beyond_ascii_get_the_same_variant_in_python(evaluator: Evaluator,
     assert bool(differ) is bool(evaluator.arguments)  # JavaScript's hash is another one beyond ASCII (docs/flagd.md)
 
 
-@settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
 @given(fields=FIELDS, contexts=st.lists(CONTEXTS, min_size=1, max_size=12))
 def test_whatever_an_entry_and_a_context_say_the_variant_is_the_same(
     evaluator: Evaluator, asked: Asked, fields: Fields, contexts: list[Fields]
