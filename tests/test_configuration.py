@@ -51,6 +51,18 @@ def test_an_empty_file_sets_nothing(file: Path) -> None:
     assert load(file) == Settings()
 
 
+def test_a_setting_of_two_words_is_written_as_others_are(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.write_text("renderFlagd: true")
+    assert load(file).render_flagd
+    monkeypatch.setenv("RAMPGATE_RENDER_FLAGD", "false")
+    assert not load(file).render_flagd
+    monkeypatch.delenv("RAMPGATE_RENDER_FLAGD")
+    file.write_text("renderFlagd: [yes]")
+    assert refused(file) == ["operator.yaml: renderFlagd: Input should be a valid boolean"]
+    file.write_text("render_flagd: true")
+    assert refused(file) == ["operator.yaml: render_flagd: there is no such setting"]
+
+
 def test_the_environment_goes_before_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAMPGATE_NAMESPACES", '["other"]')
     monkeypatch.setenv("RAMPGATE_SOURCES__DEFAULT__URL", "http://elsewhere:9090")

@@ -11,6 +11,7 @@ from typing import Any
 
 import yaml
 from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
@@ -29,6 +30,8 @@ _IN_A_VARIABLE = {
 }
 _WRONG_SHAPES = frozenset({"tuple_type", "dict_type", "model_type"})
 _ALIAS_OF_FIELD = {name: field.alias or name for name, field in SourceSettings.model_fields.items()}
+_SETTINGS = {to_camel(name): name for name in Settings.model_fields}
+"""The fields of the file's first level, by how they are written there."""
 _FIELD_OF_ALIAS = {alias: name for name, alias in _ALIAS_OF_FIELD.items()}
 
 
@@ -44,11 +47,11 @@ def load_settings(file: Path | None, environment: Mapping[str, str]) -> Settings
     """Read the configuration; raises ConfigurationError. The environment is the process's own: it is given to name its variables."""
     document = {} if file is None else _read(file)
     lines = [*_no_json(environment)]
-    lines += [f"{file}: {key}: there is no such setting" for key in document if key not in Settings.model_fields]
+    lines += [f"{file}: {key}: there is no such setting" for key in document if key not in _SETTINGS]
     if isinstance(document.get("lease"), dict) and "identity" in document["lease"]:  # two replicas of one name would both lead
         lines.append(f"{file}: lease.identity: replicas share this file; each has its own by {PREFIX}LEASE__IDENTITY")
     try:
-        settings = Settings(**{key: value for key, value in document.items() if key in Settings.model_fields})
+        settings = Settings(**{_SETTINGS[key]: value for key, value in document.items() if key in _SETTINGS})
     except ValidationError as refused:
         lines += [_line(error, file, environment) for error in refused.errors(include_url=False, include_context=False)]
     except SettingsError as error:
@@ -115,8 +118,9 @@ def _line(error: ErrorDetails, file: Path | None, environment: Mapping[str, str]
             return f"{variable}: {_path(rest)}{': ' if rest else ''}{_sentence(error, _IN_A_VARIABLE)}"
     if file is None:
         return f"{_variable(place)}: {_sentence(error, _IN_A_VARIABLE)}"
-    # sources.NAME.FIELD was read under the field's name, and is told under the one it was written with
+    # a setting, and sources.NAME.FIELD, were read under the field's name, and are told under the one they were written with
     written = tuple(_ALIAS_OF_FIELD.get(str(part), part) if depth == 2 else part for depth, part in enumerate(place))
+    written = (to_camel(str(place[0])), *written[1:])
     return f"{file}: {_path(written)}: {_sentence(error, _IN_A_FILE)}"
 
 

@@ -67,10 +67,13 @@ class Cluster(Protocol):
         """Replace the status, if the Experiment is still the same one, where its attempt was, however much its spec was edited."""
 
     async def create_config_map(self, key: Key, data: Mapping[str, str]) -> Body:
-        """Create a ConfigMap for rules; ConflictError when there is one by now."""
+        """Create a ConfigMap for rules, unless `data` has another `format`; ConflictError when there is one by now."""
 
     async def swap(self, config_map: Body, *, key: str, new: str | None) -> Body:
         """Replace the value of one key, if the ConfigMap is ours and the key still is what was read; None means absent."""
+
+    async def replace_document(self, config_map: Body, text: str) -> Body:
+        """Replace a flagd document, and put back the label, if nothing of its ConfigMap has changed."""
 
     async def restore_label(self, config_map: Body) -> Body:
         """Put back the label by which a ConfigMap with rules is watched, if nothing else of it has changed."""

@@ -19,6 +19,7 @@ from rampgate_operator.adapters.lease import Lease
 from rampgate_operator.adapters.login import Login, NoClusterError, log_in
 from rampgate_operator.adapters.metrics import OperatorMeter, StateCollector
 from rampgate_operator.adapters.web import serve
+from rampgate_operator.flagd import WRITERS
 from rampgate_operator.handlers import register, watch_settings
 from rampgate_operator.health import Health
 from rampgate_operator.listing import Listing, doubling, resync
@@ -53,7 +54,9 @@ async def run(settings: Settings, *, metrics: Metrics) -> None:
             return KubernetesCluster(api, namespace, may_write=lambda: lease.is_held)
 
         everywhere = talk_to(None)
-        reconciler = Reconciler(cluster=everywhere, metrics=metrics, clock=SystemClock(), queue=queue, meter=meter)
+        reconciler = Reconciler(
+            cluster=everywhere, metrics=metrics, clock=SystemClock(), queue=queue, meter=meter, render_flagd=settings.render_flagd
+        )
         apart: dict[str | None, Cluster] = {name: talk_to(name) for name in settings.namespaces}
         listing = Listing(apart or {None: everywhere}, reconciler, queue, every=settings.resync.total_seconds())
         ProcessCollector(registry=registry)
@@ -101,6 +104,8 @@ async def operate(
     try:
         async with asyncio.TaskGroup() as group:
             background = [group.create_task(hold()), *listing.start(group)]
+            if reconciler.flagd is not None:
+                background += [group.create_task(reconciler.flagd.work()) for _ in range(WRITERS)]
             if await _unless(stop, listing.ready.wait()):
                 urgent = [False] * workers + [True] * URGENT_WORKERS
                 working = [group.create_task(team.work(urgent_only=each)) for each in urgent]

@@ -26,6 +26,7 @@ from rampgate_operator.core.status import Phase, Status, read_status
 from rampgate_operator.core.waiting import Situation
 from rampgate_operator.events import Events
 from rampgate_operator.fair import FairSlots
+from rampgate_operator.flagd import FlagdDocuments
 from rampgate_operator.health import WatchProbe
 from rampgate_operator.ports import Body, Clock, Cluster, ClusterError, ConflictError, Key, Meter, Metrics
 from rampgate_operator.queue import Queue
@@ -80,11 +81,14 @@ class Gathered:
 class Reconciler:
     """Brings Experiments forward one by one; keeps what was seen and what was asked."""
 
-    def __init__(self, *, cluster: Cluster, metrics: Metrics, clock: Clock, queue: Queue[Key], meter: Meter) -> None:
+    def __init__(
+        self, *, cluster: Cluster, metrics: Metrics, clock: Clock, queue: Queue[Key], meter: Meter, render_flagd: bool = False
+    ) -> None:
         self._cluster, self._metrics, self._clock, self._queue, self._meter = cluster, metrics, clock, queue, meter
         self.experiments = Cache()
         self.watch = WatchProbe()
         self.rules = Rules(cluster, queue, self.watch)
+        self.flagd = FlagdDocuments(cluster, self.rules, self.watch, queue) if render_flagd else None
         self._revisions, self._events = Revisions(cluster), Events(cluster)
         self._memories: dict[Key, Memory] = {}
         self._read: dict[Key, tuple[str, Status | None]] = {}
@@ -196,6 +200,7 @@ class Reconciler:
                 rules=rules,
                 looks=tuple(answer for answer in answers if isinstance(answer, Look)),
                 exposures=exposures[-1] if exposures else None,
+                flagd=self.flagd.see(config_map, key.name) if self.flagd else None,
             ),
             answered=len(answers),
         )

@@ -5,12 +5,13 @@ Knows keys and ConfigMaps; what an entry says is core/compile.py's.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 
 from rampgate_operator.cache import Cache, key_of
 from rampgate_operator.core.compile import fits
+from rampgate_operator.core.flagd import FLAGD_FORMAT
 from rampgate_operator.core.observation import (
     FORMAT,
     FORMAT_KEY,
@@ -28,6 +29,7 @@ from rampgate_operator.ports import Body, Cluster, ClusterError, ConflictError, 
 from rampgate_operator.queue import Queue
 
 _WITHOUT_DATA: Body = {}
+_PARTS = ("data", "binaryData", "immutable")
 MOST_FLOORS = 10_000
 """Removed gates whose generation is remembered, for one that is created again within the same second."""
 
@@ -38,6 +40,8 @@ class Rules:
     def __init__(self, cluster: Cluster, queue: Queue[Key], watch: WatchProbe) -> None:
         self._cluster, self._queue, self._watch = cluster, queue, watch
         self.cache = Cache()
+        self.on_change: Callable[[Key], None] = lambda _config_map: None
+        """Hears of each ConfigMap whose keys have changed, after its gates are queued."""
         self._refusals: dict[Key, str] = {}  # of gates whose last write failed
         self._floors: OrderedDict[Key, int] = OrderedDict()  # of removed gates, the last ones
 
@@ -62,6 +66,8 @@ class Rules:
         known = self.cache.get(key_of(body))
         if self.cache.see_live(body, since=since):
             self._queue_changed(known or _WITHOUT_DATA, body)
+            if known is None or any(known.get(part) != body.get(part) for part in _PARTS):
+                self.on_change(key_of(body))
 
     def replace(self, bodies: Iterable[Body], *, since: Mapping[Key, int]) -> None:
         """Take in a complete list; `since` are the versions known when it was asked for."""
@@ -77,6 +83,7 @@ class Rules:
         self.cache.forget(config_map)
         for gate in gates_in(known or _WITHOUT_DATA):
             self._queue.add(Key(config_map.namespace, gate))
+        self.on_change(config_map)
 
     async def write(self, config_map: Key, gate: str, line: str, *, seen: RulesSeen) -> None:
         """Make the gate's key say `line`, unless it does, the ConfigMap cannot be written, or it would grow too large.
@@ -155,6 +162,8 @@ def outlives(entry: Entry) -> bool:
 
 def gates_in(config_map: Body) -> tuple[str, ...]:
     """Give the gates that have an entry in a ConfigMap; what else a key of such a name may hold is nobody's."""
+    if _data(config_map).get(FORMAT_KEY) == FLAGD_FORMAT:
+        return ()
     named = ((key.removesuffix(KEY_SUFFIX), value) for key, value in _data(config_map).items() if key.endswith(KEY_SUFFIX))
     return tuple(gate for gate, value in named if gate and read_entry(value, gate) is not None)
 

@@ -111,11 +111,10 @@ class LeaseSettings(BaseModel):
 class Settings(BaseSettings):
     """All that `rampgate operator` can be told: by the environment first, then by arguments, which are what the file says."""
 
+    # No aliases here: pydantic-settings would take the file's value by its alias for another than the environment's by its name.
     model_config = SettingsConfigDict(
         extra="forbid",
         frozen=True,
-        alias_generator=to_camel,
-        populate_by_name=True,
         env_prefix=PREFIX,
         env_nested_delimiter="__",
         use_attribute_docstrings=True,
@@ -133,6 +132,9 @@ class Settings(BaseSettings):
     """How many Experiments are reconciled at once."""
     resync: Annotated[Span, AfterValidator(_between("10s", "1d"))] = timedelta(minutes=5)
     """How often everything is listed again, against deletions that the watch missed."""
+
+    render_flagd: bool = False
+    """Whether a ConfigMap `<name>-flagd` with one flagd document is kept beside each ConfigMap with rules."""
 
     @classmethod
     def settings_customise_sources(

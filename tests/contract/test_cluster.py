@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from rampgate_operator.core.flagd import FLAGD_FORMAT, FLAGD_KEY
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, RULES_LABEL
 from rampgate_operator.core.status import Latch, LatchCause, Phase, Status
 from rampgate_operator.ports import Body, ClusterError, ConflictError
@@ -154,6 +155,43 @@ async def test_a_label_that_somebody_set_meanwhile_is_not_lost(parts: Parts) -> 
     parts.people.put_config_map(parts.rules, {FORMAT_KEY: FORMAT}, labels={"team": "shop"})
     with pytest.raises(ConflictError):
         await parts.cluster.restore_label(read)
+
+
+# --- a flagd document ---
+
+DOCUMENT = {FORMAT_KEY: FLAGD_FORMAT, FLAGD_KEY: "{}"}
+
+
+async def test_a_document_is_created_with_a_mark_of_its_own(parts: Parts) -> None:
+    body = await parts.cluster.create_config_map(parts.rules, DOCUMENT)
+    assert (body["data"], body["metadata"]["labels"]) == (DOCUMENT, LABELS)
+
+
+async def test_a_document_is_replaced_beside_what_else_is_there_and_labelled(parts: Parts) -> None:
+    body = parts.people.put_config_map(parts.rules, {**DOCUMENT, "note": "a"}, labels={"team": "shop"})
+    written = await parts.cluster.replace_document(body, '{"a":"ü<"}')
+    assert written["data"] == {**DOCUMENT, "note": "a", FLAGD_KEY: '{"a":"ü<"}'} == await parts.data()
+    assert written["metadata"]["labels"] == {"team": "shop", **LABELS}
+
+
+@pytest.mark.parametrize(
+    "now", [{**DOCUMENT, "note": "a"}, {FORMAT_KEY: FORMAT, FLAGD_KEY: "{}"}, {FLAGD_KEY: "{}"}], ids=["changed", "rules", "unmarked"]
+)
+async def test_a_document_that_is_not_what_was_read_is_not_replaced(parts: Parts, now: dict[str, str]) -> None:
+    read = parts.people.put_config_map(parts.rules, DOCUMENT)
+    parts.people.put_config_map(parts.rules, now)
+    with pytest.raises(ConflictError):
+        await parts.cluster.replace_document(read, "{ }")
+    assert await parts.data() == now
+
+
+async def test_a_document_that_is_immutable_or_gone_is_not_replaced(parts: Parts) -> None:
+    read = parts.people.put_config_map(parts.rules, DOCUMENT, immutable=True)
+    with pytest.raises(ClusterError):
+        await parts.cluster.replace_document(read, "{ }")
+    parts.people.delete_config_map(parts.rules)
+    with pytest.raises(ConflictError):
+        await parts.cluster.replace_document(read, "{ }")
 
 
 async def test_versions_rise_with_every_change(parts: Parts) -> None:

@@ -9,7 +9,7 @@ from rampgate_operator.core.decide import Decision, decide
 from rampgate_operator.core.experiment import Experiment, read_experiment
 from rampgate_operator.core.guardrails import guardrail_digest
 from rampgate_operator.core.looks import Answer, Failed, FailureReason, NoData, Value
-from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, Entry, ExposureLook, Look, Observation, RulesSeen, see_rules
+from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, Entry, ExposureLook, FlagdSeen, Look, Observation, RulesSeen, see_rules
 from rampgate_operator.core.quantities import duration
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Condition, Status, WaitingFor, read_status
@@ -53,6 +53,7 @@ class Story:
         self.status: Status | None = None
         self.data: dict[str, str] | None = {FORMAT_KEY: FORMAT}
         self.managed: list[Mapping[str, Any]] = []
+        self.flagd: FlagdSeen | None = None
 
     # --- what people do ---
 
@@ -131,7 +132,7 @@ class Story:
 
     def decide(self, *looks: Look, exposures: ExposureLook | None = None, serve: bool = True) -> Decision:
         """Decide, persist as YAML would, and write the entry unless `serve` is false."""
-        observation = Observation(now=self.now, rules=self.seen, looks=looks, exposures=exposures)
+        observation = Observation(now=self.now, rules=self.seen, looks=looks, exposures=exposures, flagd=self.flagd)
         decision = decide(self.experiment, self.status, observation)
         self.status = read_status(decision.status.to_wire())
         assert self.status == decision.status

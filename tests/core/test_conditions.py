@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rampgate_operator.core.observation import FORMAT_KEY, KILL_KEY
+from rampgate_operator.core.observation import FORMAT_KEY, KILL_KEY, FlagdSeen
 from rampgate_operator.core.reasons import Reason
 from tests.core.story import BAD, ERRORS, FAILED, GOOD, KEY, NO_DATA, Story, steps
 
@@ -173,6 +173,29 @@ def test_nothing_in_the_way_is_said_for_the_moment_it_lasts() -> None:
     story.decide()
     story.decide()
     assert (story.said[2], story.condition("Progressing").reason, story.waiting) == (1.0, Reason.READY, None)
+
+
+FLAGD = {"config_map": "feature-gates-flagd"}
+SAID = FlagdSeen(reason=Reason.RENDERED_FOR_FLAGD, facts=FLAGD)
+UNSAID = FlagdSeen(reason=Reason.NOT_RENDERABLE, facts={**FLAGD, "problem": "semver of v", "instead": "left out"})
+
+
+def test_what_flagd_is_told_is_a_condition_as_long_as_documents_are_rendered() -> None:
+    story = Story().ramp_to(1)
+    for seen, wanted in [(FlagdSeen(), None), (SAID, "True"), (FlagdSeen(), "True"), (UNSAID, "False"), (None, None)]:
+        story.flagd = seen
+        story.decide()
+        condition = story.known.condition("FlagdRendered")
+        assert (condition and condition.status) == wanted, seen
+
+
+def test_what_flagd_cannot_say_is_announced_with_its_reason() -> None:
+    story = Story().ramp_to(1)
+    story.flagd = UNSAID
+    assert [(each.reason, each.warning) for each in story.decide().announcements] == [(Reason.NOT_RENDERABLE, True)]
+    assert story.condition("FlagdRendered").message == (
+        "ConfigMap feature-gates-flagd does not tell flagd what the gate's entry says: semver of v. There it is left out."
+    )
 
 
 def test_a_transition_time_moves_with_the_status_alone() -> None:

@@ -3,6 +3,7 @@
 import subprocess
 
 import pytest
+from pydantic.alias_generators import to_camel
 
 from rampgate_operator.core.promql import QueryError, compile_query
 from rampgate_operator.core.spec import OnBreach
@@ -75,8 +76,7 @@ def test_every_setting_is_documented_with_its_default() -> None:
     documented = {row[0].replace("`", "").split(", ")[0]: row for row in rows(section(page("docs/running.md"), "4. Configuration"))}
     text = section(page("docs/running.md"), "4. Configuration")
     for model, prefix in ((Settings, ""), (SourceSettings, "sources.*."), (LeaseSettings, "lease.")):
-        for field in model.model_fields.values():
-            name = str(field.alias)
+        for name in map(to_camel, model.model_fields):
             assert prefix + name in documented or f"`{name}`" in text or f"`{prefix}{name}`" in text, name
     assert documented["workers"][1] == f"`{Settings.model_fields['workers'].default}`"
     assert documented["sources.*.maxConcurrent"][1] == f"`{SourceSettings.model_fields['max_concurrent'].default}`"

@@ -13,6 +13,7 @@ from typing import Any
 from rampgate_operator.adapters.cluster import merge_patch
 from rampgate_operator.cache import key_of, version_of
 from rampgate_operator.core.conditions import Announcement
+from rampgate_operator.core.flagd import FLAGD_FORMAT, FLAGD_KEY
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, RULES_LABEL
 from rampgate_operator.core.revision import EXPERIMENT_LABEL, SPEC_LABEL
 from rampgate_operator.core.status import Status
@@ -118,6 +119,17 @@ class MemoryCluster:
             raise ClusterError("the API server refuses the change: it is immutable")
         known["data"].pop(key, None)
         known["data"] |= {} if new is None else {key: new}
+        return self._stamp(known)
+
+    async def replace_document(self, config_map: Body, text: str) -> Body:
+        self.on_write("flagd")
+        known = self.config_maps.get(key_of(config_map))
+        if known is None or known.get("data", {}).get(FORMAT_KEY) != FLAGD_FORMAT or version_of(known) != version_of(config_map):
+            raise ConflictError("422 Unprocessable Entity")
+        if known.get("immutable"):
+            raise ClusterError("the API server refuses the change: it is immutable")
+        known["data"] |= {FLAGD_KEY: text}
+        known["metadata"]["labels"] = {**(known["metadata"].get("labels") or {}), RULES_LABEL: "true"}
         return self._stamp(known)
 
     async def restore_label(self, config_map: Body) -> Body:

@@ -15,6 +15,7 @@ from kubernetes.aio import client
 
 from rampgate_operator.cache import key_of
 from rampgate_operator.core.conditions import Announcement
+from rampgate_operator.core.flagd import FLAGD_FORMAT, FLAGD_KEY
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, RULES_LABEL
 from rampgate_operator.core.quantities import timestamp
 from rampgate_operator.core.resource import GROUP, KIND, PLURAL, VERSION
@@ -87,7 +88,7 @@ class KubernetesCluster:
         return await self._patch_status(experiment, patch, JSON_PATCH)
 
     async def create_config_map(self, key: Key, data: Mapping[str, str]) -> Body:
-        """Create a ConfigMap for rules; it belongs to nobody, so that pods which mount it always start."""
+        """Create a ConfigMap for rules, or for what its `format` says; it belongs to nobody, so that pods which mount it always start."""
         self._check_leadership()
         metadata = {"name": key.name, "labels": {RULES_LABEL: "true"}}
         body = client.V1ConfigMap.model_validate(
@@ -107,11 +108,15 @@ class KubernetesCluster:
         unchanged = {"op": "test", "path": path, "value": old} if _ENCODED_ALIKE.fullmatch(old or "") else _is_version_of(config_map)
         return await self._patch_config_map(config_map, [_is_ours(), unchanged, change], key)
 
+    async def replace_document(self, config_map: Body, text: str) -> Body:
+        """Replace a flagd document by JSON Patch, at the version that was read: nobody else has a key of it to write."""
+        change = {"op": "add", "path": f"/data/{FLAGD_KEY}", "value": text}
+        patch = [_is_ours(FLAGD_FORMAT), _is_version_of(config_map), change, _label(config_map)]
+        return await self._patch_config_map(config_map, patch, None)
+
     async def restore_label(self, config_map: Body) -> Body:
         """Put back the label by which a ConfigMap with rules is watched; `labels` may be absent as a whole."""
-        labels = {**(config_map["metadata"].get("labels") or {}), RULES_LABEL: "true"}
-        change = {"op": "add", "path": "/metadata/labels", "value": labels}
-        return await self._patch_config_map(config_map, [_is_ours(), _is_version_of(config_map), change], None)
+        return await self._patch_config_map(config_map, [_is_ours(), _is_version_of(config_map), _label(config_map)], None)
 
     async def list_revisions(self, experiment: Body) -> list[Body]:
         """Give the ControllerRevisions that carry the Experiment's name as a label."""
@@ -204,7 +209,7 @@ class KubernetesCluster:
             raise _lost_or_refused(error, lost=now is None or _place(now) != _place(experiment)) from error
 
     async def _patch_config_map(self, config_map: Body, patch: list[dict[str, Any]], key: str | None) -> Body:
-        """Patch a ConfigMap as it was read: one of its keys, or without a `key` all of it."""
+        """Patch a ConfigMap as it was read: one of its keys, or without a `key` all of it. The patch begins with whose it must be."""
         self._check_leadership()
         name, namespace = config_map["metadata"]["name"], config_map["metadata"]["namespace"]
         call = self._core.patch_namespaced_config_map(
@@ -214,7 +219,7 @@ class KubernetesCluster:
             return plain(await answered(call))
         except _UnprocessableError as error:
             now = await self.get_config_map(Key(namespace, name))
-            unchanged = now is not None and _format(now) == FORMAT and _part(now, key) == _part(config_map, key)
+            unchanged = now is not None and _format(now) == patch[0]["value"] and _part(now, key) == _part(config_map, key)
             raise _lost_or_refused(error, lost=not unchanged) from error
 
 
@@ -238,8 +243,13 @@ def _second(at: datetime) -> str:
     return timestamp(at).split(".")[0] + "Z"
 
 
-def _is_ours() -> dict[str, str]:
-    return {"op": "test", "path": f"/data/{FORMAT_KEY}", "value": FORMAT}
+def _is_ours(format_: str = FORMAT) -> dict[str, str]:
+    return {"op": "test", "path": f"/data/{FORMAT_KEY}", "value": format_}
+
+
+def _label(config_map: Body) -> dict[str, Any]:
+    labels = {**(config_map["metadata"].get("labels") or {}), RULES_LABEL: "true"}
+    return {"op": "add", "path": "/metadata/labels", "value": labels}
 
 
 def _items(listed: Any) -> list[Body]:  # noqa: ANN401  # JSON

@@ -1,6 +1,6 @@
 """What a person reads: the conditions of an Experiment, by the conventions of metav1.Condition, and what is announced as an Event."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,6 +11,7 @@ from rampgate_operator.core.status import MESSAGE_LIMIT, Condition, LatchCause, 
 from rampgate_operator.core.waiting import LAST_ACCEPTED, RAMPS, Finding, Situation, metrics_missing, rules_out
 
 VALID, RULES_RENDERED, GUARDRAILS_PASSING, PROGRESSING = "Valid", "RulesRendered", "GuardrailsPassing", "Progressing"
+FLAGD_RENDERED = "FlagdRendered"
 # waits that are part of a ramp that goes well
 _EXPECTED = frozenset(
     {
@@ -22,6 +23,7 @@ _ANNOUNCED = frozenset(
     {
         Reason.INVALID, Reason.BREAK_GLASS, Reason.FOREIGN_CONFIG_MAP, Reason.CONFIG_MAP_FULL, Reason.METRICS, Reason.GUARDRAIL,
         Reason.DEADLINE, Reason.APPROVAL, Reason.SHIP_REFUSED, Reason.CONFIG_MAP_IMMUTABLE, Reason.RULES_BEHIND,
+        Reason.NOT_RENDERABLE, Reason.FOREIGN_FLAGD_CONFIG_MAP, Reason.FLAGD_BEHIND,
     }
 )  # fmt: skip
 _ALARMING = frozenset({Reason.KILLED, Reason.GUARDRAIL_BREACHED, Reason.READINGS_MISSING, Reason.DEADLINE_PASSED})
@@ -51,7 +53,8 @@ class Judged:
 def describe(situation: Situation, findings: Sequence[Finding]) -> tuple[Condition, ...]:
     """Give the conditions; `lastTransitionTime` moves only when a condition's status does."""
     judged = (_valid(situation), _rules_rendered(situation), _guardrails_passing(situation), _progressing(situation, findings))
-    return tuple(_dated(condition, situation.status, situation.experiment.generation, situation.now) for condition in judged)
+    dated = (_dated(condition, situation.status, situation.experiment.generation, situation.now) for condition in judged)
+    return (*dated, *_flagd_rendered(situation))
 
 
 def describe_invalid(experiment: Experiment, status: Status, now: datetime) -> Status:
@@ -102,6 +105,16 @@ def _rules_rendered(situation: Situation) -> Judged:
     if finding is not None:
         return Judged(type=RULES_RENDERED, status="False", reason=finding.reason, message=finding.message)
     return _judged(RULES_RENDERED, "True", Reason.RENDERED, config_map=situation.spec.config_map_name)
+
+
+def _flagd_rendered(situation: Situation) -> Iterator[Condition]:
+    """Give the condition of the flagd document; as it was while it is being written, none where none is rendered."""
+    seen, status = situation.observation.flagd, situation.status
+    if seen is not None and seen.reason is not None:
+        said = "True" if seen.reason is Reason.RENDERED_FOR_FLAGD else "False"
+        yield _dated(_judged(FLAGD_RENDERED, said, seen.reason, **seen.facts), status, situation.experiment.generation, situation.now)
+    elif seen is not None:
+        yield from (condition for condition in status.conditions if condition.type == FLAGD_RENDERED)
 
 
 def _guardrails_passing(situation: Situation) -> Judged:

@@ -4,7 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
@@ -16,6 +16,7 @@ from rampgate.snapshot import ENTRY_SUFFIX as KEY_SUFFIX
 from rampgate.snapshot import FORMAT_KEY, KILL_KEY
 from rampgate.snapshot import FORMAT_VALUE as FORMAT
 from rampgate_operator.core.looks import Answer
+from rampgate_operator.core.reasons import Reason
 
 __all__ = [  # the names on the wire are the SDK's
     "FORMAT",
@@ -71,6 +72,15 @@ class RulesSeen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class FlagdSeen:
+    """What the flagd document says of one gate; `reason` is None while that is not known yet."""
+
+    reason: Reason | None = None
+    facts: Mapping[str, str] = field(default_factory=dict)
+    """What the reason's sentence wants."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Look:
     """The answers to one look at one guardrail, by treatment; the treatment "" when the query names none."""
 
@@ -101,6 +111,8 @@ class Observation:
     rules: RulesSeen
     looks: tuple[Look, ...] = ()
     exposures: ExposureLook | None = None
+    flagd: FlagdSeen | None = None
+    """None when no flagd documents are rendered."""
 
 
 @lru_cache(maxsize=MOST_REMEMBERED)
@@ -138,7 +150,7 @@ def see_rules(config_map: Mapping[str, Any] | None, gate: str) -> RulesSeen:
     key = gate + KEY_SUFFIX
     values = {**data, **(config_map.get("binaryData") or {})}  # base64: rather too large than too small
     others = sum(len(name.encode()) + len(value.encode()) for name, value in values.items() if name != key)
-    named = _kill_key(config_map).replace(",", " ").split()
+    named = kill_key(config_map).replace(",", " ").split()
     return RulesSeen(
         ownership=Ownership.OURS,
         entry=read_entry(data.get(key), gate),
@@ -149,7 +161,7 @@ def see_rules(config_map: Mapping[str, Any] | None, gate: str) -> RulesSeen:
     )
 
 
-def _kill_key(config_map: Mapping[str, Any]) -> str:
+def kill_key(config_map: Mapping[str, Any]) -> str:
     """Give what the key `kill` says; `kubectl create configmap --from-file` puts it under binaryData when it is no UTF-8."""
     encoded = (config_map.get("binaryData") or {}).get(KILL_KEY)
     return (config_map.get("data") or {}).get(KILL_KEY, "") if encoded is None else base64.b64decode(encoded).decode(errors="replace")

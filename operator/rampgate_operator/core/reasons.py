@@ -52,6 +52,11 @@ class Reason(StrEnum):
     READY = "Ready"
     SHIP_REFUSED = "ShipRefused"
     STATUS_REBUILT = "StatusRebuilt"
+    # what the flagd document says
+    RENDERED_FOR_FLAGD = "RenderedForFlagd"
+    NOT_RENDERABLE = "NotRenderable"
+    FOREIGN_FLAGD_CONFIG_MAP = "ForeignFlagdConfigMap"
+    FLAGD_BEHIND = "FlagdBehind"
 
 
 SENTENCES = {
@@ -119,6 +124,15 @@ SENTENCES = {
     Reason.READY: "Nothing holds the next step.",
     Reason.SHIP_REFUSED: "ship is refused: attempt {attempt} was ended. Set spec.attempt to {needed} or higher to begin again.",
     Reason.STATUS_REBUILT: "The status was lost and is rebuilt from the gate's entry: {phase} at {percent} %.",
+    Reason.RENDERED_FOR_FLAGD: "ConfigMap {config_map} tells flagd what the gate's entry says.",
+    Reason.NOT_RENDERABLE: "ConfigMap {config_map} does not tell flagd what the gate's entry says: {problem}. There it is {instead}.",
+    Reason.FOREIGN_FLAGD_CONFIG_MAP: (
+        "ConfigMap {config_map} exists and is no flagd document of Rampgate's (its key format does not say rampgate.dev/flagd/1): "
+        "it is left alone. Delete or rename it, or use another configMapName."
+    ),
+    Reason.FLAGD_BEHIND: (
+        "ConfigMap {config_map} cannot be written: {why}. Who evaluates with flagd still goes by what it said before, also after a kill."
+    ),
 }
 
 

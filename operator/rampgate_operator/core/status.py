@@ -236,7 +236,7 @@ class Status(StatusModel):
         Field(max_length=8),
         KeyedBy("type"),
     ] = ()
-    """Valid, RulesRendered, GuardrailsPassing, Progressing."""
+    """Valid, RulesRendered, GuardrailsPassing, Progressing, and FlagdRendered where flagd documents are rendered."""
 
     def condition(self, kind: str) -> Condition | None:
         """Give the condition of this type."""
