@@ -17,6 +17,7 @@ from rampgate.rules import render_entry
 from rampgate.sources import cluster as module
 from rampgate.sources.cluster import ClusterSource, Place, locate, longest_delay
 from tests.sdk.entries import entry
+from tests.sdk.forking import in_a_forked_process
 from tests.sdk.proxy import Relay
 from tests.sdk.waiting import eventually
 from tools.devcluster.cluster import Cluster
@@ -297,6 +298,19 @@ def test_close_ends_an_open_watch_at_once(rules: Rules, place: Place, connect: C
     assert source._thread is not None
     assert not source._thread.is_alive()
     assert gates.variant("g", {"userId": "u"}, default="default") == "control"
+
+
+def test_a_forked_process_watches_by_a_connection_of_its_own_and_the_parent_goes_on_with_its(
+    rules: Rules, place: Place, connect: Connect
+) -> None:
+    rules.create(**{"g.json": CONTROL})
+    gates = connect(place)
+    _, saw = in_a_forked_process(lambda: serves(gates, "treatment"))
+    rules.patch(**{"g.json": TREATMENT})
+    assert saw()
+    assert serves(gates, "treatment")
+    rules.patch(**{"g.json": CONTROL})
+    assert serves(gates, "control")
 
 
 def test_a_server_that_is_not_there_holds_up_the_start_no_longer_than_told() -> None:

@@ -1,11 +1,9 @@
 """After a fork, the child evaluates, waits for no lock that only a thread of its parent could give back, and sees what changes."""
 
 import multiprocessing
-import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from rampgate import Gates
 from rampgate.integrations.prometheus import PrometheusMetrics
 from rampgate.rules import render_entry
 from tests.sdk.entries import entry
+from tests.sdk.forking import in_a_forked_process
 from tests.sdk.waiting import eventually
 
 FORKS = 20
@@ -74,14 +73,6 @@ def rules(tmp_path: Path) -> Path:
 
 def sees_the_change(gates: Gates) -> bool:
     return eventually(lambda: gates.variant("g", {"userId": "u"}, default="none") == "treatment")
-
-
-def in_a_forked_process(work: Callable[[], bool]) -> tuple[int, Callable[[], bool]]:
-    """Fork as uWSGI does, by nothing but fork; the child does its work and ends with what it found."""
-    child = os.fork()
-    if child == 0:
-        os._exit(0 if work() else 1)
-    return child, lambda: os.waitpid(child, 0)[1] == 0
 
 
 def test_a_child_of_a_plain_fork_sees_a_change_and_its_own_child_too(rules: Path) -> None:
