@@ -47,7 +47,7 @@ class InForce:
         self._stale_after = stale_after
         self._confirmed_at = monotonic()
         self._is_ours = False
-        self._uncounted: dict[str, tuple[Loaded, CompiledGate]] = {}
+        self._uncounted: dict[str, tuple[Loaded, bool, CompiledGate]] = {}
         self._listeners: tuple[tuple[OnChange | None, OnStale | None], ...] = ()
         self._swapping = RLock()
         """Rules that come while an observer is added must reach it, and last; reentrant, for an observer may bring rules about."""
@@ -129,10 +129,10 @@ class InForce:
         loaded = self.state.snapshot.gates.get(gate)
         if loaded is None or loaded.good is None:
             return None
-        known = self._uncounted.get(gate)
-        if known is None or known[0] is not loaded:
-            known = self._uncounted[gate] = loaded, self._compile(gate, loaded.good, killed=loaded.killed)
-        return known[1]
+        known, is_stale = self._uncounted.get(gate), self.is_stale
+        if known is None or known[0] is not loaded or known[1] is not is_stale:
+            known = self._uncounted[gate] = loaded, is_stale, self._compile(gate, loaded.good, killed=loaded.killed)
+        return known[2]
 
     def _serve(self, new: Snapshot, *, anew: bool = False) -> None:
         """Put rules in force: compile the gates that were asked for, `anew` even if they did not change, and swap.
@@ -147,7 +147,7 @@ class InForce:
                 compiled[gate] = known if is_same else self._compile(gate, loaded.good, killed=loaded.killed, counting=self.audience)
                 breathe()
         state = State(new, compiled, {gate: each.decide for gate, each in compiled.items()})
-        if anew or len(self._uncounted) > len(new.gates):
+        if len(self._uncounted) > len(new.gates):
             self._uncounted = {}
         self.rules = state.rules
         self.state = state
