@@ -5,7 +5,7 @@ Knows decisions and units. Must not know how decisions are made, nor any metrics
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from threading import Lock
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from rampgate.decision import Decision, Reason
 from rampgate.evaluate import Memory
@@ -32,14 +32,21 @@ class Exposures(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """What an observer may ask at any time: seconds since the source confirmed its rules, and all evaluations until now."""
+    """What an observer may ask at any time.
+
+    Seconds since the source confirmed its rules, all evaluations until now, and what sinks did not pass on until now, by their names.
+    """
 
     age_seconds: Callable[[], float]
     exposures: Callable[[], Mapping[Exposures, int]]
+    dropped: Callable[[], Mapping[str, int]]
 
 
-class Observer(Protocol):
-    """A sink: metrics, a log. Called on the thread that evaluates, so it must be quick; what it raises is logged once and dropped."""
+class Observer:
+    """A sink: metrics, a log. A subclass says what it wants to hear of, and does nothing about the rest.
+
+    Called on the thread that evaluates, so it must be quick; what it raises is logged once and dropped.
+    """
 
     def attached(self, observed: Observed) -> None:
         """Hear, before anything else, what can be asked."""
@@ -53,8 +60,21 @@ class Observer(Protocol):
     def finished(self, decision: Decision, *, seconds: float, failed: bool, is_first_failure: bool) -> None:
         """Hear how a measured request ended. `is_first_failure` is False unless the decision was drawn."""
 
+    def recorded(self, decision: Decision, *, outcome: str, value: float) -> None:
+        """Hear of something that happened during a measured request. `value` is finite and not negative."""
+
     def flush(self) -> None:
         """Pass on what was held back: asked for about once a second, and at the end."""
+
+    def dropped(self) -> Mapping[str, int]:
+        """Say how much was not passed on and never will be, by the sink's name."""
+        return {}
+
+    def start_in_child(self) -> None:
+        """Begin anew after a fork: no other thread of the parent's lives here, and what it counted or queued is its own to report."""
+
+    def close(self) -> None:
+        """Pass on what can be passed on within a few seconds, and leave no thread behind."""
 
 
 class FirstSeen:
@@ -123,7 +143,7 @@ class Audience:
 
     def __init__(self, age_seconds: Callable[[], float], *, remembered_units: int = REMEMBERED_UNITS) -> None:
         self.observers: tuple[Observer, ...] = ()
-        self._observed = Observed(age_seconds, self.exposures)
+        self._observed = Observed(age_seconds, self.exposures, self.dropped)
         self._first_seen = FirstSeen(remembered_units)
         self._tallies: dict[Exposures, Tally] = {}
         self._known: set[str] = set()
@@ -135,6 +155,7 @@ class Audience:
         self._first_seen.start_in_child()
         for tally in tuple(self._tallies.values()):
             tally.start_in_child()
+        self._tell_all(lambda each: each.start_in_child())
 
     def add(self, observer: Observer) -> None:
         """Begin to tell `observer`; `rules_changed` must follow."""
@@ -144,8 +165,7 @@ class Audience:
     def rules_changed(self, gates: Mapping[str, Loaded]) -> None:
         """Tell everybody the rules in force."""
         self._known.update(gates)
-        for observer in self.observers:
-            self._tell(observer, lambda each: each.rules_changed(gates))
+        self._tell_all(lambda each: each.rules_changed(gates))
 
     def ticks(self, decision: Decision) -> Iterator[int]:
         """What to advance by one at each evaluation that decides this; for a gate of the rules."""
@@ -158,8 +178,7 @@ class Audience:
     def exposed(self, memory: Memory, decision: Decision, unit: str, *, arm: int) -> None:
         """Remember a unit, and tell everybody if this is its first exposure."""
         if self._first_seen.is_first_exposure(memory, unit, arm=arm):
-            for observer in self.observers:
-                self._tell(observer, lambda each: each.first_exposed(decision, unit=unit))
+            self._tell_all(lambda each: each.first_exposed(decision, unit=unit))
 
     def undecided(self, decision: Decision) -> None:
         """Count an evaluation that no rule decided, under a name that need not be anybody's gate."""
@@ -170,13 +189,26 @@ class Audience:
         """Tell everybody how a measured request ended; `memory` is that of the draw, None when none was."""
         is_first = failed and memory is not None and self._first_seen.is_first_failure(memory, unit)
         named = decision._replace(gate=self._name(decision.gate))
-        for observer in self.observers:
-            self._tell(observer, lambda each: each.finished(named, seconds=seconds, failed=failed, is_first_failure=is_first))
+        self._tell_all(lambda each: each.finished(named, seconds=seconds, failed=failed, is_first_failure=is_first))
 
     def flush(self) -> None:
         """Ask everybody to pass on what was held back."""
-        for observer in self.observers:
-            self._tell(observer, lambda each: each.flush())
+        self._tell_all(lambda each: each.flush())
+
+    def close(self) -> None:
+        """Tell everybody that this is the end."""
+        self._tell_all(lambda each: each.close())
+
+    def dropped(self) -> Mapping[str, int]:
+        """What sinks did not pass on until now, by their names."""
+        found: dict[str, int] = {}
+
+        def add(observer: Observer) -> None:
+            for name, count in observer.dropped().items():
+                found[name] = found.get(name, 0) + count
+
+        self._tell_all(add)
+        return found
 
     def exposures(self) -> Mapping[Exposures, int]:
         """All evaluations until now."""
@@ -195,7 +227,11 @@ class Audience:
         self._strangers.add(gate)
         return gate
 
-    def _tell(self, observer: Observer, news: Callable[[Observer], None]) -> None:
+    def _tell_all(self, news: Callable[[Observer], object]) -> None:
+        for observer in self.observers:
+            self._tell(observer, news)
+
+    def _tell(self, observer: Observer, news: Callable[[Observer], object]) -> None:
         try:
             news(observer)
         except Exception as error:  # noqa: BLE001 - a sink's fault must not become the request's

@@ -212,6 +212,7 @@ class Gates:
         self._in_force.is_closed = True
         self._pulse.close()
         self._beat()
+        self._in_force.audience.close()
 
     def __enter__(self) -> Self:
         return self

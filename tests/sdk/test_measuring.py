@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from rampgate import Decision, Gates, Reason
-from rampgate.exposure import KNOWN_STRANGERS, FirstSeen, Observed
+from rampgate.exposure import KNOWN_STRANGERS, FirstSeen, Observer
 from rampgate.integrations.prometheus import PrometheusMetrics
 from rampgate.snapshot import Loaded
 from rampgate.sources.memory import MemorySource
@@ -55,6 +55,7 @@ def test_the_names_and_types_of_all_metrics_are_the_fixed_ones(measured: Measure
         ("rampgate_exposures_total", "counter"),
         ("rampgate_first_exposures_total", "counter"),
         ("rampgate_first_errors_total", "counter"),
+        ("rampgate_dropped_exposures_total", "counter"),
         ("rampgate_processes", "gauge"),
         ("rampgate_requests_total", "counter"),
         ("rampgate_request_duration_seconds", "histogram"),
@@ -182,29 +183,17 @@ def test_an_observer_that_comes_later_hears_the_rules_in_force() -> None:
     assert registry.get_sample_value("rampgate_rules_generation", {"gate": "g"}) == 1795600000
 
 
-class Curious:
+class Curious(Observer):
     """An observer during whose first word of rules newer ones come."""
 
     def __init__(self, source: MemorySource) -> None:
         self.heard: list[int] = []
         self._source = source
 
-    def attached(self, observed: Observed) -> None:
-        pass
-
     def rules_changed(self, gates: Mapping[str, Loaded]) -> None:
         self.heard.append(gates["g"].generation)
         if len(self.heard) == 1:
             self._source.replace({"g": entry(generation=1795600001)})
-
-    def first_exposed(self, decision: Decision, *, unit: str) -> None:
-        pass
-
-    def finished(self, decision: Decision, *, seconds: float, failed: bool, is_first_failure: bool) -> None:
-        pass
-
-    def flush(self) -> None:
-        pass
 
 
 def test_rules_that_come_while_an_observer_is_added_reach_it(measured: Measured) -> None:

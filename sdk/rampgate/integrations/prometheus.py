@@ -16,13 +16,13 @@ from prometheus_client.registry import Collector
 
 from rampgate.breath import Breather
 from rampgate.decision import Decision, Label, Reason
-from rampgate.exposure import Exposures, Observed
+from rampgate.exposure import Exposures, Observed, Observer
 from rampgate.snapshot import Loaded
 
 _OUTCOMES = ("ok", "error")
 
 
-class PrometheusMetrics:
+class PrometheusMetrics(Observer):
     """An observer for one `Gates`: `Gates.from_…(…, metrics=PrometheusMetrics())`.
 
     `buckets` are the bounds of the duration histogram in seconds; a guardrail `slowerThan` needs its limit among them.
@@ -45,6 +45,9 @@ class PrometheusMetrics:
         self._durations = Histogram(
             "rampgate_request_duration_seconds", "Duration of measured requests.", (gate, variant), registry=None, buckets=buckets
         )
+        self._dropped = Counter(
+            "rampgate_dropped_exposures", "First exposures that a sink did not pass on, and never will.", ("sink",), registry=None
+        )
         self._generation = Gauge(
             "rampgate_rules_generation", "Generation of the rules in force.", (gate,), registry=None, multiprocess_mode="livemin"
         )
@@ -54,7 +57,7 @@ class PrometheusMetrics:
         self._processes = Gauge("rampgate_processes", "Processes that evaluate gates.", registry=None, multiprocess_mode="livesum")
         self._observed: Observed | None = None
         self._is_held = False
-        self._passed_on: dict[Exposures, int] = {}
+        self._passed_on: dict[Exposures | str, int] = {}
         self._is_shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
         self._lock = RLock()
         """prometheus_client has locks of its own: whoever holds one of them holds this one too, so that no fork comes in between."""
@@ -72,7 +75,7 @@ class PrometheusMetrics:
 
     def metrics(self) -> tuple[Counter | Gauge | Histogram, ...]:
         """All that is exposed."""
-        counters = self._exposures, self._first_exposures, self._first_errors, self._requests
+        counters = self._exposures, self._first_exposures, self._first_errors, self._requests, self._dropped
         return *counters, self._durations, self._generation, self._age, self._processes
 
     def flush(self) -> None:
@@ -86,6 +89,9 @@ class PrometheusMetrics:
                     self._exposures.labels(*labels).inc(new)
                     self._passed_on[labels] = counted
                     self._processes.set(1)  # a parent that only forks evaluates nothing
+            for sink, dropped in self._observed.dropped().items():
+                self._dropped.labels(sink).inc(dropped - self._passed_on.get(sink, 0))
+                self._passed_on[sink] = dropped
 
     def collect(self) -> list[Metric]:
         """Give all metrics as they are now."""
@@ -102,7 +108,7 @@ class PrometheusMetrics:
         if self._is_held:
             self._lock.release()
 
-    def start_in_child(self) -> None:
+    def go_on_in_child(self) -> None:
         """Begin anew after a fork: what the parent counted it reports itself, and in files of its own all gauges stand at 0."""
         if not self._is_held:  # whoever held it is not in this process
             self._lock = RLock()
@@ -179,5 +185,5 @@ if hasattr(os, "register_at_fork"):  # where processes fork
     os.register_at_fork(
         before=_each(PrometheusMetrics.hold),
         after_in_parent=_each(PrometheusMetrics.let_go),
-        after_in_child=_each(PrometheusMetrics.start_in_child),
+        after_in_child=_each(PrometheusMetrics.go_on_in_child),
     )
