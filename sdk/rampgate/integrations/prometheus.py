@@ -45,6 +45,9 @@ class PrometheusMetrics(Observer):
         self._durations = Histogram(
             "rampgate_request_duration_seconds", "Duration of measured requests.", (gate, variant), registry=None, buckets=buckets
         )
+        outcome = (gate, variant, "outcome")
+        self._outcomes = Counter("rampgate_outcome_events", "Outcomes that measured requests recorded.", outcome, registry=None)
+        self._values = Counter("rampgate_outcome_value", "Sum of the values of recorded outcomes.", outcome, registry=None)
         self._dropped = Counter(
             "rampgate_dropped_exposures", "First exposures that a sink did not pass on, and never will.", ("sink",), registry=None
         )
@@ -75,7 +78,7 @@ class PrometheusMetrics(Observer):
 
     def metrics(self) -> tuple[Counter | Gauge | Histogram, ...]:
         """All that is exposed."""
-        counters = self._exposures, self._first_exposures, self._first_errors, self._requests, self._dropped
+        counters = self._exposures, self._first_exposures, self._first_errors, self._requests, self._outcomes, self._values, self._dropped
         return *counters, self._durations, self._generation, self._age, self._processes
 
     def flush(self) -> None:
@@ -146,6 +149,12 @@ class PrometheusMetrics(Observer):
             self._durations.labels(gate, label).observe(seconds)
             if is_first_failure:
                 self._first_errors.labels(gate, label).inc()
+
+    def recorded(self, decision: Decision, *, outcome: str, value: float) -> None:
+        """Count an outcome."""
+        labels = decision.gate, decision.label, outcome
+        self._outcomes.labels(*labels).inc()
+        self._values.labels(*labels).inc(value)
 
     def _create(self, gate: str, label: str) -> None:
         self._exposures.labels(gate, label, Reason.NOT_ENROLLED if label == Label.BASELINE else Reason.ENROLLED)

@@ -1,14 +1,18 @@
-"""Rampgate's decisions in OpenFeature's words: what the provider and the OFREP server say alike.
+"""Rampgate's decisions in OpenFeature's words: what the provider, the OFREP server and the sinks say alike.
 
-Knows the reasons of the OpenFeature specification (types, "resolution reason"). Must not know any OpenFeature package, nor HTTP.
+Knows the reasons of the OpenFeature specification (types, "resolution reason"), and OpenTelemetry's names for the same things (semantic
+conventions, "feature flags in events"). Must not know any package of either, nor HTTP.
 A decision that names a variant is a resolution that went well, whatever its reason: its value is the rules' own, and an error code would
 make clients drop it for the caller's default. That is why ERROR and NO_UNIT, which serve control, come without one.
 """
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from rampgate.decision import Decision, Reason
+
+if TYPE_CHECKING:
+    from rampgate.sinks import Exposure
 
 T = TypeVar("T")
 
@@ -41,6 +45,33 @@ def metadata_of(decision: Decision) -> dict[str, bool | int | float | str]:
         "attempt": decision.attempt,
         "percent": decision.percent,
         "label": str(decision.label),
+    }
+
+
+EVENT = "feature_flag.evaluation"
+PROVIDER = "rampgate"
+
+
+def attributes_of(exposure: "Exposure", *, set_id: str = "") -> dict[str, str | int | float]:
+    """Attributes of OpenTelemetry's event. What it has no name for, an analyst needs all the same: it stands under `rampgate.`.
+
+    The value is left out: it may be large, and the convention asks for it only where a variant has no name.
+    """
+    known = {
+        "feature_flag.result.variant": exposure.variant,
+        "feature_flag.context.id": exposure.unit,
+        "feature_flag.set.id": set_id or None,
+    }
+    return {
+        "feature_flag.key": exposure.gate,
+        "feature_flag.provider.name": PROVIDER,
+        "feature_flag.result.reason": REASONS[exposure.reason].lower(),
+        "feature_flag.version": str(exposure.generation),
+        **{name: value for name, value in known.items() if value is not None},
+        "rampgate.label": exposure.label,
+        "rampgate.reason": exposure.reason.value,
+        "rampgate.attempt": exposure.attempt,
+        "rampgate.percent": exposure.percent,
     }
 
 
