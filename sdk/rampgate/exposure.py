@@ -4,12 +4,13 @@ Knows decisions and units. Must not know how decisions are made, nor any metrics
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
+from math import inf, nan
 from threading import Lock
 from typing import NamedTuple
 
 from rampgate.decision import Decision, Reason
 from rampgate.evaluate import Memory
-from rampgate.rules import is_unicode
+from rampgate.rules import is_unicode, plain
 from rampgate.snapshot import Loaded
 from rampgate.tally import Tally
 from rampgate.trouble import Trouble
@@ -21,6 +22,11 @@ OTHER_GATE = "_other"
 """What gates that no rules know are called after the first `KNOWN_STRANGERS`: free text must not become series without end."""
 
 KNOWN_STRANGERS = 100
+
+OTHER_OUTCOME = "_other"
+"""What outcomes are called after the first `KNOWN_OUTCOMES`, and those whose name is no text."""
+
+KNOWN_OUTCOMES = 100
 
 
 class Exposures(NamedTuple):
@@ -148,7 +154,9 @@ class Audience:
         self._tallies: dict[Exposures, Tally] = {}
         self._known: set[str] = set()
         self._strangers: set[str] = set()
+        self._outcomes: set[str] = set()
         self._trouble = Trouble("an observer of exposures")
+        self._unrecorded = Trouble("outcomes of measured requests")
 
     def start_in_child(self) -> None:
         """Begin anew after a fork: a process counts what it does itself."""
@@ -191,6 +199,15 @@ class Audience:
         named = decision._replace(gate=self._name(decision.gate))
         self._tell_all(lambda each: each.finished(named, seconds=seconds, failed=failed, is_first_failure=is_first))
 
+    def recorded(self, decision: Decision, outcome: object, value: object) -> None:
+        """Tell everybody of something that happened during a measured request, unless its value is no number that can be added up."""
+        what, worth = self._outcome(outcome), _number(value)
+        if not 0 <= worth < inf:
+            self._unrecorded.report(f"{what!r} was not recorded: its value was no finite number of 0 or more")
+            return
+        named = decision._replace(gate=self._name(decision.gate))
+        self._tell_all(lambda each: each.recorded(named, outcome=what, value=worth))
+
     def flush(self) -> None:
         """Ask everybody to pass on what was held back."""
         self._tell_all(lambda each: each.flush())
@@ -218,14 +235,12 @@ class Audience:
         return self._tallies.get(labels) or self._tallies.setdefault(labels, Tally())
 
     def _name(self, gate: object) -> str:
-        if not isinstance(gate, str) or not is_unicode(gate):
-            return OTHER_GATE
-        if gate in self._known or gate in self._strangers:
+        if isinstance(gate, str) and gate in self._known:
             return gate
-        if len(self._strangers) >= KNOWN_STRANGERS:
-            return OTHER_GATE
-        self._strangers.add(gate)
-        return gate
+        return _bounded(gate, self._strangers, most=KNOWN_STRANGERS, other=OTHER_GATE)
+
+    def _outcome(self, outcome: object) -> str:
+        return _bounded(plain(outcome) or None, self._outcomes, most=KNOWN_OUTCOMES, other=OTHER_OUTCOME)
 
     def _tell_all(self, news: Callable[[Observer], object]) -> None:
         for observer in self.observers:
@@ -236,3 +251,22 @@ class Audience:
             news(observer)
         except Exception as error:  # noqa: BLE001 - a sink's fault must not become the request's
             self._trouble.report(f"{type(observer).__name__} raised {error!r}")
+
+
+def _bounded(name: object, known: set[str], *, most: int, other: str) -> str:
+    """Give a name if it is one of the first so many, and can be written; free text must not become series without end."""
+    if not isinstance(name, str) or not is_unicode(name):
+        return other
+    if name not in known:
+        if len(known) >= most:
+            return other
+        known.add(name)
+    return name
+
+
+def _number(value: object) -> float:
+    """Give a number as a float, whatever kind of number it is; of anything else, NaN."""
+    try:
+        return nan if isinstance(value, str) else float(value)  # type: ignore[arg-type]  # that is the question
+    except Exception:  # noqa: BLE001 - the application's object, and its code
+        return nan

@@ -1,14 +1,18 @@
 """rampgate.exposure, rampgate.measure and the Prometheus integration, read through prometheus_client's own exposition."""
 
+import asyncio
+import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
+from http import HTTPStatus
 from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from rampgate import Decision, Gates, Reason
-from rampgate.exposure import KNOWN_STRANGERS, FirstSeen, Observer
+from rampgate.exposure import KNOWN_OUTCOMES, KNOWN_STRANGERS, FirstSeen, Observer
 from rampgate.integrations.prometheus import PrometheusMetrics
 from rampgate.snapshot import Loaded
 from rampgate.sources.memory import MemorySource
@@ -55,6 +59,8 @@ def test_the_names_and_types_of_all_metrics_are_the_fixed_ones(measured: Measure
         ("rampgate_exposures_total", "counter"),
         ("rampgate_first_exposures_total", "counter"),
         ("rampgate_first_errors_total", "counter"),
+        ("rampgate_outcome_events_total", "counter"),
+        ("rampgate_outcome_value_total", "counter"),
         ("rampgate_dropped_exposures_total", "counter"),
         ("rampgate_processes", "gauge"),
         ("rampgate_requests_total", "counter"),
@@ -116,12 +122,18 @@ def by_exception(measured: Measured, unit: str) -> None:
         _ = 1 / 0
 
 
-def by_status(measured: Measured, unit: str) -> None:
+def by_saying_so(measured: Measured, unit: str) -> None:
     with measured.gates.measure("g", {"userId": unit}) as decision:
         decision.fail()
 
 
-@pytest.mark.parametrize("fail", [by_exception, by_status])
+def by_status(measured: Measured, unit: str) -> None:
+    with measured.gates.measure("g", {"userId": unit}) as decision:
+        decision.status(HTTPStatus.SERVICE_UNAVAILABLE)
+        decision.status(200)
+
+
+@pytest.mark.parametrize("fail", [by_exception, by_saying_so, by_status])
 def test_an_error_is_counted_per_request_and_once_per_unit(measured: Measured, fail: Callable[[Measured, str], None]) -> None:
     for unit in ("u", "v", "u"):
         fail(measured, unit)
@@ -130,13 +142,89 @@ def test_an_error_is_counted_per_request_and_once_per_unit(measured: Measured, f
     assert measured.first("exposures", "treatment") == 2
 
 
+@pytest.mark.parametrize(("code", "counted"), [(200, (1, 0)), (404, (1, 0)), (499, (1, 0)), (500, (0, 1)), (599, (0, 1)), ("x", (1, 0))])
+def test_a_status_of_500_or_more_is_an_error(measured: Measured, code: Any, counted: tuple[int, int]) -> None:
+    with measured.gates.measure("g", {"userId": "u"}) as decision:
+        decision.status(code)
+    assert measured.requests("treatment") == counted
+
+
 async def test_a_measured_block_may_await(measured: Measured) -> None:
     async def answer() -> str:
         return "answer"
 
     with measured.gates.measure("g", {"userId": "u"}):
         assert await answer() == "answer"
+    async with measured.gates.measure("g", {"userId": "u"}) as decision:
+        assert (decision.variant, await answer()) == ("treatment", "answer")
+    assert measured.requests("treatment") == (2, 0)
+
+
+async def test_an_asynchronous_block_fails_like_any_other(measured: Measured) -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with measured.gates.measure("g", {"userId": "u"}):
+            _ = 1 / 0
+    assert (measured.requests("treatment"), measured.first("errors", "treatment")) == ((0, 1), 1)
+
+
+@pytest.mark.parametrize("ended", [asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit])
+def test_a_request_that_somebody_else_ended_is_no_error(measured: Measured, ended: type[BaseException]) -> None:
+    with pytest.raises(ended), measured.gates.measure("g", {"userId": "u"}):
+        raise ended
+    assert (measured.requests("treatment"), measured.first("errors", "treatment")) == ((1, 0), 0)
+    assert measured("rampgate_request_duration_seconds_count", gate="g", variant="treatment") == 1
+
+
+async def test_a_task_whose_client_hung_up_is_no_error_but_a_timeout_within_the_block_is_one(measured: Measured) -> None:
+    async def serve(seconds: float) -> None:
+        async with measured.gates.measure("g", {"userId": "u"}), asyncio.timeout(seconds):
+            await asyncio.Event().wait()
+
+    task = asyncio.create_task(serve(60))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
     assert measured.requests("treatment") == (1, 0)
+    with pytest.raises(TimeoutError):
+        await serve(0)
+    assert measured.requests("treatment") == (1, 1)
+
+
+def outcomes(measured: Measured, outcome: str, gate: str = "g", variant: str = "treatment") -> tuple[float | None, float | None]:
+    labels = {"gate": gate, "variant": variant, "outcome": outcome}
+    return measured("rampgate_outcome_events_total", **labels), measured("rampgate_outcome_value_total", **labels)
+
+
+def test_outcomes_are_counted_and_their_values_added_up(measured: Measured) -> None:
+    with measured.gates.measure("g", {"userId": "u"}) as decision:
+        decision.record("order", 19.5)
+        decision.record("order", Decimal("0.5"))
+        decision.record("click")
+        decision.record("nothing", 0)
+    assert [outcomes(measured, name) for name in ("order", "click", "nothing")] == [(2, 20), (1, 1), (1, 0)]
+
+
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf, 10**400, "1", None, [], object()], ids=repr)
+def test_a_value_that_cannot_be_added_up_is_not_recorded_and_said(measured: Measured, value: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with measured.gates.measure("g", {"userId": "u"}) as decision:
+        decision.record("order", value)
+    assert outcomes(measured, "order") == (None, None)
+    assert "'order' was not recorded" in caplog.text
+
+
+def test_names_of_outcomes_and_of_gates_do_not_become_series_without_end(measured: Measured) -> None:
+    with measured.gates.measure("g", {"userId": "u"}) as decision:
+        for number in range(KNOWN_OUTCOMES):
+            decision.record(f"outcome-{number}")
+        for name in ("one more", "\ud800", "", 5, None):
+            decision.record(name)  # type: ignore[arg-type]
+        decision.record("outcome-0")
+    assert (outcomes(measured, "outcome-0")[0], outcomes(measured, "_other")[0]) == (2, 5)
+    for number in range(KNOWN_STRANGERS + 1):
+        with measured.gates.measure(f"stranger-{number}") as decision:
+            decision.record("outcome-0")
+    assert outcomes(measured, "outcome-0", gate="_other", variant="none")[0] == 1
 
 
 def test_errors_outside_a_draw_are_no_first_errors() -> None:
