@@ -153,8 +153,9 @@ class PrometheusMetrics(Observer):
     def recorded(self, decision: Decision, *, outcome: str, value: float) -> None:
         """Count an outcome."""
         labels = decision.gate, decision.label, outcome
-        self._outcomes.labels(*labels).inc()
-        self._values.labels(*labels).inc(value)
+        with self._lock:
+            self._outcomes.labels(*labels).inc()
+            self._values.labels(*labels).inc(value)
 
     def _create(self, gate: str, label: str) -> None:
         self._exposures.labels(gate, label, Reason.NOT_ENROLLED if label == Label.BASELINE else Reason.ENROLLED)
