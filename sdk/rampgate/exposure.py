@@ -170,6 +170,10 @@ class Audience:
         self._tell(observer, lambda each: each.attached(self._observed))
         self.observers = (*self.observers, observer)
 
+    def remove(self, observer: Observer) -> None:
+        """Tell `observer` nothing more."""
+        self.observers = tuple(each for each in self.observers if each is not observer)
+
     def rules_changed(self, gates: Mapping[str, Loaded]) -> None:
         """Tell everybody the rules in force."""
         self._known.update(gates)

@@ -3,13 +3,14 @@
 Knows the variables' names and when they are refused. Must not know entries or decisions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from rampgate.trouble import Trouble
 
 PREFIX = "RAMPGATE_OVERRIDE_"
 STAGE = "RAMPGATE_ENV"
 _PRODUCTION = "production"
+_SUBJECT = "RAMPGATE_OVERRIDE_*"
 
 
 class Forced:
@@ -17,8 +18,9 @@ class Forced:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         found = {name: variant for name, variant in environment.items() if name.startswith(PREFIX) and variant}
-        trouble = Trouble("RAMPGATE_OVERRIDE_*")
+        trouble = Trouble(_SUBJECT)
         self._variants: Mapping[str, str] = found
+        self._ignored: dict[str, Trouble] = {}
         if not found:
             return
         names = ", ".join(sorted(found))
@@ -31,3 +33,10 @@ class Forced:
     def variant(self, gate: str) -> str:
         """The variant that is forced for a gate; empty when none is."""
         return self._variants.get(PREFIX + gate.upper().replace("-", "_").replace(".", "_"), "") if self._variants else ""
+
+    def check(self, gate: str, known: Collection[str]) -> None:
+        """Say so if the variant that is forced for a gate is none of those that its rules know: then they decide."""
+        forced = self.variant(gate)
+        if forced:
+            problem = "" if forced in known else f"{gate} is served by its rules: they know no variant {forced!r}, only {', '.join(known)}"
+            self._ignored.setdefault(gate, Trouble(_SUBJECT)).report(problem)

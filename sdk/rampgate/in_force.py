@@ -115,6 +115,12 @@ class InForce:
             self._serve(self.state.snapshot, anew=True)  # nobody was remembered without an observer
             self.audience.rules_changed(self.state.snapshot.gates)
 
+    def force(self, forced: Forced) -> None:
+        """Force these variants from now on, and no others."""
+        with self._swapping:
+            self.forced = forced
+            self._serve(self.state.snapshot, anew=True)
+
     def find(self, gate: str) -> CompiledGate | None:
         """Give a gate that is in force, compiled; None when there is none."""
         state = self.state
@@ -153,7 +159,9 @@ class InForce:
         self.state = state
 
     def _compile(self, gate: str, good: bytes, *, killed: bool, counting: Counting | None = None) -> CompiledGate:
-        compiled = compile_gate(parse_entry(good), killed=killed, forced=self.forced.variant(gate), counting=counting)
+        entry = parse_entry(good)
+        self.forced.check(gate, entry.names)
+        compiled = compile_gate(entry, killed=killed, forced=self.forced.variant(gate), counting=counting)
         if not self.is_stale:
             return compiled
         return compiled._replace(decide=stale(compiled.decide), error=compiled.error._replace(stale=True))

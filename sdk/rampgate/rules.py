@@ -75,6 +75,11 @@ class Entry(NamedTuple):
     problem: str = ""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """The variants that this entry can serve."""
+        return tuple(variant.name for variant in self.rule.variants) if self.rule else (self.control.name,)
+
+    @property
     def percent(self) -> float:
         """The percentage that is served, 0..100, at most two decimals."""
         return self.basis_points / 100
