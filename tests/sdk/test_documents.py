@@ -10,7 +10,10 @@ from rampgate import Gates, Reason
 from rampgate.conditions import OPERATORS
 from rampgate.eligibility import Join
 from rampgate.rules import parse_entry, render_entry
+from rampgate.testing import rampgate_gates
 from tests.sdk.entries import entry
+
+__all__ = ["rampgate_gates"]
 
 DOCS = Path(__file__).parents[2] / "docs"
 SDK = (DOCS / "sdk.md").read_text()
@@ -33,14 +36,21 @@ def test_the_sdks_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "format").write_text("rampgate.dev/1")
     (tmp_path / "new-checkout.json").write_text(render_entry(entry(gate="new-checkout")))
     examples = blocks(SDK, "python")
-    assert len(examples) == 4
+    assert len(examples) == 7
     names: dict[str, object] = {}
     try:
         exec("\n".join(examples).replace("/etc/rampgate", str(tmp_path)), names)
     finally:
         for gates in opened:
             gates.close()
-    assert names["page"] in ("new", "old")
+    assert "new-checkout" in opened[0].names()
+
+
+def test_the_example_of_the_fixture_passes(rampgate_gates: Any) -> None:
+    (example,) = (block for block in blocks(SDK, "python") if "rampgate_gates" in block)
+    names: dict[str, Any] = {}
+    exec(example, names)
+    names["test_the_new_checkout_has_one_page"](rampgate_gates)
 
 
 def test_the_formats_example_is_a_canonical_entry() -> None:

@@ -292,7 +292,19 @@ def test_a_gate_compiled_by_the_operator_answers_like_one_in_a_process() -> None
 
 
 def test_importing_rampgate_loads_neither_network_nor_logging_nor_the_extras() -> None:
-    unwanted = ("asyncio", "http.client", "ssl", "socket", "logging", "inspect", "prometheus_client", "rampgate_operator")
+    unwanted = (
+        "asyncio",
+        "http.client",
+        "ssl",
+        "socket",
+        "logging",
+        "inspect",
+        "prometheus_client",
+        "rampgate_operator",
+        "hmac",
+        "hashlib",
+        "rampgate.sinks",
+    )
     script = f"import sys, rampgate; print([name for name in {unwanted!r} if name in sys.modules])"
     # -S: the site's .pth files may import anything; the path is passed on instead.
     ran = subprocess.run(
