@@ -48,6 +48,7 @@ class Courier(Generic[T]):
         self._thread: Thread | None = None
         self._failing = Trouble(f"exposures to {name}")
         self._hanging = Trouble(f"exposures to {name}")
+        self._dropping = Trouble(f"exposures to {name}")
 
     @property
     def dropped(self) -> int:
@@ -76,7 +77,9 @@ class Courier(Generic[T]):
             self._waiting.append(item)
 
     def check(self) -> None:
-        """Say so when a delivery does not end: nobody else can."""
+        """Say so when a delivery does not end, for nobody else can, and once when anything was dropped."""
+        if self.dropped:
+            self._dropping.report("some were dropped, and are counted in `rampgate_dropped_exposures_total`")
         since = self._busy_since
         if since is not None and monotonic() - since > HANGS_AFTER:
             self._hanging.report(f"a delivery has not returned for more than {HANGS_AFTER:g} seconds; what waits behind it may be dropped")

@@ -174,6 +174,11 @@ async def ok(send: Send) -> None:
     await answer(send, 404)
 
 
+async def ok_from_a_file(send: Send) -> None:
+    await start(send)
+    await send({"type": "http.response.pathsend", "path": "/page"})
+
+
 async def by_status(send: Send) -> None:
     await answer(send, 503)
 
@@ -205,6 +210,7 @@ async def failing_afterwards(send: Send) -> None:
     ("serve", "counted"),
     [
         (ok, (1, 0)),
+        (ok_from_a_file, (1, 0)),
         (by_status, (0, 1)),
         (by_exception, (0, 1)),
         (by_breaking_off, (0, 1)),
@@ -214,7 +220,7 @@ async def failing_afterwards(send: Send) -> None:
     ],
 )
 async def test_gates_are_measured_over_a_request(measured: Measured, serve: Serve, counted: tuple[int, int]) -> None:
-    app = measured.app(lambda scope, receive, send: serve(send), measure=["g"])
+    app = measured.app(lambda scope, receive, send: serve(send), measure="g")
     with suppress(ZeroDivisionError, asyncio.CancelledError):
         await drive(app)
     assert measured.requests() == counted

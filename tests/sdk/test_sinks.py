@@ -137,7 +137,7 @@ def test_batches_are_no_longer_than_asked_for_and_in_order() -> None:
     assert taken.batches == [(0, 1, 2), (3, 4, 5), (6,)]
 
 
-def test_what_comes_when_the_queue_is_full_is_dropped_and_counted_and_metrics_say_so() -> None:
+def test_what_comes_when_the_queue_is_full_is_dropped_and_counted_and_said(caplog: pytest.LogCaptureFixture) -> None:
     taken, registry = Taken(), CollectorRegistry()
     sink = ExposureSink(taken, name="warehouse", capacity=3, every=60)
     gates = watched(sink)
@@ -148,6 +148,7 @@ def test_what_comes_when_the_queue_is_full_is_dropped_and_counted_and_metrics_sa
     assert registry.get_sample_value("rampgate_dropped_exposures_total", {"sink": "warehouse"}) == 2
     gates.close()
     assert len(taken.exposures) == 3
+    assert len([each for each in caplog.records if "some were dropped" in each.getMessage()]) == 1
 
 
 @pytest.mark.usefixtures("soon_again")

@@ -216,7 +216,7 @@ def with_a_status_that_is_none(start: Start) -> Iterable[bytes]:
     ],
 )
 def test_gates_are_measured_over_a_request(measured: Measured, serve: Any, counted: tuple[int, int]) -> None:
-    app = measured.app(lambda environ, start: serve(start), measure=["g"])
+    app = measured.app(lambda environ, start: serve(start), measure="g")
     for _ in range(2):
         with suppress(ZeroDivisionError, SystemExit):
             measured.ask(app)

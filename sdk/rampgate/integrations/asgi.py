@@ -15,6 +15,9 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+_PARTS = ("http.response.body", "http.response.pathsend", "http.response.zerocopysend")
+"""What a body is sent with: the last two are extensions, for files."""
+
 
 class RampgateMiddleware:
     """Wraps `app`, so that within a request `gates.variant("g", default=…)` and its like need no context: it is `context(scope)`.
@@ -25,11 +28,13 @@ class RampgateMiddleware:
     the client is gone.
     """
 
-    def __init__(self, app: App, gates: Gates, *, context: Callable[[Scope], Mapping[str, object]], measure: Collection[str] = ()) -> None:
+    def __init__(
+        self, app: App, gates: Gates, *, context: Callable[[Scope], Mapping[str, object]], measure: str | Collection[str] = ()
+    ) -> None:
         self._app = app
         self._gates = gates
         self._contexts = Contexts(context)
-        self._measure = tuple(measure)
+        self._measure = (measure,) if isinstance(measure, str) else tuple(measure)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; whatever is none, such as `lifespan`, is passed through."""
@@ -81,5 +86,5 @@ class _Request:
         except OSError:  # how servers say that nobody listens any more
             self._is_client_gone = True
             raise
-        if message["type"] == "http.response.body" and not message.get("more_body"):
+        if message["type"] in _PARTS and not message.get("more_body"):
             self._measured.end()

@@ -30,12 +30,12 @@ class RampgateMiddleware:
         gates: Gates,
         *,
         context: Callable[["WSGIEnvironment"], Mapping[str, object]],
-        measure: Collection[str] = (),
+        measure: str | Collection[str] = (),
     ) -> None:
         self._app = app
         self._gates = gates
         self._contexts = Contexts(context)
-        self._measure = tuple(measure)
+        self._measure = (measure,) if isinstance(measure, str) else tuple(measure)
 
     def __call__(self, environ: "WSGIEnvironment", start_response: "StartResponse") -> Iterable[bytes]:
         """Serve a request."""
