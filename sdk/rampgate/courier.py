@@ -6,6 +6,7 @@ Knows queues and threads, and what to do about a receiver that fails or hangs. M
 import atexit
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from random import uniform
 from threading import Event, Thread
 from time import monotonic
@@ -109,12 +110,17 @@ class Courier(Generic[T]):
 
     def _deliver_all(self) -> bool:
         """Deliver batch by batch until nothing waits, or one fails; whether none did."""
-        while self._in_hand or self._waiting:
-            while self._waiting and len(self._in_hand) < self._batch:
-                self._in_hand.append(self._waiting.popleft())
+        while self._in_hand or self._take_up():
             if not self._hand_over():
                 return False
         return True
+
+    def _take_up(self) -> bool:
+        """Take the next batch in hand, if there is one. A batch that failed stays as it was: nothing joins one that may be dropped."""
+        with suppress(IndexError):  # `close` may take all that waits at any moment
+            while len(self._in_hand) < self._batch:
+                self._in_hand.append(self._waiting.popleft())
+        return bool(self._in_hand)
 
     def _hand_over(self) -> bool:
         self._busy_since = monotonic()
