@@ -205,7 +205,7 @@ def test_outcomes_are_counted_and_their_values_added_up(measured: Measured) -> N
     assert [outcomes(measured, name) for name in ("order", "click", "nothing")] == [(2, 20), (1, 1), (1, 0)]
 
 
-@pytest.mark.parametrize("value", [-1, math.nan, math.inf, 10**400, "1", None, [], object()], ids=repr)
+@pytest.mark.parametrize("value", [-1, math.nan, math.inf, 10**400, "1", None, []], ids=lambda value: repr(value)[:9])
 def test_a_value_that_cannot_be_added_up_is_not_recorded_and_said(measured: Measured, value: Any, caplog: pytest.LogCaptureFixture) -> None:
     with measured.gates.measure("g", {"userId": "u"}) as decision:
         decision.record("order", value)
