@@ -213,14 +213,21 @@ def test_a_value_that_cannot_be_added_up_is_not_recorded_and_said(measured: Meas
     assert "'order' was not recorded" in caplog.text
 
 
+class Hostile(str):
+    """A text with code of its own, which fails."""
+
+    def __hash__(self) -> int:
+        raise RuntimeError("no")
+
+
 def test_names_of_outcomes_and_of_gates_do_not_become_series_without_end(measured: Measured) -> None:
     with measured.gates.measure("g", {"userId": "u"}) as decision:
         for number in range(KNOWN_OUTCOMES):
             decision.record(f"outcome-{number}")
-        for name in ("one more", "\ud800", "", 5, None):
+        for name in ("one more", "\ud800", "", 5, None, Hostile("outcome-x")):
             decision.record(name)  # type: ignore[arg-type]
         decision.record("outcome-0")
-    assert (outcomes(measured, "outcome-0")[0], outcomes(measured, "_other")[0]) == (2, 5)
+    assert (outcomes(measured, "outcome-0")[0], outcomes(measured, "_other")[0]) == (2, 6)
     for number in range(KNOWN_STRANGERS + 1):
         with measured.gates.measure(f"stranger-{number}") as decision:
             decision.record("outcome-0")

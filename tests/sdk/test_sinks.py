@@ -28,7 +28,7 @@ SOON = 0.01
 
 
 class Taken:
-    """A receiver, with what it was given; it fails as often as it is told to."""
+    """A receiver, with what it was given; it fails as often as it is told to, anew for each batch that it takes at last."""
 
     def __init__(self, *, failures: int = 0) -> None:
         self.batches: list[Sequence[Exposure]] = []
@@ -37,7 +37,7 @@ class Taken:
 
     def __call__(self, batch: Sequence[Any]) -> None:
         self.calls += 1
-        if self.calls <= self._failures:
+        if self.calls <= self._failures * (len(self.batches) + 1) + len(self.batches):
             raise ConnectionError("nobody there")
         self.batches.append(batch)
 
@@ -145,7 +145,8 @@ def test_what_comes_when_the_queue_is_full_is_dropped_and_counted_and_said(caplo
     assert registry.get_sample_value("rampgate_dropped_exposures_total", {"sink": "warehouse"}) == 0
     expose(gates, *(f"u{number}" for number in range(5)))
     assert sink.dropped_exposures == 2
-    assert registry.get_sample_value("rampgate_dropped_exposures_total", {"sink": "warehouse"}) == 2
+    for _ in range(2):
+        assert registry.get_sample_value("rampgate_dropped_exposures_total", {"sink": "warehouse"}) == 2
     gates.close()
     assert len(taken.exposures) == 3
     assert len([each for each in caplog.records if "some were dropped" in each.getMessage()]) == 1
@@ -160,6 +161,18 @@ def test_a_batch_whose_delivery_fails_is_delivered_again(caplog: pytest.LogCaptu
         assert eventually(lambda: len(taken.exposures) == 1)
     assert (taken.calls, sink.dropped_exposures) == (TRIES, 0)
     assert len([each for each in caplog.records if "nobody there" in each.getMessage()]) == 1
+
+
+@pytest.mark.usefixtures("soon_again")
+def test_every_batch_has_all_its_tries() -> None:
+    taken = Taken(failures=TRIES - 1)
+    delivering = Courier("test", taken, capacity=10, batch=1, every=SOON)
+    for number in range(2):
+        delivering.take(number)
+    delivering.start()
+    assert eventually(lambda: taken.batches == [(0,), (1,)])
+    delivering.close()
+    assert delivering.dropped == 0
 
 
 @pytest.mark.usefixtures("soon_again")
@@ -233,15 +246,17 @@ gates.decide("g", {"userId": "u"})
 """
 
 FORK = """
-import os, signal, sys
+import logging, os, signal, sys
 from rampgate import Gates
 from rampgate.sinks import ExposureSink
 
+logging.getLogger("rampgate").setLevel(logging.ERROR)  # that something was dropped is what we want
 gates = Gates.from_rules({"g": sys.argv[1]})
-sink = ExposureSink(lambda batch: print(os.getpid() == parent, [each.label for each in batch], flush=True), every=60)
+sink = ExposureSink(lambda batch: print(os.getpid() == parent, [each.label for each in batch], flush=True), every=60, capacity=2)
 parent = os.getpid()
 gates.observe(sink)
-gates.decide("g", {"userId": "parent's"})
+for unit in ("parent's", "another", "dropped"):
+    gates.decide("g", {"userId": unit})
 if (child := os.fork()) == 0:
     signal.alarm(10)
     gates.decide("g", {"userId": "one"})
@@ -250,6 +265,7 @@ if (child := os.fork()) == 0:
     os._exit(sink.dropped_exposures)
 assert os.waitpid(child, 0)[1] == 0
 gates.close()
+assert sink.dropped_exposures == 1
 """
 
 
@@ -265,8 +281,8 @@ def test_what_is_queued_when_the_program_ends_is_delivered() -> None:
     assert run(EXIT) == "1\n"
 
 
-def test_a_forked_child_delivers_what_it_exposed_itself_and_its_parent_the_rest() -> None:
-    assert run(FORK) == "False ['treatment', 'treatment']\nTrue ['treatment']\n"
+def test_a_forked_child_delivers_and_counts_what_it_exposed_itself_and_its_parent_the_rest() -> None:
+    assert run(FORK) == "False ['treatment', 'treatment']\nTrue ['treatment', 'treatment']\n"
 
 
 def test_a_pseudonym_is_what_rfc_4231_says(tmp_path: Path) -> None:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from openfeature.evaluation_context import EvaluationContext
 
 import rampgate
 from rampgate import Gates, Reason
+from rampgate.integrations.openfeature import RampgateProvider
 from rampgate.testing import ForcedGates, Outcome, forced
 from tests.sdk.entries import entry
 
@@ -118,6 +120,12 @@ def test_the_environments_overrides_hold_where_a_test_says_nothing(monkeypatch: 
     monkeypatch.setenv("RAMPGATE_OVERRIDE_H", "b")
     with forced(variants={"g": "a"}) as seen:
         assert [seen.gates.variant(gate, default="none") for gate in ("g", "h")] == ["a", "b"]
+
+
+def test_who_asks_by_way_of_openfeature_is_served_what_is_forced(gates: Gates) -> None:
+    with forced(gates, {"g": "treatment"}) as seen:
+        details = RampgateProvider(gates).resolve_boolean_details("g", False, EvaluationContext(attributes=UNIT))
+    assert (details.value, details.variant, seen.served("g")) == (True, "treatment", ["treatment"])
 
 
 TESTS = """

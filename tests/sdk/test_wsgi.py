@@ -170,6 +170,11 @@ def ok(start: Start) -> Iterable[bytes]:
     return [b"a"]
 
 
+def ok_in_parts(start: Start) -> Iterable[bytes]:
+    start("200 OK", [])
+    yield from (b"a", b"b")
+
+
 def by_status(start: Start) -> Iterable[bytes]:
     start("503 Service Unavailable", [])
     yield b"a"
@@ -207,6 +212,7 @@ def with_a_status_that_is_none(start: Start) -> Iterable[bytes]:
     ("serve", "counted"),
     [
         (ok, (1, 0)),
+        (ok_in_parts, (1, 0)),
         (by_status, (0, 1)),
         (by_exception, (0, 1)),
         (by_exception_midway, (0, 1)),
@@ -221,6 +227,21 @@ def test_gates_are_measured_over_a_request(measured: Measured, serve: Any, count
         with suppress(ZeroDivisionError, SystemExit):
             measured.ask(app)
     assert measured.requests() == tuple(2 * each for each in counted)
+
+
+class FailingAtTheEnd(Closing):
+    """A body whose close fails."""
+
+    def close(self) -> None:
+        raise ZeroDivisionError
+
+
+def test_a_body_that_cannot_be_closed_is_an_error_unless_it_was_sent(measured: Measured) -> None:
+    app = measured.app(lambda environ, start: FailingAtTheEnd(), measure="g")
+    for parts, counted in ((1, (0, 1)), (9, (1, 1))):
+        with pytest.raises(ZeroDivisionError):
+            measured.ask(app, parts=parts)
+        assert measured.requests() == counted
 
 
 def test_a_client_that_hung_up_is_no_error(measured: Measured) -> None:
