@@ -106,7 +106,9 @@ class FlagdDocuments:
         self._failures[config_map] += 1
         logger.warning("%s: %s", _beside(config_map), why)
         if self._failures[config_map] > TOLERATED:
-            behind = FlagdSeen(reason=Reason.FLAGD_BEHIND, facts={"config_map": _beside(config_map).name, "why": why})
+            # The first cause stands while it lasts: each new wording would be a status write per gate, to a server that is in trouble.
+            behind = next((seen for seen in self._seen.get(config_map, {}).values() if seen.reason is Reason.FLAGD_BEHIND), None)
+            behind = behind or FlagdSeen(reason=Reason.FLAGD_BEHIND, facts={"config_map": _beside(config_map).name, "why": why})
             rules = self._rules.cache.get(config_map)
             self._note(config_map, dict.fromkeys(gates_in(rules) if rules else (), behind))
         self._due.add(config_map, delay=max(earliest, min(RECHECK, APART * 2 ** self._failures[config_map])))

@@ -126,6 +126,12 @@ def _constant(answer: Answer) -> Decide:
     return decide
 
 
+def _arms(rule: Rule, build: _Answers) -> tuple[Answer, ...]:
+    """What each draw answers, by its index; NOT_ENROLLED is the index -1."""
+    drawn = (build(Reason.ENROLLED, variant.name, variant) for variant in rule.variants)
+    return (*drawn, build(Reason.NOT_ENROLLED, Label.BASELINE))
+
+
 def _compile_rule(  # noqa: C901 - it would read better in pieces, but each would be a call in every evaluation
     rule: Rule, basis_points: int, *, build: _Answers, counting: Counting, memory: Memory | None
 ) -> Decide:
@@ -137,11 +143,9 @@ def _compile_rule(  # noqa: C901 - it would read better in pieces, but each woul
     overrides = {unit: build(Reason.OVERRIDE, Label.OVERRIDE, variants[name]) for name, units in reversed(rule.overrides) for unit in units}
     memberships, tests = compile_eligibility(rule.eligibility)
     shipped = None if rule.ship is None else build(Reason.SHIPPED, served=variants[rule.ship])
-    draw = compile_draw(
-        rule.salt, hash_input=rule.hash_input, basis_points=basis_points, weights=[variant.weight for variant in rule.variants]
-    )
-    not_enrolled = build(Reason.NOT_ENROLLED, Label.BASELINE)
-    arms = (*(build(Reason.ENROLLED, variant.name, variant) for variant in rule.variants), not_enrolled)  # NOT_ENROLLED is the index -1
+    weights = [variant.weight for variant in rule.variants]
+    draw = compile_draw(rule.salt, hash_input=rule.hash_input, basis_points=basis_points, weights=weights)
+    arms = _arms(rule, build)
     unit_attribute, error, no_unit = rule.unit, build(Reason.ERROR), build(Reason.NO_UNIT)
     not_eligible, ineligible_ticks = build(Reason.NOT_ELIGIBLE, Label.INELIGIBLE)
     exposed = counting.exposed

@@ -5,7 +5,7 @@ Knows decisions and units. Must not know how decisions are made, nor any metrics
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from math import inf, nan
-from threading import Lock
+from threading import RLock
 from typing import NamedTuple
 
 from rampgate.decision import Decision, Reason
@@ -76,8 +76,17 @@ class Observer:
         """Say how much was not passed on and never will be, by the sink's name."""
         return {}
 
+    def before_fork(self) -> None:
+        """Hear, in the parent, that it forks now: whatever must be whole in the child must not be touched, for a moment."""
+
+    def after_fork(self) -> None:
+        """Hear, in the parent, that it has forked."""
+
     def start_in_child(self) -> None:
-        """Begin anew after a fork: no other thread of the parent's lives here, and what it counted or queued is its own to report."""
+        """Begin anew after a fork: no other thread of the parent's lives here, and what it counted or queued is its own to report.
+
+        Called before any thread of ours runs in the child; `rules_changed` follows.
+        """
 
     def close(self) -> None:
         """Pass on what can be passed on within a few seconds, and leave no thread behind."""
@@ -94,11 +103,11 @@ class FirstSeen:
         self._half = max(1, capacity // 2)
         self._remembered = 0
         self._memories: dict[Hashable, Memory] = {}
-        self._lock = Lock()
+        self._lock = RLock()  # reentrant: a signal's handler may evaluate too
 
     def start_in_child(self) -> None:
         """Begin anew after a fork: the lock may be held by a thread that this process does not have, and units are counted by process."""
-        self._lock = Lock()
+        self._lock = RLock()  # reentrant: a signal's handler may evaluate too
         self._forget()
         self._forget()
 
@@ -164,6 +173,14 @@ class Audience:
         for tally in tuple(self._tallies.values()):
             tally.start_in_child()
         self._tell_all(lambda each: each.start_in_child())
+
+    def before_fork(self) -> None:
+        """Tell everybody that this process forks."""
+        self._tell_all(lambda each: each.before_fork())
+
+    def after_fork(self) -> None:
+        """Tell everybody that this process has forked."""
+        self._tell_all(lambda each: each.after_fork())
 
     def add(self, observer: Observer) -> None:
         """Begin to tell `observer`; `rules_changed` must follow."""

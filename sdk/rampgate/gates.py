@@ -5,7 +5,7 @@ Nothing here raises at evaluation, whatever it is given: trouble is an answer wi
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from os import PathLike
 from types import MappingProxyType, TracebackType
@@ -22,6 +22,7 @@ from rampgate.pulse import Pulse
 from rampgate.rules import plain
 from rampgate.sources import Source
 from rampgate.sources.memory import Entries, MemorySource
+from rampgate.trouble import Trouble
 
 Context = Mapping[str, object] | None
 
@@ -56,7 +57,7 @@ class Gates:
     ) -> None:
         self._source = source
         self._in_force = InForce(stale_after=stale_after, forced=Forced(os.environ))
-        self._pulse = Pulse("rampgate", self._beat, seconds=min(_PULSE_SECONDS, max(stale_after / 4, 0.01)), trouble=self._in_force.trouble)
+        self._pulse = Pulse("rampgate", self._beat, seconds=min(_PULSE_SECONDS, max(stale_after / 4, 0.01)), trouble=Trouble("the pulse"))
         self._is_beating = False
         self.listen(on_change=on_change, on_stale=on_stale)
         if metrics is not None:
@@ -230,9 +231,9 @@ class Gates:
             self._pulse.start()
 
     def _start_in_child(self) -> None:
+        self._in_force.start_in_child()  # all locks first: a thread that waited for an old one would wait for ever
         if self._in_force.is_closed:
             return
-        self._in_force.start_in_child()
         self._source.start_in_child()
         if self._is_beating:
             self._pulse.start()
@@ -270,10 +271,17 @@ class Gates:
 _ALIVE: "WeakSet[Gates]" = WeakSet()
 
 
-def _start_in_child() -> None:
-    for gates in tuple(_ALIVE):
-        gates._start_in_child()
+def _each(do: Callable[[Gates], None]) -> Callable[[], None]:
+    def do_it() -> None:
+        for gates in tuple(_ALIVE):
+            do(gates)
+
+    return do_it
 
 
 if hasattr(os, "register_at_fork"):  # where processes fork
-    os.register_at_fork(after_in_child=_start_in_child)
+    os.register_at_fork(
+        before=_each(lambda gates: gates._in_force.audience.before_fork()),
+        after_in_parent=_each(lambda gates: gates._in_force.audience.after_fork()),
+        after_in_child=_each(lambda gates: gates._start_in_child()),
+    )

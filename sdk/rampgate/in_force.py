@@ -30,6 +30,7 @@ class State(NamedTuple):
     snapshot: Snapshot
     compiled: dict[str, CompiledGate]
     rules: dict[str, Decide]
+    is_stale: bool = False
 
 
 class InForce:
@@ -41,7 +42,6 @@ class InForce:
         self.audience = Audience(self.age_seconds)
         self.trouble = Trouble("rules")
         self.forced = forced
-        self.is_stale = False
         self.is_closed = False
         self.ready = Event()
         self._stale_after = stale_after
@@ -49,16 +49,25 @@ class InForce:
         self._is_ours = False
         self._uncounted: dict[str, tuple[Loaded, bool, CompiledGate]] = {}
         self._listeners: tuple[tuple[OnChange | None, OnStale | None], ...] = ()
+        self._callbacks = Trouble("a callback of the application")
+        self._was_told_stale = False
+        self._is_untold = False
         self._swapping = RLock()
         """Rules that come while an observer is added must reach it, and last; reentrant, for an observer may bring rules about."""
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether decisions say that the rules have not been confirmed for too long."""
+        return self.state.is_stale
+
     def start_in_child(self) -> None:
-        """Begin anew after a fork: locks may be held by threads that this process does not have."""
+        """Begin anew after a fork: locks may be held by threads that this process does not have, and a swap may have been half done."""
         self._swapping = RLock()
         was_ready, self.ready = self.ready.is_set(), Event()
         if was_ready:
             self.ready.set()
         self.audience.start_in_child()
+        self._is_untold = True
 
     def deliver(self, keys: Keys) -> None:
         """Take the ConfigMap's keys as they are now."""
@@ -71,7 +80,7 @@ class InForce:
             new = advance(last, keys, breathe=Breather())
             if new is not last:
                 self._serve(new)
-                self.audience.rules_changed(new.gates)
+                self._tell_rules()
         self.confirm()
         self.ready.set()
         self.trouble.report(problems(new))
@@ -85,20 +94,20 @@ class InForce:
         """Hear that the keys delivered last are still what the source holds."""
         if self._is_ours:
             self._confirmed_at = monotonic()
-            if self.is_stale:
-                self.check()
 
     def check(self) -> None:
-        """Find out whether the rules have gone without confirmation for too long, and say so in every decision."""
-        is_stale = not self.is_closed and self.age_seconds() > self._stale_after
+        """Find out whether the rules have gone without confirmation for too long, and say so in every decision; for one thread alone."""
         with self._swapping:
-            if is_stale == self.is_stale:
-                return
-            self.is_stale = is_stale
-            self._serve(self.state.snapshot, anew=True)
-        for _, on_stale in self._listeners:
-            if on_stale is not None:
-                self._call(lambda on_stale=on_stale: on_stale(is_stale))  # type: ignore[misc]  # bound now
+            is_stale = not self.is_closed and self.age_seconds() > self._stale_after
+            if is_stale != self.is_stale:
+                self._serve(self.state.snapshot, anew=True, is_stale=is_stale)
+            if self._is_untold:
+                self._tell_rules()
+        if is_stale != self._was_told_stale:
+            self._was_told_stale = is_stale
+            for _, on_stale in self._listeners:
+                if on_stale is not None:
+                    self._call(lambda on_stale=on_stale: on_stale(is_stale))  # type: ignore[misc]  # bound now
 
     def age_seconds(self) -> float:
         """Seconds since the source last confirmed the rules (since the start, when it never did); 0 when it is closed."""
@@ -112,35 +121,36 @@ class InForce:
         """Tell `observer` from now on, starting with the rules in force."""
         with self._swapping:
             self.audience.add(observer)
-            self._serve(self.state.snapshot, anew=True)  # nobody was remembered without an observer
-            self.audience.rules_changed(self.state.snapshot.gates)
+            self._serve(self.state.snapshot, anew=True, is_stale=self.is_stale)  # nobody was remembered without an observer
+            self._tell_rules()
 
     def force(self, forced: Forced) -> None:
         """Force these variants from now on, and no others."""
         with self._swapping:
             self.forced = forced
-            self._serve(self.state.snapshot, anew=True)
+            self._serve(self.state.snapshot, anew=True, is_stale=self.is_stale)
 
     def find(self, gate: str) -> CompiledGate | None:
         """Give a gate that is in force, compiled; None when there is none."""
         state = self.state
         compiled, loaded = state.compiled.get(gate), state.snapshot.gates.get(gate)
         if compiled is None and loaded is not None and loaded.good is not None:
-            compiled = self._compile(gate, loaded.good, killed=loaded.killed, counting=self.audience)
+            compiled = self._compile(gate, loaded, counting=self.audience, is_stale=state.is_stale)
             state.compiled[gate], state.rules[gate] = compiled, compiled.decide
         return compiled
 
     def uncounted(self, gate: str) -> CompiledGate | None:
         """Give a gate whose evaluation nobody hears of; None when there is none."""
-        loaded = self.state.snapshot.gates.get(gate)
+        state = self.state
+        loaded, known = state.snapshot.gates.get(gate), self._uncounted.get(gate)
         if loaded is None or loaded.good is None:
             return None
-        known, is_stale = self._uncounted.get(gate), self.is_stale
-        if known is None or known[0] is not loaded or known[1] is not is_stale:
-            known = self._uncounted[gate] = loaded, is_stale, self._compile(gate, loaded.good, killed=loaded.killed)
+        if known is None or known[0] is not loaded or known[1] is not state.is_stale:
+            compiled = self._compile(gate, loaded, counting=None, is_stale=state.is_stale)
+            known = self._uncounted[gate] = loaded, state.is_stale, compiled
         return known[2]
 
-    def _serve(self, new: Snapshot, *, anew: bool = False) -> None:
+    def _serve(self, new: Snapshot, *, anew: bool = False, is_stale: bool = False) -> None:
         """Put rules in force: compile the gates that were asked for, `anew` even if they did not change, and swap.
 
         The state goes last: a child that is forked in between takes the new rules for unseen, and puts them in force itself.
@@ -149,22 +159,27 @@ class InForce:
         for gate, known in tuple(last.compiled.items()):
             loaded = new.gates.get(gate)
             if loaded is not None and loaded.good is not None:
-                is_same = loaded is last.snapshot.gates.get(gate) and not anew
-                compiled[gate] = known if is_same else self._compile(gate, loaded.good, killed=loaded.killed, counting=self.audience)
+                is_same = loaded is last.snapshot.gates.get(gate) and last.is_stale == is_stale and not anew
+                compiled[gate] = known if is_same else self._compile(gate, loaded, counting=self.audience, is_stale=is_stale)
                 breathe()
-        state = State(new, compiled, {gate: each.decide for gate, each in compiled.items()})
+        state = State(new, compiled, {gate: each.decide for gate, each in compiled.items()}, is_stale)
         if len(self._uncounted) > len(new.gates):
             self._uncounted = {}
         self.rules = state.rules
         self.state = state
 
-    def _compile(self, gate: str, good: bytes, *, killed: bool, counting: Counting | None = None) -> CompiledGate:
-        entry = parse_entry(good)
+    def _compile(self, gate: str, loaded: Loaded, *, counting: Counting | None, is_stale: bool) -> CompiledGate:
+        assert loaded.good is not None
+        entry = parse_entry(loaded.good)
         self.forced.check(gate, entry.names)
-        compiled = compile_gate(entry, killed=killed, forced=self.forced.variant(gate), counting=counting)
-        if not self.is_stale:
+        compiled = compile_gate(entry, killed=loaded.killed, forced=self.forced.variant(gate), counting=counting)
+        if not is_stale:
             return compiled
         return compiled._replace(decide=stale(compiled.decide), error=compiled.error._replace(stale=True))
+
+    def _tell_rules(self) -> None:
+        self._is_untold = False
+        self.audience.rules_changed(self.state.snapshot.gates)
 
     def _tell_change(self, gates: frozenset[str]) -> None:
         for on_change, _ in self._listeners:
@@ -175,7 +190,7 @@ class InForce:
         try:
             callback()
         except Exception as error:  # noqa: BLE001 - the application's callback must not end the source's thread
-            self.trouble.report(f"a callback of the application raised {error!r}")
+            self._callbacks.report(f"it raised {error!r}")
 
 
 def _let_go(gone: list[Loaded]) -> None:

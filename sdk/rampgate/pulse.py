@@ -4,7 +4,7 @@ Knows threads. Must not know what is done.
 """
 
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Event, Thread, current_thread
 
 from rampgate.trouble import Trouble
 
@@ -31,7 +31,7 @@ class Pulse:
     def close(self) -> None:
         """Stop, and wait for the thread to end."""
         self._stop.set()
-        if self._thread is not None:
+        if self._thread is not None and self._thread is not current_thread():  # which ends when it comes back
             self._thread.join(_CLOSE_TIMEOUT)
 
     def _run(self, stop: Event) -> None:

@@ -5,7 +5,7 @@ Knows how to add one and how to read. Must not know what is counted.
 
 from collections.abc import Iterator
 from itertools import count
-from threading import Lock
+from threading import RLock
 
 
 class Tally:
@@ -20,7 +20,7 @@ class Tally:
     def __init__(self) -> None:
         self.ticks: Iterator[int] = count()
         self._not_counted = 0
-        self._lock = Lock()
+        self._lock = RLock()
 
     def value(self) -> int:
         """How often one was added."""
@@ -31,6 +31,6 @@ class Tally:
 
     def start_in_child(self) -> None:
         """Begin at 0 after a fork: what the parent counted it reports itself."""
-        self._lock = Lock()
+        self._lock = RLock()
         counted = self.value()
         self._not_counted += counted

@@ -382,3 +382,19 @@ def test_threads_agree_on_who_was_first(measured: Measured) -> None:
         thread.join()
     assert measured.first("exposures", "treatment") == 500
     assert measured("rampgate_exposures_total", gate="g", variant="treatment", reason="ENROLLED") == 2_000
+
+
+def test_no_evaluation_waits_for_a_scrape(measured: Measured) -> None:
+    metrics, done = measured.gates._in_force.audience.observers[0], threading.Event()
+    assert isinstance(metrics, PrometheusMetrics)
+
+    def evaluate() -> None:
+        measured.gates.decide("g", {"userId": "new"})
+        done.set()
+
+    with metrics._reading:  # as long as a scrape takes
+        thread = threading.Thread(target=evaluate)
+        thread.start()
+        assert done.wait(20)
+    thread.join()
+    assert measured.first("exposures", "treatment") == 1

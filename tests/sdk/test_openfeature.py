@@ -15,11 +15,13 @@ from openfeature.flag_evaluation import FlagEvaluationDetails, FlagEvaluationOpt
 from openfeature.hook import Hook, HookContext, HookHints
 from openfeature.provider import ProviderStatus
 from openfeature.track import TrackingEventDetails
+from prometheus_client import CollectorRegistry
 
 from rampgate import Decision, Gates
 from rampgate import Reason as Why
 from rampgate.integrations import vocabulary
 from rampgate.integrations.openfeature import RampgateProvider
+from rampgate.integrations.prometheus import PrometheusMetrics
 from rampgate.integrations.vocabulary import REASONS, Translated
 from rampgate.snapshot import FORMAT_KEY, FORMAT_VALUE, Keys
 from rampgate.sources import Receiver
@@ -128,6 +130,15 @@ def test_a_value_of_another_type_is_type_mismatch_and_the_callers_default(kind: 
     details = details_of(client_of(Gates.from_rules({"g": serving(value)})), kind, default)
     assert (details.value, details.reason, details.error_code) == (default, Reason.ERROR, ErrorCode.TYPE_MISMATCH)
     assert details.flag_metadata["reason"] == "ENROLLED"
+
+
+def test_who_gets_the_default_for_a_mismatch_was_exposed_to_nothing_and_is_not_counted() -> None:
+    registry = CollectorRegistry()
+    gates = Gates.from_rules({"g": serving("text")}, metrics=PrometheusMetrics(registry))
+    details_of(client_of(gates), "boolean", False)
+    assert registry.get_sample_value("rampgate_exposures_total", {"gate": "g", "variant": "treatment", "reason": "ENROLLED"}) == 0
+    details_of(client_of(gates), "string", "")
+    assert registry.get_sample_value("rampgate_exposures_total", {"gate": "g", "variant": "treatment", "reason": "ENROLLED"}) == 1
 
 
 ON = {"overrides": [{"variant": "treatment", "units": ["u-1"]}]}

@@ -191,13 +191,13 @@ async def _read(receive: Receive, headers: Headers, longest: int) -> bytes:
     announced = headers.get(b"content-length", b"0")
     if not announced.isdigit() or len(announced) > len(str(longest)) or int(announced) > longest:
         raise _too_long(longest)
-    message = await receive()
-    body: bytes = message.get("body", b"")
+    body, is_more = b"", True
     try:
-        async with asyncio.timeout(BODY_SECONDS if message.get("more_body") else None):
-            while message.get("more_body") and len(body) <= longest:
+        async with asyncio.timeout(BODY_SECONDS):
+            while is_more and len(body) <= longest:
                 message = await receive()
                 body += message.get("body", b"")
+                is_more = message.get("more_body", False)
     except TimeoutError:
         raise RefusedError(408, "PARSE_ERROR", f"the body did not come within {BODY_SECONDS:g} seconds") from None
     if len(body) > longest:

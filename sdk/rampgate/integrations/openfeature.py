@@ -118,12 +118,12 @@ class RampgateProvider(AbstractProvider):
         return self._details(flag_key, default_value, evaluation_context, _OBJECT)
 
     def _details(self, gate: str, default: object, context: EvaluationContext | None, types: _Types) -> _Details:
-        decision = self._gates.decide(gate, _attributes(context), default=default)
-        if decision.variant is None:
-            return self._unresolved(decision)
-        if type(decision.value) not in types:
-            return _mismatch(decision, default)
-        return self._resolved(decision)
+        attributes = _attributes(context)
+        seen = self._gates.peek(gate, attributes, default=default)
+        if seen.variant is not None and type(seen.value) not in types:
+            return _mismatch(seen, default)  # whoever is served the caller's default was exposed to nothing, so nobody may count it
+        decision = self._gates.decide(gate, attributes, default=default)
+        return self._unresolved(decision) if decision.variant is None else self._resolved(decision)
 
     def _unresolved(self, decision: Decision) -> _Details:
         if decision.reason is Why.UNKNOWN_GATE:

@@ -6,9 +6,9 @@ Must not know how decisions are made. The `namespace` label comes from the scrap
 
 import atexit
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from multiprocessing import util
 from threading import RLock
-from weakref import WeakSet
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import Metric
@@ -59,71 +59,84 @@ class PrometheusMetrics(Observer):
         )
         self._processes = Gauge("rampgate_processes", "Processes that evaluate gates.", registry=None, multiprocess_mode="livesum")
         self._observed: Observed | None = None
-        self._is_held = False
         self._passed_on: dict[Exposures | str, int] = {}
-        self._is_shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
-        self._lock = RLock()
-        """prometheus_client has locks of its own: whoever holds one of them holds this one too, so that no fork comes in between."""
         self._known: Mapping[str, Loaded] = {}
+        self._lock, self._reading = RLock(), RLock()
+        """prometheus_client has locks of its own: who changes a metric holds the first of ours, who reads them all the second, which takes
+        long. So no request waits for a scrape, and no fork comes in between either."""
+        self._held: tuple[RLock, ...] = ()
+        self._is_shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ  # by files, and nobody asks this process
         registry.register(_Collector(self))
-        if self._is_shared:  # by files, and nobody asks this process
+        if self._is_shared:
             atexit.register(self.flush)
+            self._flush_at_the_end()
+            util.register_after_fork(self, PrometheusMetrics._flush_at_the_end)
         else:
             self._processes.set(1)
-        _ALL.add(self)
 
     def attached(self, observed: Observed) -> None:
         """Report what can be asked, at every scrape."""
         self._observed = observed
 
+    def counters(self) -> tuple[Counter, ...]:
+        """All counters."""
+        return self._exposures, self._first_exposures, self._first_errors, self._requests, self._outcomes, self._values, self._dropped
+
     def metrics(self) -> tuple[Counter | Gauge | Histogram, ...]:
         """All that is exposed."""
-        counters = self._exposures, self._first_exposures, self._first_errors, self._requests, self._outcomes, self._values, self._dropped
-        return *counters, self._durations, self._generation, self._age, self._processes
+        return *self.counters(), self._durations, self._generation, self._age, self._processes
 
     def flush(self) -> None:
         """Bring the metrics up to what was counted."""
-        with self._lock:
+        with self._reading:
             if self._observed is None:
                 return
             self._age.set(self._observed.age_seconds())
             for labels, counted in self._observed.exposures().items():
                 if new := counted - self._passed_on.get(labels, 0):
-                    self._exposures.labels(*labels).inc(new)
+                    with self._lock:
+                        self._exposures.labels(*labels).inc(new)
+                        self._processes.set(1)  # a parent that only forks evaluates nothing
                     self._passed_on[labels] = counted
-                    self._processes.set(1)  # a parent that only forks evaluates nothing
             for sink, dropped in self._observed.dropped().items():
-                self._dropped.labels(sink).inc(dropped - self._passed_on.get(sink, 0))
+                with self._lock:
+                    self._dropped.labels(sink).inc(dropped - self._passed_on.get(sink, 0))
                 self._passed_on[sink] = dropped
 
     def collect(self) -> list[Metric]:
         """Give all metrics as they are now."""
-        with self._lock:
+        with self._reading:
             self.flush()
             return [family for metric in self.metrics() for family in metric.collect()]
 
-    def hold(self) -> None:
-        """Let nobody touch the metrics while this process forks; not for longer than a second."""
-        self._is_held = self._lock.acquire(timeout=1)
+    def before_fork(self) -> None:
+        """Let nobody touch the metrics while this process forks; waits for a scrape at most a second."""
+        self._held = tuple(lock for lock in (self._reading, self._lock) if lock.acquire(timeout=1))
 
-    def let_go(self) -> None:
+    def after_fork(self) -> None:
         """Go on after a fork."""
-        if self._is_held:
-            self._lock.release()
+        held, self._held = self._held, ()
+        for lock in held:
+            lock.release()
 
-    def go_on_in_child(self) -> None:
-        """Begin anew after a fork: what the parent counted it reports itself, and in files of its own all gauges stand at 0."""
-        if not self._is_held:  # whoever held it is not in this process
-            self._lock = RLock()
-        self._passed_on = {}
-        for gate, loaded in self._known.items():
-            self._generation.labels(gate).set(loaded.generation)
-        self.let_go()
+    def start_in_child(self) -> None:
+        """Begin at 0: what the parent counted it reports itself. The series come back with `rules_changed`."""
+        if len(self._held) < 2:  # whoever holds the other one is not in this process
+            self._lock, self._reading, self._held = RLock(), RLock(), ()
+        self._passed_on, self._known = {}, {}
+        if not self._is_shared:  # there a child has files of its own
+            for metric in (*self.counters(), self._durations):
+                metric.clear()
+        self.after_fork()
+
+    def _flush_at_the_end(self) -> None:
+        """See to it that what a process of multiprocessing counted last is not lost: it ends without atexit."""
+        util.Finalize(None, self.flush, exitpriority=0)
 
     def rules_changed(self, gates: Mapping[str, Loaded]) -> None:
         """Report the generations in force, and create the series of everything that can be drawn."""
         breathe = Breather()
-        for gone in self._known.keys() - gates.keys():
+        for gone in self._known.keys() - gates.keys() if not self._is_shared else ():  # what is in a file stays there
             with self._lock:
                 self._generation.remove(gone)
         for gate, loaded in gates.items():
@@ -178,22 +191,3 @@ class _Collector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Give the metrics as they are now."""
         return self._metrics.collect()
-
-
-_ALL: WeakSet[PrometheusMetrics] = WeakSet()
-
-
-def _each(do: Callable[[PrometheusMetrics], None]) -> Callable[[], None]:
-    def do_it() -> None:
-        for metrics in tuple(_ALL):
-            do(metrics)
-
-    return do_it
-
-
-if hasattr(os, "register_at_fork"):  # where processes fork
-    os.register_at_fork(
-        before=_each(PrometheusMetrics.hold),
-        after_in_parent=_each(PrometheusMetrics.let_go),
-        after_in_child=_each(PrometheusMetrics.go_on_in_child),
-    )

@@ -29,7 +29,7 @@ REASONS = {
     Reason.UNKNOWN_GATE: "ERROR",
 }
 STALE = "STALE"
-_REMEMBERED = 10_000
+_REMEMBERED = 2_000
 
 
 def reason_of(decision: Decision) -> str:

@@ -17,7 +17,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnec
 from pathlib import Path
 from random import uniform
 from socket import IPPROTO_TCP, SHUT_RDWR, SO_KEEPALIVE, SOL_SOCKET, socket
-from threading import Event, Thread
+from threading import Event, Thread, current_thread
 from time import monotonic
 from typing import Any, NamedTuple
 from urllib.parse import quote, urlencode, urlsplit
@@ -127,7 +127,7 @@ class ClusterSource:
         connection = self._socket
         if connection is not None:
             _shut_down(connection)
-        if self._thread is not None:
+        if self._thread is not None and self._thread is not current_thread():  # which ends when it comes back
             self._thread.join(_CLOSE_TIMEOUT)
 
     def _run(self, receiver: Receiver) -> None:
