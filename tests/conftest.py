@@ -10,11 +10,16 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tools.devcluster import kubectl as devcluster_kubectl
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.prometheus import Prometheus
 from tools.devcluster.roles import Role
+
+# How long an example takes depends on who else uses the machine: timings are no tests here.
+settings.register_profile("rampgate", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("rampgate")
 
 CRDS = Path(__file__).parent.parent / "crds"
 Kubectl = Callable[..., "CompletedProcess[str]"]

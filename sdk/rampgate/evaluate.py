@@ -140,7 +140,8 @@ def _compile_rule(  # noqa: C901 - it would read better in pieces, but each woul
     Only overrides and the draw need a unit: a shipped gate serves everybody who is eligible, whether or not we know who it is.
     """
     variants = {variant.name: variant for variant in rule.variants}
-    overrides = {unit: build(Reason.OVERRIDE, Label.OVERRIDE, variants[name]) for name, units in reversed(rule.overrides) for unit in units}
+    overridden = {name: build(Reason.OVERRIDE, Label.OVERRIDE, variants[name]) for name, _ in rule.overrides}
+    overrides = {unit: overridden[name] for name, units in reversed(rule.overrides) for unit in units}
     memberships, tests = compile_eligibility(rule.eligibility)
     shipped = None if rule.ship is None else build(Reason.SHIPPED, served=variants[rule.ship])
     weights = [variant.weight for variant in rule.variants]

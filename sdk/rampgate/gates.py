@@ -5,6 +5,7 @@ Nothing here raises at evaluation, whatever it is given: trouble is an answer wi
 """
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from os import PathLike
@@ -59,6 +60,7 @@ class Gates:
         self._in_force = InForce(stale_after=stale_after, forced=Forced(os.environ))
         self._pulse = Pulse("rampgate", self._beat, seconds=min(_PULSE_SECONDS, max(stale_after / 4, 0.01)), trouble=Trouble("the pulse"))
         self._is_beating = False
+        self._process = os.getpid()
         self.listen(on_change=on_change, on_stale=on_stale)
         if metrics is not None:
             self.observe(metrics)
@@ -183,6 +185,11 @@ class Gates:
         return self._in_force.ready.is_set()
 
     @property
+    def is_closed(self) -> bool:
+        """Whether they have been closed: rules that change are no longer seen."""
+        return self._in_force.is_closed
+
+    @property
     def is_stale(self) -> bool:
         """Whether the rules have not been confirmed for longer than `stale_after`."""
         return self._in_force.is_stale
@@ -231,6 +238,9 @@ class Gates:
             self._pulse.start()
 
     def _start_in_child(self) -> None:
+        if self._process == os.getpid():  # two hooks may tell of the same fork
+            return
+        self._process = os.getpid()
         self._in_force.start_in_child()  # all locks first: a thread that waited for an old one would wait for ever
         if self._in_force.is_closed:
             return
@@ -265,10 +275,17 @@ class Gates:
         compiled = self._in_force.state.compiled.get(decision.gate) if decision.is_drawn else None
         if compiled is None or compiled.error.generation != decision.generation:
             return "", None
-        return plain(context.get(compiled.unit)), compiled.memory
+        try:
+            return plain(context.get(compiled.unit)), compiled.memory
+        except Exception:  # noqa: BLE001 - a context that gave the unit once need not give it again
+            return "", None
 
 
 _ALIVE: "WeakSet[Gates]" = WeakSet()
+
+
+def _in_every_child() -> None:
+    _each(lambda gates: gates._start_in_child())()
 
 
 def _each(do: Callable[[Gates], None]) -> Callable[[], None]:
@@ -283,5 +300,9 @@ if hasattr(os, "register_at_fork"):  # where processes fork
     os.register_at_fork(
         before=_each(lambda gates: gates._in_force.audience.before_fork()),
         after_in_parent=_each(lambda gates: gates._in_force.audience.after_fork()),
-        after_in_child=_each(lambda gates: gates._start_in_child()),
+        after_in_child=_in_every_child,
     )
+if "uwsgi" in sys.modules:  # it forks in C, and asks Python's own hooks only when it is told to
+    from rampgate.integrations.uwsgi import after_every_fork
+
+    after_every_fork(_in_every_child)

@@ -79,7 +79,7 @@ def advance(last: Snapshot, keys: Keys, *, breathe: Callable[[], None] = lambda:
     gates = {}
     for key, raw in keys.items():
         gate = key.removesuffix(ENTRY_SUFFIX)
-        if gate != key:
+        if gate not in ("", key):
             gates[gate] = _load(last.gates.get(gate), raw, gate=gate, killed="*" in kill or gate in kill)
             breathe()
     new = Snapshot(gates, ready=True)

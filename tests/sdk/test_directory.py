@@ -11,6 +11,7 @@ import pytest
 
 from rampgate import Gates, Reason
 from rampgate.rules import render_entry
+from rampgate.sources import directory
 from rampgate.sources.directory import DirectorySource
 from tests.sdk.entries import entry
 from tests.sdk.waiting import eventually
@@ -228,3 +229,27 @@ def test_a_path_may_be_text(mount: Mount) -> None:
     mount.project({**FORMAT, "g.json": TREATMENT})
     with Gates.from_directory(os.fspath(mount.root), wait=10) as gates:
         assert gates.decide("g").reason is Reason.SHIPPED
+
+
+def test_a_file_that_cannot_be_read_harms_no_other_key_and_keeps_its_last_rules(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def read(path: str) -> bytes:
+        if path.endswith("g.json") and is_locked:
+            raise PermissionError(13, "Permission denied", path)
+        return reads(path)
+
+    is_locked, reads = False, directory._read
+    monkeypatch.setattr(directory, "_read", read)
+    (tmp_path / "format").write_text("rampgate.dev/1")
+    (tmp_path / "g.json").write_text(TREATMENT)
+    with Gates.from_directory(tmp_path) as gates:
+        is_locked = True
+        (tmp_path / "kill").write_text("h")
+        (tmp_path / "h.json").write_text(render_entry(entry(gate="h", ship="treatment")))
+        assert eventually(lambda: gates.decide("h").reason is Reason.KILLED)
+        assert gates.variant("g", default="default") == "treatment"
+        assert eventually(lambda: "Permission denied" in caplog.text)
+        is_locked = False
+        (tmp_path / "g.json").write_text(CONTROL)
+        assert serves(gates, "control")

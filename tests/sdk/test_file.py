@@ -1,6 +1,7 @@
 """rampgate.sources.file: a ConfigMap in a file, whatever becomes of the file."""
 
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,4 +89,12 @@ def test_close_leaves_no_thread_behind(file: Path) -> None:
     before = threading.active_count()
     with Gates.from_file(file):
         assert threading.active_count() > before
+    assert threading.active_count() == before
+
+
+def test_a_pipe_is_no_file_and_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    before = threading.active_count()
+    with Gates.from_file(tmp_path / "pipe", wait=0.2) as gates:
+        assert gates.decide("g").reason is Reason.ERROR
     assert threading.active_count() == before

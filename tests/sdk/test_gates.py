@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from math import inf
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given
@@ -311,3 +312,27 @@ def test_importing_rampgate_loads_neither_network_nor_logging_nor_the_extras() -
         [sys.executable, "-S", "-c", f"import sys; sys.path[:] = {sys.path!r}; {script}"], capture_output=True, text=True, check=True
     )
     assert ran.stdout.strip() == "[]"
+
+
+class Fickle(dict[str, object]):
+    """A context that gives its unit once."""
+
+    def get(self, key: str, default: object = None) -> object:
+        return self.pop(key) if key in self else self[key]
+
+
+def test_a_context_that_gives_its_unit_only_once_is_measured_all_the_same() -> None:
+    with only(percent=100).measure("g", Fickle(userId="u")) as measured:
+        assert measured.reason is Reason.ENROLLED
+
+
+def test_a_mock_of_a_text_is_no_text() -> None:
+    gates = only(percent=100)
+    assert gates.decide(Mock(spec=str), {"userId": "u"}, default=7).value == 7
+    assert gates.decide("g", {"userId": Mock(spec=str)}).reason is Reason.ERROR
+
+
+def test_a_key_without_a_gates_name_is_nobodys_gate() -> None:
+    gates = Gates.from_rules({"": entry(gate="g"), "g": entry()})
+    assert gates.names() == {"g"}
+    assert gates.decide(None, default=7) == Decision(None, None, 7, Reason.ERROR)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from openfeature import api
 from openfeature.client import OpenFeatureClient
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import EventDetails, ProviderEvent
-from openfeature.exception import ErrorCode, ProviderNotReadyError
+from openfeature.exception import ErrorCode, ProviderFatalError, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagEvaluationDetails, FlagEvaluationOptions, Reason
 from openfeature.hook import Hook, HookContext, HookHints
 from openfeature.provider import ProviderStatus
@@ -394,3 +394,11 @@ def test_what_is_remembered_of_decisions_is_bounded(monkeypatch: pytest.MonkeyPa
     decisions = [Gates.from_rules({f"g{n}": entry(gate=f"g{n}")}).decide(f"g{n}") for n in range(9)]
     assert [translated(decision) for decision in (*decisions, decisions[8], decisions[0])] == [f"g{n}" for n in (*range(9), 8, 0)]
     assert made == [f"g{n}" for n in (*range(9), 0)]
+
+
+def test_a_provider_whose_gates_are_closed_cannot_be_made_ready_again() -> None:
+    provider = RampgateProvider(Gates.from_rules({"g": serving("x")}))
+    api.set_provider_and_wait(provider, SHOP)
+    api.shutdown()
+    with pytest.raises(ProviderFatalError, match="make new ones"):
+        api.set_provider_and_wait(provider, SHOP)

@@ -1,6 +1,7 @@
 """`rampgate serve`: answer OFREP, for OpenFeature clients in any language, by the rules of a ConfigMap."""
 
 import argparse
+import asyncio
 import logging
 import signal
 import socket
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("rampgate.serve")
 DEFAULT_NAME = "feature-gates"
 LONGEST_DRAIN = 10
+LONGEST_HEAD = 80 * 1024
+"""Bytes of a request's line and headers, and what comes with them in one piece."""
 """Seconds for requests under way once a signal came."""
 
 BACKLOG = 2048
@@ -86,7 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
         server = uvicorn.Server(
             uvicorn.Config(
                 app,
-                http="httptools",
+                http=_bounded_http(),
                 ws="none",
                 lifespan="off",
                 log_config=None,
@@ -101,6 +104,31 @@ def run(arguments: argparse.Namespace) -> int:
         _say_where(listening, is_open=keys is None)
         server.run(sockets=[listening])
     return 0
+
+
+def _bounded_http() -> type[asyncio.Protocol]:
+    """HTTP/1.1 by httptools, which reads a header without end until memory is full: beyond `LONGEST_HEAD` the connection ends."""
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+    class Bounded(HttpToolsProtocol):
+        read = 0
+
+        def on_message_begin(self) -> None:
+            super().on_message_begin()
+            self.read = 0
+
+        def on_headers_complete(self) -> None:
+            self.read = -sys.maxsize  # a body has a limit of its own
+            super().on_headers_complete()
+
+        def data_received(self, data: bytes) -> None:
+            self.read += len(data)
+            if self.read > LONGEST_HEAD:
+                self.transport.close()
+            else:
+                super().data_received(data)
+
+    return Bounded
 
 
 def _at_a_signal(stop: Callable[[], object]) -> None:

@@ -131,6 +131,8 @@ def _drawn(entry: Entry, fields: Mapping[str, Any]) -> str:
     rule = entry.rule
     if rule is None:
         raise _NotRenderableError(entry.problem)
+    if any(not variant.name for variant in rule.variants):
+        raise _NotRenderableError("one of its variants has no name")
     if any(_type_of(variant.value) is not _type_of(entry.control.value) for variant in rule.variants):
         raise _NotRenderableError("its variants' values are not of one type")
     if not rule.salt.isascii():

@@ -87,6 +87,7 @@ class _Application:
         self._count = count
         self._origins = origins
         self._encoded = Translated(_encode)
+        gates.listen(on_change=lambda _: self._encoded.forget())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

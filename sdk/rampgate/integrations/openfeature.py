@@ -9,7 +9,7 @@ from typing import Any
 
 from openfeature.evaluation_context import EvaluationContext
 from openfeature.event import ProviderEventDetails
-from openfeature.exception import ErrorCode, ProviderNotReadyError
+from openfeature.exception import ErrorCode, ProviderFatalError, ProviderNotReadyError
 from openfeature.flag_evaluation import FlagResolutionDetails, FlagValueType, Reason
 from openfeature.hook import Hook
 from openfeature.immutable_dict.mapping_proxy_type import MappingProxyType
@@ -66,6 +66,8 @@ class RampgateProvider(AbstractProvider):
 
     def initialize(self, evaluation_context: EvaluationContext) -> None:  # noqa: ARG002 - a context belongs to an evaluation
         """Be ready when there are rules, or raise ProviderNotReadyError after the wait. READY follows when they come."""
+        if self._gates.is_closed:
+            raise ProviderFatalError("its gates are closed, as `shutdown` leaves them: make new ones and a provider for them")
         self._gates.wait_until_ready(self._wait)
         with self._starting:
             self._came_late = not self._gates.is_ready
@@ -133,6 +135,7 @@ class RampgateProvider(AbstractProvider):
         return _failure(decision.value, ErrorCode.PARSE_ERROR, "the gate's entry was never understood: see the log of `rampgate`")
 
     def _tell_change(self, gates: frozenset[str]) -> None:
+        self._resolved.forget()
         with self._starting:
             came_late, self._came_late = self._came_late, False
         if came_late:

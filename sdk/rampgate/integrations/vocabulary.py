@@ -86,6 +86,10 @@ class Translated(Generic[T]):
         self._translate = translate
         self._made: dict[int, tuple[Decision, T]] = {}
 
+    def forget(self) -> None:
+        """Begin anew, when rules have changed: what was made of the old ones need not be kept."""
+        self._made = {}
+
     def __call__(self, decision: Decision) -> T:
         """Give the translation of `decision`."""
         made = self._made.get(id(decision))

@@ -32,6 +32,7 @@ class DirectorySource:
         self._pulse = Pulse("rampgate-directory", self._look, seconds=interval, trouble=Trouble(f"rules in {self._root}"))
         self._receiver: Receiver | None = None
         self._seen: Version | None = None
+        self._last: Keys = {}
 
     def start(self, receiver: Receiver) -> None:
         """Begin to look."""
@@ -54,9 +55,13 @@ class DirectorySource:
         if version == self._seen:
             self._receiver.confirm()
             return
-        keys = read_keys(self._root)
+        unreadable: list[OSError] = []
+        keys = read_keys(self._root, self._last, unreadable)
         if _version(self._root) == version:  # else it changed while it was read: what was read may be of two moments
             self._receiver.deliver(keys)
+            self._last = keys
+            if unreadable:  # try again, and say so meanwhile
+                raise unreadable[0]
             self._seen = version
 
 
@@ -105,12 +110,21 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def read_keys(root: Path) -> Keys:
-    """Read what a directory holds at this moment. Raises OSError."""
+def read_keys(root: Path, last: Keys | None = None, unreadable: list[OSError] | None = None) -> Keys:
+    """Read what a directory holds at this moment. Raises OSError.
+
+    With `unreadable`, a file that cannot be read is noted there, and has the bytes that it has in `last`: it harms no other key.
+    """
     keys, breathe = {}, Breather()
     with os.scandir(_current(root)) as entries:
         for entry in entries:
             if is_rules_key(entry.name) and _is_file(entry):
-                keys[entry.name] = _read(entry.path)
+                try:
+                    keys[entry.name] = _read(entry.path)
+                except OSError as error:
+                    if unreadable is None:
+                        raise
+                    unreadable.append(error)
+                    keys[entry.name] = (last or {}).get(entry.name, b"")
             breathe()
     return keys

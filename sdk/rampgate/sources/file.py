@@ -7,6 +7,7 @@ import json
 import os
 from binascii import a2b_base64
 from pathlib import Path
+from stat import S_ISREG
 
 from rampgate.pulse import Pulse
 from rampgate.snapshot import Keys
@@ -46,6 +47,8 @@ class FileSource:
         """Deliver if the file is not the one last seen; what is no ConfigMap is looked at again, for it may be half-written."""
         assert self._receiver is not None
         status = self._path.stat()
+        if not S_ISREG(status.st_mode):  # to open a pipe would be to wait for ever
+            raise OSError("it is no regular file")
         version = status.st_ino, status.st_mtime_ns, status.st_size
         if version == self._seen:
             self._receiver.confirm()
