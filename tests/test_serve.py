@@ -89,10 +89,8 @@ def test_an_answer_under_way_is_given_before_it_ends(directory: Path) -> None:
 
 def test_a_header_without_end_ends_the_connection_and_bodies_may_still_be_long(directory: Path) -> None:
     with serving("--rules", str(directory)) as server:
-        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection, pytest.raises(OSError):  # noqa: PT011
-            connection.sendall(b"POST / HTTP/1.1\r\nX: ")
-            for _ in range(64):
-                connection.sendall(b"a" * 1_048_576)
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection, pytest.raises(ConnectionError):
+            connection.sendall(b"POST / HTTP/1.1\r\nX: " + b"a" * 64 * 1_048_576)
         for _ in range(3):
             assert server.evaluate("new-checkout", {**CONTEXT, "long": "x" * 40_000}).status == 200
 
