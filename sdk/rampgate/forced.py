@@ -32,7 +32,14 @@ class Forced:
 
     def variant(self, gate: str) -> str:
         """The variant that is forced for a gate; empty when none is."""
-        return self._variants.get(PREFIX + gate.upper().replace("-", "_").replace(".", "_"), "") if self._variants else ""
+        return self._variants.get(_name(gate), "") if self._variants else ""
+
+    def check_names(self, gates: Collection[str]) -> None:
+        """Say so if a variant is forced for a gate that the rules do not have: it may be misspelled."""
+        known = {_name(gate) for gate in gates} if self._variants else set()
+        for name in self._variants:
+            problem = "" if name in known else f"{name} is for no gate of the rules, which have {', '.join(sorted(gates)) or 'none'}"
+            self._ignored.setdefault(name, Trouble(_SUBJECT)).report(problem)
 
     def check(self, gate: str, known: Collection[str]) -> None:
         """Say so if the variant that is forced for a gate is none of those that its rules know: then they decide."""
@@ -40,3 +47,7 @@ class Forced:
         if forced:
             problem = "" if forced in known else f"{gate} is served by its rules: they know no variant {forced!r}, only {', '.join(known)}"
             self._ignored.setdefault(gate, Trouble(_SUBJECT)).report(problem)
+
+
+def _name(gate: str) -> str:
+    return PREFIX + gate.upper().replace("-", "_").replace(".", "_")

@@ -4,7 +4,7 @@ Knows how to swap one reference, in an order that a fork may interrupt anywhere.
 application asks.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from threading import Event, RLock
 from time import monotonic
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from rampgate.evaluate import CompiledGate, Counting, Decide, compile_gate, stal
 from rampgate.exposure import Audience, Observer
 from rampgate.forced import Forced
 from rampgate.rules import parse_entry
-from rampgate.snapshot import EMPTY, Keys, Loaded, Snapshot, advance, changed_gates, is_ours, problems
+from rampgate.snapshot import EMPTY, FORMAT_KEY, FORMAT_VALUE, Keys, Loaded, Snapshot, advance, changed_gates, is_ours, problems
 from rampgate.trouble import Trouble
 
 OnChange = Callable[[frozenset[str]], None]
@@ -73,13 +73,16 @@ class InForce:
         """Take the ConfigMap's keys as they are now."""
         self._is_ours = is_ours(keys)
         if not self._is_ours:
-            self.trouble.report("what the source delivers is no ConfigMap of rules (key `format`): the last good ones stay")
+            found = "there is no key `format`" if FORMAT_KEY not in keys else f"its key `format` does not say {FORMAT_VALUE}"
+            instead = "the last good rules stay" if self.ready.is_set() else "every gate answers with the caller's default"
+            self.trouble.report(f"what the source delivers is no ConfigMap of rules, for {found}: {instead}")
             return
         with self._swapping:
             last = self.state.snapshot
             new = advance(last, keys, breathe=Breather())
             if new is not last:
                 self._serve(new)
+                self.forced.check_names(new.gates)
                 self._tell_rules()
         self.confirm()
         self.ready.set()
@@ -89,6 +92,10 @@ class InForce:
             gone = list(last.gates.values())
             del last
             _let_go(gone)
+
+    def wanted(self) -> Collection[str]:
+        """Give the gates that were asked for."""
+        return tuple(self.state.compiled)
 
     def confirm(self) -> None:
         """Hear that the keys delivered last are still what the source holds."""

@@ -3,15 +3,26 @@
 Knows `Gates`. Must not know what a request looks like.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
-from rampgate.gates import Gates
+from rampgate.gates import Gates, request_context
 from rampgate.measure import Measurement
 from rampgate.trouble import Trouble
 
 R = TypeVar("R")
 _NOBODY: Mapping[str, object] = {}
+
+
+@contextmanager
+def using(context: Mapping[str, object]) -> Iterator[None]:
+    """Ask by this context where none is passed, within the block; afterwards by what it was before."""
+    token = request_context.set(context)
+    try:
+        yield
+    finally:
+        request_context.reset(token)
 
 
 class Contexts(Generic[R]):
@@ -26,7 +37,7 @@ class Contexts(Generic[R]):
         try:
             made = self._make(request)
         except Exception as error:  # noqa: BLE001 - the application's own function must not cost it the request
-            self._trouble.report(f"empty, because making one raised {type(error).__name__}")
+            self._trouble.report(f"empty, because making one raised {type(error).__name__}: {error}")
             return _NOBODY
         if isinstance(made, Mapping):
             return made

@@ -59,9 +59,12 @@ class Seen(Observer):
     def force(self, gate: str, variant: str | None, *, value: object = _NO_VALUE) -> None:
         """Serve `variant` of `gate` to everybody from now on; None: whatever it would be otherwise.
 
-        Its value is `value`, else the one in the rules, else the caller's default. Raises ValueError if there are rules for the gate and
-        they do not know the variant.
+        Its value is `value`, else the one in the rules, else the caller's default. Raises ValueError if there are rules and they do not
+        know the gate or the variant.
         """
+        names = self.gates.names()
+        if variant is not None and names and gate not in names:
+            raise ValueError(f"the rules have no gate {gate!r}, only {', '.join(sorted(names))}")
         loaded = self._in_force.state.snapshot.gates.get(gate)
         known = parse_entry(loaded.good).names if loaded is not None and loaded.good is not None else ()
         if variant is not None and known and variant not in known:

@@ -110,3 +110,13 @@ def test_an_environment_without_overrides_forces_nothing_and_says_nothing(caplog
 def test_what_is_forced_is_measured_under_its_label(force: Callable[..., Gates]) -> None:
     with force().measure(GATE, {"userId": "u"}) as decision:
         assert (decision.variant, decision.label) == ("treatment", "override")
+
+
+def test_a_name_that_no_gate_of_the_rules_has_is_said_once(force: Callable[..., Gates], caplog: pytest.LogCaptureFixture) -> None:
+    force(name="RAMPGATE_OVERRIDE_NEW_CHEKOUT")
+    said = [
+        record.getMessage()
+        for record in caplog.records
+        if "NEW_CHEKOUT is for no gate of the rules, which have new-checkout" in record.getMessage()
+    ]
+    assert len(said) == 1

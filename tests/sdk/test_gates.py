@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from rampgate import Decision, Gates, Reason
 from rampgate.evaluate import compile_gate
+from rampgate.request import using
 from rampgate.rules import parse_entry, render_entry
 from rampgate.sources.memory import MemorySource
 from tests.sdk.entries import entry
@@ -336,3 +337,13 @@ def test_a_key_without_a_gates_name_is_nobodys_gate() -> None:
     gates = Gates.from_rules({"": entry(gate="g"), "g": entry()})
     assert gates.names() == {"g"}
     assert gates.decide(None, default=7) == Decision(None, None, 7, Reason.ERROR)  # type: ignore[arg-type]
+
+
+def test_a_context_that_is_set_for_a_block_ends_with_it() -> None:
+    gates = only(percent=100)
+    with using({"userId": "u"}):
+        assert gates.decide("g").reason is Reason.ENROLLED
+        with using({}):
+            assert gates.decide("g").reason is Reason.NO_UNIT
+        assert gates.decide("g").reason is Reason.ENROLLED
+    assert gates.decide("g").reason is Reason.NO_UNIT

@@ -110,10 +110,15 @@ def test_without_rules_a_value_can_be_forced_with_its_variant() -> None:
 
 
 def test_blocks_may_be_nested(gates: Gates) -> None:
-    with forced(gates, {"g": "treatment"}) as outer, forced(gates, {"h": "b"}) as inner:
-        assert (gates.variant("g", UNIT, default="none"), gates.variant("h", default="none")) == ("treatment", "b")
-    assert outer.served("h") == inner.served("h") == ["b"]
+    with forced(gates, {"g": "control"}) as outer, forced(gates, {"g": "treatment"}) as inner:
+        assert gates.variant("g", UNIT, default="none") == "treatment"
+    assert outer.served("g") == inner.served("g") == ["treatment"]
     assert gates.variant("g", UNIT, default="none") == "control"
+
+
+def test_a_gate_that_the_rules_do_not_know_is_refused(gates: Gates) -> None:
+    with pytest.raises(ValueError, match="the rules have no gate 'gg', only g"), forced(gates, {"gg": "treatment"}):
+        pass
 
 
 def test_the_environments_overrides_hold_where_a_test_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

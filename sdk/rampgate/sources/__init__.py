@@ -3,16 +3,20 @@
 Knows the two-sided contract: a source delivers keys to a receiver, from a thread of its own or at once. Must not know what keys mean.
 """
 
+from collections.abc import Collection
 from typing import Protocol
 
 from rampgate.snapshot import Keys
 
 
 class Receiver(Protocol):
-    """What a source talks to; both methods may be called from any thread and never raise."""
+    """What a source talks to; its methods may be called from any thread and never raise."""
 
     def deliver(self, keys: Keys) -> None:
         """Take the ConfigMap's keys as they are now, all of them."""
+
+    def wanted(self) -> Collection[str]:
+        """The gates that were asked for: of many, these are worth delivering first."""
 
     def confirm(self) -> None:
         """Note that the keys delivered last are still what the source holds."""

@@ -6,11 +6,12 @@ watch on a file ends with the old inode. Must not know what keys mean.
 """
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from rampgate.breath import Breather
 from rampgate.pulse import Pulse
-from rampgate.snapshot import Keys, is_rules_key
+from rampgate.snapshot import ENTRY_SUFFIX, FORMAT_KEY, KILL_KEY, Keys, is_rules_key
 from rampgate.sources import Receiver
 from rampgate.trouble import Trouble
 
@@ -18,6 +19,7 @@ INTERVAL = 0.05
 """Seconds between looks: half of the 100 ms within which a change is promised to be seen."""
 
 _DATA = "..data"
+_MANY = 50  # fewer files are read at once
 _READ_AT_ONCE = 64 * 1024
 _LARGEST_FILE = 2 * 1024 * 1024  # a ConfigMap holds 1 MiB
 
@@ -55,6 +57,7 @@ class DirectorySource:
         if version == self._seen:
             self._receiver.confirm()
             return
+        self._deliver_what_is_wanted(version, self._receiver)
         unreadable: list[OSError] = []
         keys = read_keys(self._root, self._last, unreadable)
         if _version(self._root) == version:  # else it changed while it was read: what was read may be of two moments
@@ -63,6 +66,16 @@ class DirectorySource:
             if unreadable:  # try again, and say so meanwhile
                 raise unreadable[0]
             self._seen = version
+
+    def _deliver_what_is_wanted(self, version: Version, receiver: Receiver) -> None:
+        """Deliver a change of the gates that the application asks for before all others are read: of thousands, they are few."""
+        urgent = {FORMAT_KEY, KILL_KEY, *(gate + ENTRY_SUFFIX for gate in receiver.wanted())}
+        if len(self._last) < _MANY or len(urgent) > len(self._last) // 2:
+            return
+        rest = {key: raw for key, raw in self._last.items() if key not in urgent}
+        keys = read_keys(self._root, self._last, [], only=urgent)
+        if _version(self._root) == version:
+            receiver.deliver({**rest, **keys})
 
 
 def _current(root: Path) -> Path:
@@ -110,15 +123,16 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def read_keys(root: Path, last: Keys | None = None, unreadable: list[OSError] | None = None) -> Keys:
+def read_keys(root: Path, last: Keys | None = None, unreadable: list[OSError] | None = None, *, only: Collection[str] = ()) -> Keys:
     """Read what a directory holds at this moment. Raises OSError.
 
     With `unreadable`, a file that cannot be read is noted there, and has the bytes that it has in `last`: it harms no other key.
+    With `only`, no other files are read.
     """
     keys, breathe = {}, Breather()
     with os.scandir(_current(root)) as entries:
         for entry in entries:
-            if is_rules_key(entry.name) and _is_file(entry):
+            if (entry.name in only if only else is_rules_key(entry.name)) and _is_file(entry):
                 try:
                     keys[entry.name] = _read(entry.path)
                 except OSError as error:
