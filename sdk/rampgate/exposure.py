@@ -4,7 +4,6 @@ Knows decisions and units. Must not know how decisions are made, nor any metrics
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
-from math import inf, nan
 from threading import RLock
 from typing import NamedTuple
 
@@ -27,6 +26,7 @@ OTHER_OUTCOME = "_other"
 """What outcomes are called after the first `KNOWN_OUTCOMES`, and those whose name is no text."""
 
 KNOWN_OUTCOMES = 100
+_INFINITY, _NO_NUMBER = float("inf"), float("nan")  # `math` is a shared library, which weighs as much as two modules of ours
 
 
 class Exposures(NamedTuple):
@@ -223,7 +223,7 @@ class Audience:
     def recorded(self, decision: Decision, outcome: object, value: object) -> None:
         """Tell everybody of something that happened during a measured request, unless its value is no number that can be added up."""
         what, worth = self._outcome(outcome), _number(value)
-        if not 0 <= worth < inf:
+        if not 0 <= worth < _INFINITY:
             self._unrecorded.report(f"{what!r} was not recorded: its value was no finite number of 0 or more")
             return
         named = decision._replace(gate=self._name(decision.gate))
@@ -288,6 +288,6 @@ def _bounded(name: object, known: set[str], *, most: int, other: str) -> str:
 def _number(value: object) -> float:
     """Give a number as a float, whatever kind of number it is; of anything else, NaN."""
     try:
-        return nan if isinstance(value, str) else float(value)  # type: ignore[arg-type]  # that is the question
+        return _NO_NUMBER if isinstance(value, str) else float(value)  # type: ignore[arg-type]  # that is the question
     except Exception:  # noqa: BLE001 - the application's object, and its code
-        return nan
+        return _NO_NUMBER

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from os import PathLike
 from types import MappingProxyType, TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 from weakref import WeakSet
 
 from rampgate.decision import Decision, Label, Reason
@@ -18,12 +18,14 @@ from rampgate.evaluate import Memory
 from rampgate.exposure import Observer
 from rampgate.forced import Forced
 from rampgate.in_force import InForce, OnChange, OnStale
-from rampgate.measure import Measurement
 from rampgate.pulse import Pulse
 from rampgate.rules import plain
 from rampgate.sources import Source
 from rampgate.sources.memory import Entries, MemorySource
 from rampgate.trouble import Trouble
+
+if TYPE_CHECKING:
+    from rampgate.measure import Measurement
 
 Context = Mapping[str, object] | None
 
@@ -159,8 +161,10 @@ class Gates:
         except Exception:  # noqa: BLE001
             return self._in_trouble(gate, context, default).value
 
-    def measure(self, gate: str, context: Context = None, *, default: object = None) -> Measurement:
+    def measure(self, gate: str, context: Context = None, *, default: object = None) -> "Measurement":
         """Decide, and count the request in the `with` block that follows: its outcome and its duration, per variant."""
+        from rampgate.measure import Measurement  # noqa: PLC0415 - most processes that import the SDK do so long before they measure
+
         decision = self.decide(gate, context, default=default)
         unit, memory = self._drawn(decision, request_context.get() if context is None else context)
         return Measurement(decision, unit, memory, self._in_force.audience)

@@ -14,7 +14,7 @@ from rampgate.evaluate import CompiledGate, Counting, Decide, compile_gate, stal
 from rampgate.exposure import Audience, Observer
 from rampgate.forced import Forced
 from rampgate.rules import parse_entry
-from rampgate.snapshot import EMPTY, FORMAT_KEY, FORMAT_VALUE, Keys, Loaded, Snapshot, advance, changed_gates, is_ours, problems
+from rampgate.snapshot import EMPTY, FORMAT_KEY, FORMAT_VALUE, Keys, Loaded, Snapshot, advance, is_ours
 from rampgate.trouble import Trouble
 
 OnChange = Callable[[frozenset[str]], None]
@@ -86,9 +86,9 @@ class InForce:
                 self._tell_rules()
         self.confirm()
         self.ready.set()
-        self.trouble.report(problems(new))
+        self.trouble.report(new.problems)
         if new is not last:
-            self._tell_change(changed_gates(last, new))
+            self._tell_change(new.changed)
             gone = list(last.gates.values())
             del last
             _let_go(gone)

@@ -37,10 +37,16 @@ class Loaded(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """Immutable; evaluations hold one reference to it. `ready` is False until a source delivered rules for the first time."""
+    """Immutable; evaluations hold one reference to it. `ready` is False until a source delivered rules for the first time.
+
+    `changed` are the gates that appeared, went, or answer by other rules than in the snapshot before; `problems` says in one line what is
+    wrong with entries, and is empty when nothing is.
+    """
 
     gates: Mapping[str, Loaded] = {}
     ready: bool = False
+    changed: frozenset[str] = frozenset()
+    problems: str = ""
 
 
 EMPTY = Snapshot()
@@ -56,17 +62,6 @@ def is_ours(keys: Keys) -> bool:
     return keys.get(FORMAT_KEY, b"").strip() == FORMAT_VALUE.encode()
 
 
-def changed_gates(last: Snapshot, new: Snapshot) -> frozenset[str]:
-    """Gates that appeared, went, or answer by other rules."""
-    gates = last.gates.keys() | new.gates.keys()
-    return frozenset(gate for gate in gates if last.gates.get(gate) is not new.gates.get(gate))
-
-
-def problems(snapshot: Snapshot) -> str:
-    """What is wrong with the gates' entries, as one line; empty when nothing is."""
-    return "; ".join(sorted(f"gate {gate}: {loaded.problem}" for gate, loaded in snapshot.gates.items() if loaded.problem))
-
-
 def advance(last: Snapshot, keys: Keys, *, breathe: Callable[[], None] = lambda: None) -> Snapshot:
     """Return the snapshot that `keys` make of the last one; the last one itself when nothing changed or `format` does not fit.
 
@@ -76,14 +71,23 @@ def advance(last: Snapshot, keys: Keys, *, breathe: Callable[[], None] = lambda:
     if not is_ours(keys):
         return last
     kill = frozenset(keys.get(KILL_KEY, b"").decode(errors="replace").replace(",", " ").split())
-    gates = {}
+    gates, changed, problems = {}, set(last.gates), []
     for key, raw in keys.items():
         gate = key.removesuffix(ENTRY_SUFFIX)
-        if gate not in ("", key):
-            gates[gate] = _load(last.gates.get(gate), raw, gate=gate, killed="*" in kill or gate in kill)
-            breathe()
-    new = Snapshot(gates, ready=True)
-    return new if changed_gates(last, new) or not last.ready else last
+        if gate in ("", key):
+            continue
+        before = last.gates.get(gate)
+        loaded = gates[gate] = _load(before, raw, gate=gate, killed="*" in kill or gate in kill)
+        if loaded is before:
+            changed.discard(gate)
+        else:
+            changed.add(gate)
+        if loaded.problem:
+            problems.append(f"gate {gate}: {loaded.problem}")
+        breathe()
+    if last.ready and not changed:
+        return last
+    return Snapshot(gates, ready=True, changed=frozenset(changed), problems="; ".join(sorted(problems)))
 
 
 def _load(last: Loaded | None, raw: bytes, *, gate: str, killed: bool) -> Loaded:

@@ -5,7 +5,7 @@ import pytest
 from rampgate.decision import Reason
 from rampgate.evaluate import compile_gate
 from rampgate.rules import parse_entry, render_entry
-from rampgate.snapshot import EMPTY, FORMAT_VALUE, Keys, Snapshot, advance, changed_gates, problems
+from rampgate.snapshot import EMPTY, FORMAT_VALUE, Keys, Snapshot, advance
 from tests.sdk.entries import entry
 
 FORMAT = {"format": FORMAT_VALUE.encode()}
@@ -59,7 +59,7 @@ def test_only_the_gate_whose_bytes_changed_is_parsed_again() -> None:
     new = advance(last, {**GOOD, "a.json": line("a", percent=60)})
     assert new.gates["a"] is not last.gates["a"]
     assert new.gates["b"] is last.gates["b"]
-    assert changed_gates(last, new) == {"a"}
+    assert new.changed == {"a"}
 
 
 def test_a_gate_whose_key_is_gone_is_gone() -> None:
@@ -72,7 +72,7 @@ def test_a_gate_whose_bytes_are_no_entry_keeps_its_last_good_one(raw: bytes) -> 
     new = advance(last, {**GOOD, "a.json": raw})
     assert reason(new, "a") is Reason.ENROLLED
     assert new.gates["b"] is last.gates["b"]
-    assert "gate a" in problems(new)
+    assert "gate a" in new.problems
 
 
 def test_the_last_good_entry_outlives_one_bad_one_after_another() -> None:
@@ -96,7 +96,7 @@ def test_a_last_good_entry_obeys_the_kill_key() -> None:
 def test_the_kill_key_comes_and_goes_without_a_new_entry() -> None:
     snapshot = advance(EMPTY, {**GOOD, "a.json": line("a", percent=100)})
     killed = advance(snapshot, {**GOOD, "a.json": line("a", percent=100), "kill": b"a"})
-    assert (reason(killed, "a"), changed_gates(snapshot, killed)) == (Reason.KILLED, {"a"})
+    assert (reason(killed, "a"), killed.changed) == (Reason.KILLED, {"a"})
     assert reason(advance(killed, {**GOOD, "a.json": line("a", percent=100)}), "a") is Reason.ENROLLED
 
 

@@ -1,0 +1,129 @@
+"""Write `benchmarks/README.md`, what was measured, from `benchmarks/results/*.json`: `python -m tools.figures`, or `--check`.
+
+Knows which figure stands beside which bar. Must not measure anything.
+"""
+
+import json
+import sys
+from typing import Any, NamedTuple
+
+from tools.generated import ROOT, write_or_check
+
+FILE = ROOT / "benchmarks" / "README.md"
+RESULTS = ROOT / "benchmarks" / "results"
+HEADER = """<!-- Generated from benchmarks/results by `python -m tools.figures`; run the benchmarks to change it. -->
+# Measured
+
+Figures, not tests: they are taken by hand on an otherwise idle machine, side by side with what they are compared with, and nothing fails
+when they change. Each names its command.
+"""
+
+
+class Row(NamedTuple):
+    """A figure in words: its name in the JSON, what it is, its bar (empty: none), how many decimals, and its unit."""
+
+    name: str
+    what: str
+    bar: str = ""
+    decimals: int = 2
+    unit: str = ""
+
+
+class Table(NamedTuple):
+    """One file of results."""
+
+    file: str
+    title: str
+    command: str
+    about: str
+    rows: tuple[Row, ...]
+
+
+SDK = Table(
+    "sdk.json",
+    "The SDK",
+    "make bench-sdk",
+    "One gate, `country in {US, CA} and plan == pro`, 30 % on, 1,000 users. Rates are evaluations a second of the thread's CPU time; each "
+    "subject in a fresh process, the median of seven interleaved rounds' ratios. *Counted* means with Prometheus metrics attached: every "
+    "evaluation and every first exposure is counted. A unit that the process has seen under these rules is looked up, not hashed; the "
+    "row *new units* is the cost where nobody is ever seen twice. Stalls are the longest single evaluation of a thread that evaluates "
+    "without a pause while a mounted volume is swapped, the median of 20 swaps; *quiet* is the same without a swap, and *served after* is "
+    "how long such a busy process took to serve the new rules.",
+    (
+        Row("rate_vs_eppo", "counted, against Eppo's Rust core without a logger", "≥ 1.3", unit="×"),
+        Row("rate_vs_flagd", "counted, against OpenFeature with flagd's file provider", "≥ 60", 1, "×"),
+        Row("rate_vs_inline", "counted, against an inline `if` with mmh3", unit="×"),
+        Row("rate_uncounted_vs_eppo", "without metrics, every unit hashed, against Eppo", unit="×"),
+        Row("rate_new_units_vs_eppo", "counted, new units only, against Eppo", unit="×"),
+        Row("openfeature_rate_vs_flagd", "behind OpenFeature's client, against flagd's provider behind the same client", unit="×"),
+        Row("p99_vs_eppo", "99th percentile, counted, against Eppo's", "≤ 1", unit="×"),
+        Row("rampgate_counted_m_per_s", "counted", decimals=2, unit="M/s"),
+        Row("rampgate_m_per_s", "without metrics", decimals=2, unit="M/s"),
+        Row("eppo_m_per_s", "Eppo", decimals=2, unit="M/s"),
+        Row("flagd_m_per_s", "flagd", decimals=3, unit="M/s"),
+        Row("inline_m_per_s", "inline", decimals=2, unit="M/s"),
+        Row("rampgate_counted_p99_us", "99th percentile, counted", unit="µs"),
+        Row("eppo_p99_us", "99th percentile, Eppo", unit="µs"),
+        Row("reload_stall_ms_1000", "stall while 1,000 gates are replaced", "< 5", unit="ms"),
+        Row("reload_stall_ms_4000", "stall while 4,000 gates are replaced", "< 10", unit="ms"),
+        Row("reload_stall_ms_one_of_1000", "stall while one of 1,000 changes", "< 1", unit="ms"),
+        Row("reload_quiet_ms_1000", "quiet, 1,000 gates", unit="ms"),
+        Row("reload_served_after_ms_one_of_1000", "served after, one of 1,000", decimals=0, unit="ms"),
+        Row("reload_served_after_ms_1000", "served after, 1,000 of 1,000", decimals=0, unit="ms"),
+        Row("import_ms", "`import rampgate`, over bare Python", "≤ 15", 1, "ms"),
+        Row("import_rss_mb", "`import rampgate`, over bare Python", "≤ 3", unit="MB"),
+        Row("counts_lost", "evaluations of 4 threads at once that were not counted, of a million", "0", 0),
+        Row("ofrep_requests_per_s", "`rampgate serve`, single evaluations per second of the server's CPU time", "≥ 3,000", 0),
+        Row("wall_requests_per_s", "`rampgate serve`, by the clock, the client on the same machine", decimals=0),
+        Row("ofrep_bulk_of_100_per_s", "`rampgate serve`, bulk evaluations of 100 gates per second of CPU time", decimals=0),
+        Row("enrolment_p_utf8", "chi-square of a million units: enrolment, `UTF8` (p-value)"),
+        Row("arms_p_utf8", "the same: arms, `UTF8`"),
+        Row("two_gates_p_utf8", "the same: two gates against each other, `UTF8`"),
+        Row("enrolment_p_cbor", "the same: enrolment, `CBOR`"),
+        Row("arms_p_cbor", "the same: arms, `CBOR`"),
+        Row("two_gates_p_cbor", "the same: two gates against each other, `CBOR`"),
+    ),
+)
+OPERATOR = Table(
+    "scale.json",
+    "The operator with 1,000 Experiments",
+    "make bench-scale",
+    "A real API server, a stub of Prometheus' HTTP API, two guardrails each.",
+    (
+        Row("ready_s_1000", "restart until all are reconciled", decimals=1, unit="s"),
+        Row("install_s_1000", "first installation until all are reconciled", decimals=1, unit="s"),
+        Row("rss_mib_1000", "memory", decimals=0, unit="MiB"),
+        Row("cpu_s_per_1000_looks", "CPU per 1,000 looks", decimals=1, unit="s"),
+        Row("kill_p99_s_1000", "kill while four clients edit everything, 99th percentile", unit="s"),
+    ),
+)
+FAILOVER = Table(
+    "failover.json",
+    "Two replicas",
+    "python -m benchmarks.failover --record",
+    "With the default lease of 10 seconds.",
+    (
+        Row("failover_s", "SIGKILL of the leader until the other one watches", "≤ 15", 1, "s"),
+        Row("hand_over_s", "SIGTERM of the leader until the other one watches", "≤ 2", 1, "s"),
+    ),
+)
+
+
+def text() -> str:
+    """Give the page's content."""
+    return HEADER + "".join(_section(table) for table in (SDK, OPERATOR, FAILOVER))
+
+
+def _section(table: Table) -> str:
+    results = json.loads((RESULTS / table.file).read_text(encoding="utf-8"))
+    lines = [f"| {row.what} | {_shown(results['figures'], row)} | {row.bar} |" for row in table.rows if row.name in results["figures"]]
+    head = f"\n## {table.title}\n\n`{table.command}`, {results['date']}, {results['machine']}. {table.about}\n\n"
+    return head + "| | measured | bar |\n|---|--:|--:|\n" + "\n".join(lines) + "\n"
+
+
+def _shown(figures: dict[str, Any], row: Row) -> str:
+    return f"{figures[row.name]:,.{row.decimals}f} {row.unit}".rstrip()
+
+
+if __name__ == "__main__":
+    sys.exit(write_or_check(FILE, text, module="tools.figures"))
