@@ -47,7 +47,7 @@ NO_ENTRIES: dict[str, str] = {
     "a byte order mark": "\ufeff" + line("a"),
     "a list": "[]",
     "null": "null",
-    "no JSON: NaN": line("a").replace('"percent":100', '"percent":NaN'),
+    "no JSON: NaN": line("a", note=0).replace('"note":0', '"note":NaN'),
     "another gate's name": line("b"),
     **{f"no {field}": json.dumps({name: value for name, value in fields("a").items() if name != field}) for field in FROZEN},
     **{f"{field} is null": json.dumps({**fields("a"), field: None}) for field in (*FROZEN[2:], "latch", "serve")},
