@@ -3,6 +3,7 @@
 Knows entries and contexts as JSON; the answers are tools/vectors.py's. It must not import rampgate.
 """
 
+import json
 from collections.abc import Iterator
 from itertools import chain, product
 from typing import Any
@@ -64,7 +65,85 @@ ENTRIES: dict[str, Json] = {
     "control is no variant": {**EVERYBODY, "control": {"name": "other", "value": False}},
     "weights sum to 0": {**EVERYBODY, "variants": [{**variant, "weight": 0} for variant in EVERYBODY["variants"]]},
     "an unknown field is ignored": {**EVERYBODY, "note": "of a later version"},
+    "variants of reserved names": {
+        **EVERYBODY,
+        "control": {"name": "baseline", "value": False},
+        "variants": [{"name": name, "value": name == "none", "weight": 1} for name in ("baseline", "none")],
+    },
+    "empty lists": {**EVERYBODY, "eligibility": [], "overrides": [{"units": [], "variant": "treatment"}]},
 }
+UNITS: dict[str, Json] = {
+    "the unit has a dot": {**EVERYBODY, "percent": 100, "unit": "user.id"},
+    "the unit has a dot, and an override": {
+        **EVERYBODY,
+        "percent": 100,
+        "unit": "user.id",
+        "overrides": [{"units": ["u"], "variant": "treatment"}],
+    },
+}
+ENTRIES |= UNITS
+
+
+def weighing(*weights: Any) -> list[Json]:  # noqa: ANN401  # JSON
+    """Give the variants of EVERYBODY these weights."""
+    return [{**variant, "weight": weight} for variant, weight in zip(EVERYBODY["variants"], weights, strict=True)]
+
+
+ENTRIES["weights sum to 2147483647"] = {**EVERYBODY, "percent": 100, "variants": weighing(2147483646, 1)}
+MISTYPED: dict[str, Json] = {
+    "a negative weight": {"variants": weighing(-1, 3)},
+    "weights sum to 2147483648": {"variants": weighing(2147483647, 1)},
+    "1.0 as a weight": {"variants": weighing(1.0, 1)},
+    "true as a weight": {"variants": weighing(True, 1)},
+    "a text as a weight": {"variants": weighing("1", 1)},
+    "null as a weight": {"variants": weighing(None, 1)},
+    "no variants": {"variants": []},
+    "variants are an object": {"variants": {"control": 1}},
+    "a variant is null": {"variants": [*weighing(1, 1), None]},
+    "a variant has no value": {"variants": [*weighing(1, 1), {"name": "other", "weight": 1}]},
+    "a variant's name is a number": {"variants": [*weighing(1, 1), {"name": 1, "value": 1, "weight": 1}]},
+    "two variants of one name": {"variants": [*weighing(1, 1), *weighing(1, 1)]},
+    "an empty unit in an override": {"overrides": [{"units": ["qa-1", ""], "variant": "treatment"}]},
+    "a number in an override": {"overrides": [{"units": ["qa-1", 5], "variant": "treatment"}]},
+    "an override of a text": {"overrides": [{"units": "qa-1", "variant": "treatment"}]},
+    "an override without units": {"overrides": [{"variant": "treatment"}]},
+    "an override names no variant": {"overrides": [{"units": ["qa-1"], "variant": "other"}]},
+    "an override is null": {"overrides": [None]},
+    "overrides are an object": {"overrides": {"treatment": ["qa-1"]}},
+    **{f"{field} is null": {field: None} for field in ("salt", "unit", "hashInput", "variants", "eligibility", "overrides", "ship")},
+    "unit is a list": {"unit": ["userId"]},
+    "eligibility is an object": {"eligibility": {"attribute": "plan", "equals": "pro"}},
+}
+OPERANDS: dict[str, tuple[Any, ...]] = {
+    "equals": (["pro"], None),
+    "in": ("pro", ["pro", 1]),
+    "notIn": ("free", [None]),
+    "startsWith": ("pro",),
+    "endsWith": ("pro",),
+    "contains": ("pro",),
+    "is": (1, "true"),
+    "exists": (None, 1),
+    "greaterThan": ("3",),
+    "greaterOrEqual": (None,),
+    "lessThan": (True,),
+    "lessOrEqual": ([1],),
+    "before": (0, "2026-12-01", "2026-12-01T07:00:00"),
+    "after": (None, "2026-12-01T07:00:00+24:00", "2026-12-01T07:00:60Z"),
+    "semver": (
+        [], ">=2", [[]], [[">=", [2, 4]]], [[">=", [2, 4, 0, 0]]], [["~", [2, 4, 0]]], [[">=", "2.4.0"]], [[">=", [True, 0, 0]]],
+        [">=", [2, 4, 0]], [[">=", [2, 4, 0], 1]],
+    ),
+    "semverAny": ([], [[]], [[">=", [2, 4, 0]]]),
+}  # fmt: skip
+"""What is no operand of its operator."""
+
+NO_CONDITIONS: tuple[Any, ...] = (
+    *(None, {}, {"attribute": "plan"}, {"equals": "pro"}, {"attribute": 1, "equals": "pro"}),
+    *({"attribute": "plan", name: operand} for name, operands in OPERANDS.items() for operand in operands),
+)
+MISTYPED |= {f"{json.dumps(condition)} is no condition": {"eligibility": [condition]} for condition in NO_CONDITIONS}
+MISTYPED["1.0 in a version"] = {"eligibility": [{"attribute": "appVersion", "semver": [[">=", [1.0, 0, 0]]]}]}
+ENTRIES |= {name: {**EVERYBODY, "percent": 100, **changes} for name, changes in MISTYPED.items()}
 
 TESTS: dict[str, Json] = {
     "equals": {"equals": "pro"},
@@ -79,8 +158,15 @@ TESTS: dict[str, Json] = {
     "greaterOrEqual": {"greaterOrEqual": 2.5},
     "lessThan": {"lessThan": 3},
     "lessOrEqual": {"lessOrEqual": -1},
+    "greaterThan 2^53": {"greaterThan": 2**53},
+    "greaterOrEqual 2^53 + 1": {"greaterOrEqual": 2**53 + 1},
+    "lessThan 2^53 + 1": {"lessThan": 2**53 + 1},
+    "lessOrEqual -2^53 - 1": {"lessOrEqual": -(2**53) - 1},
+    "greaterThan 2^63 - 1": {"greaterThan": 2**63 - 1},
     "before": {"before": "2026-12-01T07:00:00Z"},
+    "before nanoseconds": {"before": "2026-12-01T07:00:00.0000019Z"},
     "after": {"after": "2026-12-01T07:00:00.5Z"},
+    "after nanoseconds": {"after": "2026-12-01T07:00:00.0000019Z"},
     "semverAny": {"semverAny": [[["<", [1, 0, 0]]], [[">=", [2, 4, 0]], ["<", [3, 0, 0]]]]},
 }
 ENTRIES |= {name: {**EVERYBODY, "percent": 100, "eligibility": [{"attribute": "user.x", **test}]} for name, test in TESTS.items()}
@@ -91,6 +177,20 @@ TESTED: tuple[Any, ...] = (
     "2026-12-01T07:00:00", "2026-12-01", "2026-02-30T00:00:00Z", "2026-12-01T24:00:00Z", "2026-12-01T07:00:60Z", "20261201T070000Z",
     "2026-12-01T07:00Z", "2026-W49-2T07:00:00Z", "2026-12-01T07:00:00+0200", "2026-12-01T07:00:00+25:00",
     "2026-12-01T08:00:00+00:60", "0000-01-01T00:00:00Z", "0.9", "1", "v2.4", "2.4.0-rc.1", "3", 2.5,
+)  # fmt: skip
+
+LARGE = (*(sign * (2**53 + more) for sign in (1, -1) for more in (-1, 0, 1, 2)), 2.0**53, 2**63 - 1, 2**63, 2.0**63, 2**64, -(2**63))
+INSTANTS = (
+    *(f"2026-12-01T07:00:00.{digits}Z" for digits in (
+        "0", "000001", "0000006", "0000010", "0000015", "0000019", "000001999", "000002", "500", "5000006", "500000999", "500001",
+        "5000000000", "",
+    )),
+    "2026-12-01T06:59:59.9999999Z", "2026-12-01T06:59:59.999999999Z", "2026-12-01T07:00:00,5Z", "2026-12-01T07:00:00-00:00",
+    "2026-12-01T07:00:00+24:00", "2026-12-05T07:00:00-24:00", "2026-12-02T06:59:00+23:59", "2026-12-01T07:00:00-23:59",
+    "2026-12-31T23:59:60Z", "2016-12-31T23:59:60Z", "2016-12-31T23:59:60.5z", "2026-12-01t06:00:00z", "2026-12-01t08:00:00z",
+    "2026-12-01 08:00:00z", "2026-12-01_08:00:00Z", "2026-12-01T08:60:00Z", "2026-12-01T8:00:00Z", " 2026-12-01T08:00:00Z",
+    "2026-12-01T08:00:00Z\n", "2026-12-01T08:00:00", "2026-12-01T08:00:00 Z", "2026-13-01T08:00:00Z", "2024-02-29T00:00:00Z",
+    "2025-02-29T00:00:00Z", "0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "10000-01-01T00:00:00Z", "２０２６-12-01T08:00:00Z",
 )  # fmt: skip
 
 PRO: Json = {"attribute": "plan", "equals": "pro"}
@@ -161,14 +261,23 @@ def targeting_contexts() -> Iterator[Json]:
         yield from ({**FITTING, attribute: value} for value in values)
 
 
-def tested_contexts() -> Iterator[Json]:
+def tested_contexts(test: Json) -> Iterator[Json]:
     """Contexts of every type and on both sides of each bound, the attribute within another one, under its whole name, and not there."""
     yield {"userId": "user-1"}
     yield {"userId": "user-1", "user": "pro"}
     yield {"userId": "user-1", "user": {"y": "pro"}}
     yield {"userId": "user-1", "user": {"x": "free"}, "user.x": "pro"}
-    for value in TESTED:
+    (operator,) = test
+    more: tuple[Any, ...] = INSTANTS if operator in ("before", "after") else LARGE if operator.startswith(("greater", "less")) else ()
+    for value in (*TESTED, *more):
         yield {"userId": "user-1", "user": {"x": value}}
+
+
+def unit_contexts() -> Iterator[Json]:
+    """Contexts that have the attribute `user.id` under its whole name, along the dot, under both, and under neither."""
+    yield from ({"user": {"id": "u"}}, {"user.id": "u"}, {}, {"user.id": "u-2", "user": {"id": "u"}})
+    yield from ({"user.id": unit, "user": {"id": "u"}} for unit in (None, "", 5))
+    yield from ({"user": "u"}, {"user": {"id": 5}})
 
 
 def nested_contexts() -> Iterator[Json]:
@@ -183,7 +292,11 @@ def nested_contexts() -> Iterator[Json]:
 def contexts_of(name: str) -> Iterator[Json]:
     """The contexts that an entry is asked with."""
     if name in TESTS:
-        return tested_contexts()
+        return tested_contexts(TESTS[name])
+    if name in UNITS:
+        return unit_contexts()
+    if name in MISTYPED:
+        return iter([FITTING, {**FITTING, "userId": ""}])
     if name in NESTS:
         return nested_contexts()
     if name in UNKNOWN_NESTS:

@@ -7,13 +7,15 @@ the point.
 
 import json
 import re
-from collections.abc import Iterator
-from datetime import date
-from itertools import product
+from base64 import b64decode
+from collections.abc import Iterator, Mapping
+from itertools import count, product
 from pathlib import Path
 from typing import Any
 
 from tools.vector_cases import ENTRIES, Json, contexts_of
+from tools.vector_config_maps import ASKED, DEFAULT, SEQUENCES
+from tools.vector_reading import OF_INSTANTS, OF_NUMBERS, is_understood, read_entry, read_moment
 
 VECTORS = Path(__file__).parent.parent / "tests" / "vectors"
 
@@ -84,6 +86,21 @@ def assignment_rows() -> Iterator[Json]:
             )
 
 
+def percent_rows() -> Iterator[Json]:
+    """Percentages whose hundredfold is no whole number in binary fractions, each with the last unit within and the first one without."""
+    percents = (0.07, 0.14, 0.28, 0.29, 0.55, 0.56, 0.57, 0.58, 1.09, 1.1, 1.13, 1.14, 1.15, 1.16, 4.35, 8.2, 33.33, 64.1)
+    wanted = {round(percent * 100) - within for percent in percents for within in (0, 1)}
+    units: dict[int, str] = {}
+    for number in count():
+        unit = f"user-{number}"
+        units.setdefault(murmur3_x86_32(f"s:enroll:{unit}".encode()) * 10000 >> 32, unit)
+        if wanted <= units.keys():
+            break
+    for percent, within in product(percents, (1, 0)):
+        unit = units[round(percent * 100) - within]
+        yield assign({"salt": "s", "unit": unit, "hashInput": "UTF8", "percent": percent, "weights": [1, 1]})
+
+
 def encoding_rows() -> Iterator[Json]:
     """Texts with the bytes that are hashed, in hexadecimal, and their hash: from the empty text to three-byte heads."""
     texts = ["", "a", "s:arm:u", *("x" * size for size in (22, 23, 24, 25, 254, 255, 256, 257)), "é" * 12, "ü" * 128, "日本語", "🙂🙂"]
@@ -128,42 +145,8 @@ def draw(entry: Json, unit: object) -> Json:
     return _answer(arm, "ENROLLED", arm["name"])
 
 
-def is_understood(entry: Json) -> bool:
-    """Whether this is an entry of format 1 with nothing unknown in it; only as strict as the cases below need."""
-    names = [variant.get("name") for variant in entry.get("variants", [])]
-    return (
-        entry["format"] == 1
-        and all(isinstance(entry.get(field), str) for field in ("salt", "unit"))
-        and entry.get("hashInput") in ("UTF8", "CBOR")
-        and entry["control"]["name"] in names
-        and len(set(names)) == len(names)
-        and all(is_test(item, levels=8) for item in entry.get("eligibility", []))
-        and entry.get("ship", names[0]) in names
-        and all(type(variant.get("weight")) is int for variant in entry["variants"])
-        and sum(variant["weight"] for variant in entry["variants"]) > 0
-    )
-
-
-def is_test(item: Any, *, levels: int) -> bool:  # noqa: ANN401  # JSON
-    """Whether this is a condition, or a group of at most so many levels."""
-    if not isinstance(item, dict):
-        return False
-    if set(item) in ({"all"}, {"any"}):
-        (tests,) = item.values()
-        return levels > 0 and isinstance(tests, list) and tests != [] and all(is_test(test, levels=levels - 1) for test in tests)
-    if set(item) == {"not"}:
-        return levels > 0 and is_test(item["not"], levels=levels - 1)
-    return len(item) == 2 and "attribute" in item and len(item.keys() & set(OPERATORS)) == 1
-
-
 def _answer(served: Json, reason: str, label: str) -> Json:
     return {"variant": served["name"], "value": served["value"], "reason": reason, "label": label}
-
-
-OF_TEXTS = ("in", "notIn", "equals", "startsWith", "endsWith", "contains")
-OF_NUMBERS = {"greaterThan": ">", "greaterOrEqual": ">=", "lessThan": "<", "lessOrEqual": "<="}
-OF_INSTANTS = {"before": "<", "after": ">"}
-OPERATORS = (*OF_TEXTS, *OF_NUMBERS, *OF_INSTANTS, "semver", "semverAny", "is", "exists")
 
 
 def matches(test: Json, context: Json) -> bool:
@@ -190,8 +173,8 @@ def _condition_holds(condition: Json, context: Json) -> bool:
     if not isinstance(value, str):
         return False
     if name in OF_INSTANTS:
-        moment = _moment(value)
-        return moment is not None and _compared(moment, OF_INSTANTS[name], _moment(operand))
+        moment = read_moment(value)
+        return moment is not None and _compared(moment, OF_INSTANTS[name], read_moment(operand))
     if name in ("semver", "semverAny"):
         version, alternatives = _version(value), [operand] if name == "semver" else operand
         return version is not None and any(
@@ -222,24 +205,6 @@ def _text_matches(name: str, operand: Any, value: str) -> bool:  # noqa: ANN401 
     return any(value.find(text) >= 0 for text in operand)
 
 
-def _moment(text: str) -> list[int] | None:
-    """Read an instant as its minutes since year 1 in UTC, its second and its microseconds."""
-    form = r"(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|([+-])(\d\d):(\d\d))"
-    found = re.fullmatch(form, text, re.ASCII)
-    if found is None:
-        return None
-    year, month, day, hour, minute, second = (int(part) for part in found.groups()[:6])
-    fraction, sign, hours, minutes = found.groups()[6:]
-    offset = (int(hours) * 60 + int(minutes)) * (-1 if sign == "-" else 1) if sign else 0
-    if hour > 23 or minute > 59 or second > 59 or (sign and (int(hours) > 23 or int(minutes) > 59)):
-        return None
-    try:
-        days = date(year, month, day).toordinal()
-    except ValueError:
-        return None
-    return [days * 1440 + hour * 60 + minute - offset, second, int((fraction or "0").ljust(9, "0")[:6])]
-
-
 def _compared(one: Any, sign: str, other: Any) -> bool:  # noqa: ANN401  # two of a kind
     order = (one > other) - (one < other)
     holds: bool = {"=": order == 0, "!=": order != 0, "<": order < 0, "<=": order <= 0, ">": order > 0, ">=": order >= 0}[sign]
@@ -266,13 +231,49 @@ def evaluation_rows() -> Iterator[Json]:
                 yield {"entry": name, "context": context, "killed": killed, **evaluate(entry, context, killed=killed)}
 
 
+def follow(gates: Json | None, data: Mapping[str, bytes]) -> Json | None:
+    """Give the gates that a process knows once it has seen these keys: of each its last good entry, and whether it is killed."""
+    if data.get("format", b"").strip() != b"rampgate.dev/1":
+        return gates
+    killed = re.split(r"[\s,]+", data.get("kill", b"").decode(errors="replace"))
+    new: Json = {}
+    for key, raw in data.items():
+        gate, dot, suffix = key.rpartition(".")
+        if gate and dot + suffix == ".json":
+            last = (gates or {}).get(gate, {"entry": None})
+            new[gate] = {"entry": read_entry(raw, gate=gate) or last["entry"], "killed": "*" in killed or gate in killed}
+    return new
+
+
+def answer(gates: Json | None, gate: str, context: Json) -> Json:
+    """Answer with what a process knows; `variant` null stands for the caller's default."""
+    known = (gates or {}).get(gate)
+    if known is None or known["entry"] is None:
+        reason = "UNKNOWN_GATE" if gates is not None and known is None else "ERROR"
+        return {"variant": None, "value": DEFAULT, "reason": reason, "label": "none", "generation": 0}
+    return {**evaluate(known["entry"], context, killed=known["killed"]), "generation": known["entry"]["generation"]}
+
+
+def config_map_rows() -> Iterator[Json]:
+    """Sequences of ConfigMaps that one process sees, with what it answers after each."""
+    for name, config_maps in SEQUENCES.items():
+        gates: Json | None = None
+        steps = []
+        for config_map in config_maps:
+            binary = {key: b64decode(text) for key, text in config_map.get("binaryData", {}).items()}
+            gates = follow(gates, {key: text.encode() for key, text in config_map["data"].items()} | binary)
+            steps.append({**config_map, "answers": {gate: answer(gates, gate, context) for gate, context in ASKED.items()}})
+        yield {"name": name, "steps": steps}
+
+
 def render() -> dict[str, str]:
     """File name to text: a row per line, so that a difference can be read."""
     return {
-        "assignment.json": _document({"encoding": list(encoding_rows()), "assignment": list(assignment_rows())}),
+        "assignment.json": _document({"encoding": list(encoding_rows()), "assignment": [*assignment_rows(), *percent_rows()]}),
         "evaluation.json": _document(
             {"entries": [{"name": name, "entry": entry} for name, entry in ENTRIES.items()], "cases": list(evaluation_rows())}
         ),
+        "config_map.json": _document({"sequences": list(config_map_rows())}),
     }
 
 

@@ -1,6 +1,7 @@
 """The golden vectors: written by a second, plain implementation (tools/vectors.py), answered by the SDK."""
 
 import json
+from base64 import b64decode
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
@@ -10,7 +11,12 @@ import pytest
 
 from rampgate import Gates
 from rampgate.bucketing import NOT_ENROLLED, HashInput, compile_draw, compile_hash, encode
-from tools import vector_cases, vectors
+from rampgate.decision import Decision, Reason
+from rampgate.rules import parse_entry, render_entry
+from rampgate.snapshot import Keys
+from rampgate.sources import Receiver
+from tests.sdk.entries import entry
+from tools import vector_cases, vector_config_maps, vector_reading, vectors
 
 Row = dict[str, Any]
 
@@ -21,14 +27,33 @@ def load(name: str) -> dict[str, list[Row]]:
 
 ASSIGNMENT = load("assignment.json")
 EVALUATION = load("evaluation.json")
+SEQUENCES = load("config_map.json")["sequences"]
 
 
-@pytest.mark.parametrize("name", ["assignment.json", "evaluation.json"])
+class Mount:
+    """A source that delivers what the test hands to it."""
+
+    def start(self, receiver: Receiver) -> None:
+        self._receiver = receiver
+
+    def deliver(self, keys: Keys) -> None:
+        self._receiver.deliver(keys)
+
+    def start_in_child(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def told(decision: Decision) -> Row:
+    return {field: getattr(decision, field) for field in ("variant", "value", "reason", "label", "generation")}
+
+
+@pytest.mark.parametrize("name", ["assignment.json", "evaluation.json", "config_map.json"])
 def test_the_committed_vectors_are_what_the_generator_writes(name: str) -> None:
     assert (vectors.VECTORS / name).read_text() == vectors.render()[name]
 
 
-@pytest.mark.parametrize("module", [vectors, vector_cases], ids=["answers", "cases"])
+@pytest.mark.parametrize("module", [vectors, vector_reading, vector_cases, vector_config_maps], ids=lambda module: module.__name__)
 def test_the_generator_shares_no_code_with_the_sdk(module: ModuleType) -> None:
     lines = Path(str(module.__file__)).read_text().splitlines()
     assert [line for line in lines if "import" in line.split() and "rampgate" in line.split()] == []
@@ -63,7 +88,8 @@ def test_every_unit_is_hashed_and_assigned_as_the_vectors_say() -> None:
     for row in ASSIGNMENT["assignment"]:
         hash_input = HashInput(row["hashInput"])
         hashes = [compile_hash(row["salt"], purpose, hash_input=hash_input)(row["unit"]) for purpose in ("enroll", "arm")]
-        draw = compile_draw(row["salt"], hash_input=hash_input, basis_points=round(row["percent"] * 100), weights=row["weights"])
+        basis_points = parse_entry(render_entry(entry(percent=row["percent"]))).basis_points
+        draw = compile_draw(row["salt"], hash_input=hash_input, basis_points=basis_points, weights=row["weights"])
         arm = draw(row["unit"])
         assert (*hashes, None if arm == NOT_ENROLLED else arm) == (row["enrollHash"], row["armHash"], row["arm"]), row
 
@@ -82,6 +108,29 @@ def test_the_evaluations_give_every_reason_that_a_rule_can_give() -> None:
     assert {row["reason"] for row in EVALUATION["cases"]} == {
         *("KILLED", "ROLLED_BACK", "OVERRIDE", "NOT_ELIGIBLE", "SHIPPED", "NOT_ENROLLED", "ENROLLED", "NO_UNIT", "ERROR"),
     }
+
+
+def test_percentages_that_binary_fractions_miss_have_a_unit_on_each_side() -> None:
+    missed = [row for row in ASSIGNMENT["assignment"] if row["percent"] * 100 != round(row["percent"] * 100)]
+    sides = {(row["percent"], (row["enrollHash"] * 10_000 >> 32) - round(row["percent"] * 100)) for row in missed}
+    assert sides == {(percent, side) for percent, _ in sides for side in (-1, 0)}
+    assert {0.29, 0.57, 0.58, 1.13, 1.14, 1.15, 1.16} <= {percent for percent, _ in sides}
+
+
+@pytest.mark.parametrize("sequence", SEQUENCES, ids=lambda sequence: sequence["name"])
+def test_every_configmap_is_followed_as_the_vectors_say(sequence: Row) -> None:
+    mount = Mount()
+    gates = Gates(mount)
+    for number, step in enumerate(sequence["steps"]):
+        binary = {key: b64decode(text) for key, text in step.get("binaryData", {}).items()}
+        mount.deliver({key: text.encode() for key, text in step["data"].items()} | binary)
+        answers = {gate: told(gates.decide(gate, {"userId": "user-1"}, default="the caller's default")) for gate in step["answers"]}
+        assert answers == step["answers"], number
+
+
+def test_the_configmaps_know_gates_that_serve_and_gates_that_do_not() -> None:
+    reasons = Counter(answer["reason"] for each in SEQUENCES for step in each["steps"] for answer in step["answers"].values())
+    assert reasons.keys() == {Reason.KILLED, Reason.ROLLED_BACK, Reason.ENROLLED, Reason.UNKNOWN_GATE, Reason.ERROR}
 
 
 @pytest.mark.parametrize(
