@@ -36,7 +36,7 @@ def test_the_sdks_examples_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     (tmp_path / "format").write_text("rampgate.dev/1")
     (tmp_path / "new-checkout.json").write_text(render_entry(entry(gate="new-checkout")))
     examples = blocks(SDK, "python")
-    assert len(examples) == 7
+    assert len(examples) == 8
     names: dict[str, object] = {}
     try:
         exec("\n".join(examples).replace("/etc/rampgate", str(tmp_path)), names)
