@@ -9,11 +9,11 @@ from threading import Event, RLock
 from time import monotonic
 from typing import NamedTuple
 
-from rampgate.breath import Breather
 from rampgate.evaluate import CompiledGate, Counting, Decide, compile_gate, stale
 from rampgate.exposure import Audience, Observer
 from rampgate.forced import Forced
 from rampgate.rules import parse_entry
+from rampgate.sharing import sharing
 from rampgate.snapshot import EMPTY, FORMAT_KEY, FORMAT_VALUE, Keys, Loaded, Snapshot, advance, is_ours
 from rampgate.trouble import Trouble
 
@@ -71,6 +71,10 @@ class InForce:
 
     def deliver(self, keys: Keys) -> None:
         """Take the ConfigMap's keys as they are now."""
+        with sharing:
+            self._take_in(keys)
+
+    def _take_in(self, keys: Keys) -> None:
         self._is_ours = is_ours(keys)
         if not self._is_ours:
             found = "there is no key `format`" if FORMAT_KEY not in keys else f"its key `format` does not say {FORMAT_VALUE}"
@@ -79,7 +83,7 @@ class InForce:
             return
         with self._swapping:
             last = self.state.snapshot
-            new = advance(last, keys, breathe=Breather())
+            new = advance(last, keys)
             if new is not last:
                 self._serve(new)
                 self.forced.check_names(new.gates)
@@ -91,7 +95,8 @@ class InForce:
             self._tell_change(new.changed)
             gone = list(last.gates.values())
             del last
-            _let_go(gone)
+            while gone:  # one by one: thousands at once would be freed within a single turn of this thread's
+                gone.pop()
 
     def wanted(self) -> Collection[str]:
         """Give the gates that were asked for."""
@@ -162,13 +167,12 @@ class InForce:
 
         The state goes last: a child that is forked in between takes the new rules for unseen, and puts them in force itself.
         """
-        last, compiled, breathe = self.state, {}, Breather()
+        last, compiled = self.state, {}
         for gate, known in tuple(last.compiled.items()):
             loaded = new.gates.get(gate)
             if loaded is not None and loaded.good is not None:
                 is_same = loaded is last.snapshot.gates.get(gate) and last.is_stale == is_stale and not anew
                 compiled[gate] = known if is_same else self._compile(gate, loaded, counting=self.audience, is_stale=is_stale)
-                breathe()
         state = State(new, compiled, {gate: each.decide for gate, each in compiled.items()}, is_stale)
         if len(self._uncounted) > len(new.gates):
             self._uncounted = {}
@@ -198,11 +202,3 @@ class InForce:
             callback()
         except Exception as error:  # noqa: BLE001 - the application's callback must not end the source's thread
             self._callbacks.report(f"it raised {error!r}")
-
-
-def _let_go(gone: list[Loaded]) -> None:
-    """Free what nobody needs any more, with rests: at once, thousands of gates would take as long as thousands of evaluations."""
-    breathe = Breather()
-    while gone:
-        gone.pop()
-        breathe()

@@ -4,7 +4,7 @@ Knows the keys (`<gate>.json`, `format`, `kill`) and the rule that trouble never
 Must not know sources, threads, clocks or metrics: `advance` is a pure function of the last snapshot and the keys that a source delivered.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from rampgate.decision import Label
@@ -62,11 +62,10 @@ def is_ours(keys: Keys) -> bool:
     return keys.get(FORMAT_KEY, b"").strip() == FORMAT_VALUE.encode()
 
 
-def advance(last: Snapshot, keys: Keys, *, breathe: Callable[[], None] = lambda: None) -> Snapshot:
+def advance(last: Snapshot, keys: Keys) -> Snapshot:
     """Return the snapshot that `keys` make of the last one; the last one itself when nothing changed or `format` does not fit.
 
     A gate whose key is gone is gone; a gate whose bytes are no entry stays as it was; a gate whose bytes are the same is not parsed again.
-    `breathe` is called between gates.
     """
     if not is_ours(keys):
         return last
@@ -84,7 +83,6 @@ def advance(last: Snapshot, keys: Keys, *, breathe: Callable[[], None] = lambda:
             changed.add(gate)
         if loaded.problem:
             problems.append(f"gate {gate}: {loaded.problem}")
-        breathe()
     if last.ready and not changed:
         return last
     return Snapshot(gates, ready=True, changed=frozenset(changed), problems="; ".join(sorted(problems)))

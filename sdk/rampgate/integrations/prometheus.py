@@ -14,7 +14,6 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
-from rampgate.breath import Breather
 from rampgate.decision import Decision, Label, Reason
 from rampgate.exposure import Exposures, Observed, Observer
 from rampgate.snapshot import Loaded
@@ -135,7 +134,6 @@ class PrometheusMetrics(Observer):
 
     def rules_changed(self, gates: Mapping[str, Loaded]) -> None:
         """Report the generations in force, and create the series of everything that can be drawn."""
-        breathe = Breather()
         for gone in self._known.keys() - gates.keys() if not self._is_shared else ():  # what is in a file stays there
             with self._lock:
                 self._generation.remove(gone)
@@ -146,7 +144,6 @@ class PrometheusMetrics(Observer):
                     self._generation.labels(gate).set(loaded.generation)
                 for label in loaded.labels if last is None or last.labels != loaded.labels else ():
                     self._create(gate, label)
-            breathe()
         self._known = gates
 
     def first_exposed(self, decision: Decision, *, unit: str) -> None:  # noqa: ARG002 - who it was is nobody's label

@@ -9,8 +9,8 @@ import os
 from collections.abc import Collection
 from pathlib import Path
 
-from rampgate.breath import Breather
 from rampgate.pulse import Pulse
+from rampgate.sharing import sharing
 from rampgate.snapshot import ENTRY_SUFFIX, FORMAT_KEY, KILL_KEY, Keys, is_rules_key
 from rampgate.sources import Receiver
 from rampgate.trouble import Trouble
@@ -57,11 +57,15 @@ class DirectorySource:
         if version == self._seen:
             self._receiver.confirm()
             return
-        self._deliver_what_is_wanted(version, self._receiver)
+        with sharing:
+            self._read(version, self._receiver)
+
+    def _read(self, version: Version, receiver: Receiver) -> None:
+        self._deliver_what_is_wanted(version, receiver)
         unreadable: list[OSError] = []
         keys = read_keys(self._root, self._last, unreadable)
         if _version(self._root) == version:  # else it changed while it was read: what was read may be of two moments
-            self._receiver.deliver(keys)
+            receiver.deliver(keys)
             self._last = keys
             if unreadable:  # try again, and say so meanwhile
                 raise unreadable[0]
@@ -129,7 +133,7 @@ def read_keys(root: Path, last: Keys | None = None, unreadable: list[OSError] | 
     With `unreadable`, a file that cannot be read is noted there, and has the bytes that it has in `last`: it harms no other key.
     With `only`, no other files are read.
     """
-    keys, breathe = {}, Breather()
+    keys = {}
     with os.scandir(_current(root)) as entries:
         for entry in entries:
             if (entry.name in only if only else is_rules_key(entry.name)) and _is_file(entry):
@@ -140,5 +144,4 @@ def read_keys(root: Path, last: Keys | None = None, unreadable: list[OSError] | 
                         raise
                     unreadable.append(error)
                     keys[entry.name] = (last or {}).get(entry.name, b"")
-            breathe()
     return keys
