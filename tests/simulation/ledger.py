@@ -23,10 +23,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rampgate.evaluate import compile_gate
 from rampgate.rules import Entry, parse_entry
 from rampgate_operator.core.examine import examine
+from rampgate_operator.core.guardrail_spec import Guardrail, OnBreach
 from rampgate_operator.core.looks import Answer, Failed, Value
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY
 from rampgate_operator.core.quantities import duration
-from rampgate_operator.core.spec import Guardrail, OnBreach, Spec
+from rampgate_operator.core.spec import Spec
 from rampgate_operator.ports import Key
 
 if TYPE_CHECKING:

@@ -58,6 +58,7 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "Inconclusive"
     NO_DATA = "NoData"
     ERROR = "Error"
+    NO_COMPARISON = "NoComparison"
 
 
 class LatchCause(StrEnum):
@@ -107,6 +108,47 @@ class Rules(StatusModel):
     """When this content was decided."""
 
 
+class StepCounts(StatusModel):
+    """What one step brought to a treatment and to the comparison, control and baseline together."""
+
+    started_at: Moment
+    """When the step began."""
+    treatment_total: float
+    """Of the treatment: how much `total` rose."""
+    treatment_events: float
+    """Of the treatment: how much `events` rose."""
+    comparison_total: float
+    """Of the comparison: how much `total` rose."""
+    comparison_events: float
+    """Of the comparison: how much `events` rose."""
+
+
+class Evidence(StatusModel):
+    """What this attempt's counts say of one treatment."""
+
+    treatment: Word
+    """The treatment."""
+    log_e_values: Annotated[tuple[float, ...], Field(min_length=24, max_length=24)]
+    """Natural logarithms of the e-values against "within `maxIncrease`", one for each ratio that is considered; rounded down."""
+    looks: int
+    """How many looks they are made of."""
+    counted_to: Moment
+    """The end of the last one."""
+    steps: Annotated[tuple[StepCounts, ...], Field(max_length=20)]
+    """The counts of the last steps, to be read: they are not what is tested."""
+
+
+class Interval(StatusModel):
+    """An always-valid interval: with the chance `level` the true value is within, at every look."""
+
+    level: float
+    """The chance, 1 - 2 / e where e is what a breach needs."""
+    low: float
+    """Its lower end."""
+    high: float | None = None
+    """Its upper end; absent when there is none."""
+
+
 class GuardrailStatus(StatusModel):
     """The last look at one guardrail."""
 
@@ -119,7 +161,17 @@ class GuardrailStatus(StatusModel):
     message: Message
     """The same in a sentence, with the numbers."""
     value: float | None = None
-    """What was read, of the treatment with the worst verdict."""
+    """What the query read, of the treatment with the worst verdict."""
+    treatment: float | None = None
+    """Of counters, and the treatment with the worst verdict: its rate of events in this attempt."""
+    control: float | None = None
+    """The comparison's rate, with each step's weighted as the treatment's requests are."""
+    ratio: float | None = None
+    """The treatment's rate divided by the comparison's; absent when the comparison had no event."""
+    interval: Interval | None = None
+    """Of a breach: the ratios that the counts do not rule out."""
+    samples: float | None = None
+    """How much `total` rose for the treatment."""
     looked_at: Moment
     """When it was read."""
     reads_from: Moment
@@ -130,6 +182,10 @@ class GuardrailStatus(StatusModel):
     """Since when data is missing or the query fails."""
     recent: Annotated[tuple[Verdict, ...], Field(max_length=10)] = ()
     """The last verdicts, newest last."""
+    counted_to: Moment | None = None
+    """Of counters: what rose after this instant is not counted yet."""
+    evidence: Annotated[tuple[Evidence, ...], Field(max_length=15), KeyedBy("treatment")] = ()
+    """Of counters: what they say of each treatment."""
 
 
 class VariantExposures(StatusModel):
