@@ -177,6 +177,15 @@ def test_a_look_asked_before_the_step_is_void() -> None:
     assert known(story) == before
 
 
+def test_of_several_treatments_one_may_be_quiet_for_a_while() -> None:
+    story = begun(variants=THREE)
+    count(story, {"a": 1000, "b": 1000, "off": 3000}, {})
+    count(story, {"a": 1000, "off": 3000}, {}, wait="1m")
+    assert (known(story).verdict, known(story).looked_at) == ("Pass", story.now)
+    count(story, {"a": 1000, "off": 3000}, {}, wait="1m")
+    assert known(story).message == "no data: total has no sample of b"
+
+
 @pytest.mark.parametrize(("answers", "since"), [((AWAY, EQUAL), 20), (({"on": 1}, {"on": 2}), 20), ((NoData(""), NoData("")), 50)])
 def test_what_could_not_be_counted_is_counted_by_the_next_look(answers: tuple[Any, Any], since: float) -> None:
     story = begun()
@@ -196,9 +205,11 @@ def test_an_old_watermark_skips_forward_and_says_so() -> None:
 def test_a_window_between_two_scrapes_is_no_news_until_two_minutes_are_over() -> None:
     story = begun()
     count(story)
+    looked_at = known(story).looked_at
     for _ in range(3):
         count(story, NoData("no sample"), NoData("no sample"))
-        assert (known(story).verdict, known(story).evidence[0].looks) == ("Pass", 1)
+        assert (known(story).verdict, known(story).looked_at, known(story).evidence[0].looks) == ("Pass", looked_at, 1)
+        assert known(story).counted_to == story.looking_ahead(-10)
     count(story, NoData("no sample"), NoData("no sample"))
     assert known(story).verdict == "NoData"
     count(story)
@@ -211,6 +222,16 @@ def test_with_long_intervals_it_may_be_quiet_for_two_of_them(minutes: int, verdi
     count(story, wait="11m")
     count(story, wait=f"{minutes}m", total=NoData("none"), events=NoData("none"))
     assert known(story).verdict == verdict
+
+
+def test_a_quiet_window_leads_to_no_step() -> None:
+    story = begun(ramp=steps(1, 10, hold="1m"))
+    count(story)
+    count(story, NoData("no sample"), NoData("no sample"))
+    assert (story.known.percent, story.waiting) == (1, "Metrics")
+    assert "has not been looked at since" in story.condition("Progressing").message
+    count(story)
+    assert story.known.percent == 10
 
 
 def test_a_step_needs_counts_of_its_own() -> None:

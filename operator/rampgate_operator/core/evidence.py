@@ -71,8 +71,11 @@ def is_void(look: Look, status: Status, known: GuardrailStatus | None) -> bool:
     return status.phase not in {Phase.PENDING, Phase.RAMPING} or (since is not None and look.reads_from < since)
 
 
-def weigh(guardrail: Guardrail, look: Look, known: GuardrailStatus | None, *, status: Status, spec: Spec) -> tuple[Judgement, Tally]:
-    """Take in one look. What could not be counted is counted by the next one; what was counted, never again."""
+def weigh(guardrail: Guardrail, look: Look, known: GuardrailStatus | None, *, status: Status, spec: Spec) -> tuple[Judgement | None, Tally]:
+    """Take in one look. What could not be counted is counted by the next one; what was counted, never again.
+
+    There is no judgement when the window was quiet, as between two scrapes: what is known stays, and grows old.
+    """
     stays = Tally(counted_to=known.counted_to if known else None, evidence=known.evidence if known else ())
     since, counted_to = watermark(status, known), look.counted_to
     trouble = _trouble(look.answers)
@@ -95,13 +98,19 @@ def weigh(guardrail: Guardrail, look: Look, known: GuardrailStatus | None, *, st
         return impossible, stays
     evidence = tuple(_add_all(weighing, stays.evidence))
     judgement = worst(_judge(weighing, evidence))
+    tally = Tally(counted_to=counted_to, evidence=evidence)
+    if evidence == stays.evidence and judgement.verdict is not Verdict.NO_DATA:
+        return None, tally
+    return replace(judgement, message="; ".join([judgement.message, *_remarks(look, since)])), tally
+
+
+def _remarks(look: Look, since: datetime) -> list[str]:
     skipped = look.reads_from - since
     remarks = [f"{skipped.total_seconds():.0f} s before were not counted"] if skipped >= timedelta(seconds=1) else []
     remarks += [
         f"the source warns: {answer.warnings[0]}" for answer in look.answers.values() if isinstance(answer, Increases) and answer.warnings
     ]
-    told = "; ".join([judgement.message, *remarks[:2]])
-    return replace(judgement, message=told), Tally(counted_to=counted_to, evidence=evidence)
+    return remarks[:2]
 
 
 def _trouble(answers: Mapping[str, Answer]) -> Judgement | None:

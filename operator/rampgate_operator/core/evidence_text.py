@@ -28,7 +28,13 @@ def describe(evidence: Evidence, *, log_e: float, needed: float, is_breach: bool
         f"{'no event to compare with' if ratio is None else f'ratio {ratio:.3g}'}{within}, "
         f"e = {_e_value(log_e)} {'≥' if is_breach else '<'} {needed:.4g}, look {evidence.looks}"
     )
-    return text, Compared(treatment=rate, control=compared_with, ratio=ratio, interval=interval, samples=samples)
+    return text, Compared(
+        treatment=_short(rate),
+        control=_short(compared_with),
+        ratio=None if ratio is None else _short(ratio),
+        interval=interval,
+        samples=samples,
+    )
 
 
 def _expected(steps: tuple[StepCounts, ...]) -> float:
@@ -41,7 +47,11 @@ def _interval(steps: tuple[StepCounts, ...], needed: float) -> Interval:
     alpha = 2 / needed
     batches = [Batch(step.treatment_total, step.treatment_events, step.comparison_total, step.comparison_events) for step in steps]
     low, high = ratio_interval(batches, alpha=alpha)
-    return Interval(level=1 - alpha, low=low, high=high if math.isfinite(high) else None)
+    return Interval(level=_short(1 - alpha), low=_short(low), high=_short(high) if math.isfinite(high) else None)
+
+
+def _short(number: float) -> float:
+    return float(f"{number:.4g}")
 
 
 def _range(interval: Interval) -> str:

@@ -119,7 +119,8 @@ def _add(known: GuardrailStatus | None, guardrail: Guardrail, look: Look, *, sta
     if is_void(look, status, known):
         return known
     judgement, tally = weigh(guardrail, look, known, status=status, spec=spec)
-    return _noted(known, look, judgement).model_copy(update={"counted_to": tally.counted_to, "evidence": tally.evidence})
+    noted = known if judgement is None else _noted(known, look, judgement)
+    return noted and noted.model_copy(update={"counted_to": tally.counted_to, "evidence": tally.evidence})
 
 
 def _noted(known: GuardrailStatus | None, look: Look, judgement: Judgement) -> GuardrailStatus:

@@ -4,14 +4,16 @@ Absolute times and counts only, so that a restart changes nothing. Reading is le
 long as where the attempt is can be read; else the status counts as lost and is rebuilt from the gate's entry (lost.py).
 """
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, WithJsonSchema
 
 from rampgate_operator.core.quantities import Percent, Time, timestamp
 from rampgate_operator.core.schema import KeyedBy, Model
+from rampgate_operator.core.sequential import GRID_SIZE
 
 HISTORY_LIMIT = 20
 MESSAGE_LIMIT = 1024
@@ -19,6 +21,27 @@ MESSAGE_LIMIT = 1024
 Moment = Annotated[Time, PlainSerializer(timestamp, return_type=str, when_used="json")]
 """An instant, written with milliseconds."""
 Message = Annotated[str, Field(max_length=MESSAGE_LIMIT)]
+
+
+def _read_numbers(value: object) -> object:
+    numbers = tuple(float(number) for number in value.split()) if isinstance(value, str) else value
+    if isinstance(numbers, tuple) and not all(map(math.isfinite, numbers)):
+        raise ValueError("a number must be finite")
+    return numbers
+
+
+def _write_numbers(numbers: tuple[float, ...]) -> str:
+    return " ".join(map(repr, numbers))
+
+
+Numbers = Annotated[
+    tuple[float, ...],
+    Field(min_length=GRID_SIZE, max_length=GRID_SIZE),
+    BeforeValidator(_read_numbers),
+    PlainSerializer(_write_numbers, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "maxLength": 1024}),
+]
+"""Numbers in a line: as a list they would take a screen of `kubectl describe`."""
 Word = Annotated[str, Field(max_length=63)]
 
 
@@ -128,7 +151,7 @@ class Evidence(StatusModel):
 
     treatment: Word
     """The treatment."""
-    log_e_values: Annotated[tuple[float, ...], Field(min_length=24, max_length=24)]
+    log_e_values: Numbers
     """Natural logarithms of the e-values against "within `maxIncrease`", one for each ratio that is considered; rounded down."""
     looks: int
     """How many looks they are made of."""
