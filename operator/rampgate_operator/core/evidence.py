@@ -94,14 +94,16 @@ def weigh(guardrail: Guardrail, look: Look, known: GuardrailStatus | None, *, st
         events=_counts(look.answers[EVENTS]),
     )
     impossible = _impossible(weighing)
-    if impossible is not None:
-        return impossible, stays
-    evidence = tuple(_add_all(weighing, stays.evidence))
+    return (impossible, stays) if impossible is not None else _add_up(weighing, stays, _remarks(look, since))
+
+
+def _add_up(weighing: Weighing, before: Tally, remarks: list[str]) -> tuple[Judgement | None, Tally]:
+    evidence = tuple(_add_all(weighing, before.evidence))
     judgement = worst(_judge(weighing, evidence))
-    tally = Tally(counted_to=counted_to, evidence=evidence)
-    if evidence == stays.evidence and judgement.verdict is not Verdict.NO_DATA:
+    tally = Tally(counted_to=weighing.counted_to, evidence=evidence)
+    if evidence == before.evidence and judgement.verdict is not Verdict.NO_DATA:
         return None, tally
-    return replace(judgement, message="; ".join([judgement.message, *_remarks(look, since)])), tally
+    return replace(judgement, message="; ".join([judgement.message, *remarks])), tally
 
 
 def _remarks(look: Look, since: datetime) -> list[str]:
