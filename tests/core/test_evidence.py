@@ -151,9 +151,20 @@ def test_before_the_first_step_any_window_will_do_and_nothing_is_counted() -> No
     story.decide()
     assert windows(story) == (-20, -10)
     count(story)
-    assert (known(story).verdict, known(story).message, known(story).evidence) == ("NoData", "no data: no step has begun", ())
+    assert (known(story).verdict, known(story).evidence, known(story).last_data_at) == ("NoComparison", (), None)
+    assert known(story).message == "no step has begun: there is nothing to compare yet"
     count(story, AWAY)
     assert (story.edit(paused=None).decide().status.waiting_for, known(story).verdict) == ("Metrics", "Error")
+
+
+@pytest.mark.parametrize("had", [True, False])
+def test_counts_that_stay_away_roll_back_only_after_there_were_some(had: bool) -> None:
+    story = begun(guardrails=[{**COUNTED, "onNoData": "Rollback"}])
+    if had:
+        count(story)
+    for _ in range(8):
+        count(story, NoData("none"), NoData("none"))
+    assert story.said[0] == ("RolledBack" if had else "Ramping")
 
 
 def test_a_step_begins_a_new_window_and_keeps_the_evidence() -> None:

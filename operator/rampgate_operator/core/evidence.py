@@ -82,9 +82,9 @@ def weigh(guardrail: Guardrail, look: Look, known: GuardrailStatus | None, *, st
     if trouble is not None:
         return trouble, stays
     if since is None or counted_to is None or status.step_started_at is None:
-        return without_data(": no step has begun"), stays
+        return _no_comparison("no step has begun: there is nothing to compare yet"), stays
     if status.percent == 100 and spec.control not in spec.arms:
-        return _no_comparison(), replace(stays, counted_to=counted_to)
+        return _no_comparison("at 100 % with control at weight 0 nobody is left to compare with"), replace(stays, counted_to=counted_to)
     weighing = Weighing(
         spec=spec,
         limit=1 + share(guardrail.max_increase or "0%"),
@@ -122,8 +122,7 @@ def _trouble(answers: Mapping[str, Answer]) -> Judgement | None:
     return None
 
 
-def _no_comparison() -> Judgement:
-    message = "at 100 % with control at weight 0 nobody is left to compare with"
+def _no_comparison(message: str) -> Judgement:
     return Judgement(verdict=Verdict.NO_COMPARISON, message=message)
 
 

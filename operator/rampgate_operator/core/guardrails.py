@@ -20,6 +20,8 @@ from rampgate_operator.core.status import MESSAGE_LIMIT, GuardrailStatus, Status
 
 RECENT_LIMIT = 10
 _WITHOUT_DATA = frozenset({Verdict.NO_DATA, Verdict.ERROR})
+_NO_READING = _WITHOUT_DATA | {Verdict.NO_COMPARISON}
+"""Nothing that was read: only after a reading is its absence something to roll back for."""
 
 
 def guardrail_digest(guardrail: Guardrail, spec: Spec) -> str:
@@ -135,7 +137,7 @@ def _noted(known: GuardrailStatus | None, look: Look, judgement: Judgement) -> G
         **(vars(judgement.compared) if judgement.compared else {}),
         looked_at=look.at,
         reads_from=look.reads_from,
-        last_data_at=(known.last_data_at if known else None) if missing else look.at,
+        last_data_at=(known.last_data_at if known else None) if judgement.verdict in _NO_READING else look.at,
         without_data_since=missing_since if missing else None,
         recent=(*(known.recent if known else ()), judgement.verdict)[-RECENT_LIMIT:],
     )
