@@ -155,7 +155,7 @@ class Reconciler:
         if body is None:
             return False
         memory, looks = self._memories.get(key), [answer for answer in self._answers.get(key, ()) if isinstance(answer, Look)]
-        breaches = memory is not None and memory.spec is not None and any_breach(memory.spec, looks)
+        breaches = memory is not None and memory.spec is not None and any_breach(memory.spec, looks, memory.decided)
         return wants_kill(body) or breaches or self._is_unserved_end(key, body)
 
     async def close(self) -> None:
@@ -352,7 +352,7 @@ class Reconciler:
         try:
             looks, exposures = read_answers(questions, await self._metrics.answer(questions.requests))
             self._answers.setdefault(key, []).extend([*looks, *([exposures] if exposures else [])])
-            urgent = any_breach(spec, looks)
+            urgent = any_breach(spec, looks, self._memories[key].decided if key in self._memories else None)
         finally:
             del self._looking[key, name]
             self._queue.add(key, urgent=urgent, delay=0.0 if urgent else GATHERING)

@@ -26,6 +26,11 @@ SPEC: dict[str, Any] = {
 }
 ERRORS: dict[str, Any] = {"name": "errors", "query": "errors", "max": 1}
 ORDERS: dict[str, Any] = {"name": "orders", "query": "orders", "min": 5}
+COUNTED: dict[str, Any] = {
+    "name": "failed",
+    "counters": {"events": 'failed{gate="$gate",variant="$variant"}', "total": 'orders{gate="$gate",variant="$variant"}'},
+    "maxIncrease": "0%",
+}
 NO_DATA = NoData("no series")
 FAILED = Failed(FailureReason.TIMEOUT, "no answer in 5 s")
 BAD, GOOD = Value(2.0), Value(0.5)
@@ -123,7 +128,7 @@ class Story:
         at = self.now - duration(ago)
         return Look(
             guardrail=name,
-            digest=guardrail_digest(guardrail),
+            digest=guardrail_digest(guardrail, self.spec),
             attempt=self.status.attempt if self.status else 1,
             at=at,
             reads_from=at - duration(reach),

@@ -10,7 +10,7 @@ from rampgate_operator.core.compile import compile_draw, draw_digest
 from rampgate_operator.core.examine import examine
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Phase, Status
-from tests.core.story import ERRORS, NOON, SPEC, make_spec
+from tests.core.story import COUNTED, ERRORS, NOON, SPEC, make_spec
 
 SOURCES = dict.fromkeys(("default", "other"), timedelta(minutes=5))
 
@@ -43,6 +43,11 @@ FAULTS: list[tuple[str, dict[str, Any], str]] = [
     ("a model refuses", {"ramp": {"steps": []}}, "spec.ramp.steps"),
     ("a check refuses", {"schedule": {"windows": [{"days": ["Mon"], "from": "09:00", "to": "10:00", "timeZone": "Mars"}]}}, "Mars"),
     ("a query cannot be read", {"guardrails": [{**ERRORS, "query": "sum("}]}, "spec.guardrails[0].query"),
+    (
+        "a counter is no selector",
+        {"guardrails": [{**COUNTED, "counters": {**COUNTED["counters"], "total": 'sum(a{variant="$variant"})'}}]},
+        "spec.guardrails[0].counters.total: A counter must be one selector",
+    ),
     (
         "a source is unknown",
         {"guardrails": [ERRORS, {**ERRORS, "name": "b", "source": "mine"}]},

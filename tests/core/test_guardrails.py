@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
+from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.guardrails import any_breach, blocking, guardrail_digest, judge
 from rampgate_operator.core.looks import Answer, Increases, NoData, Value
-from rampgate_operator.core.spec import Guardrail
 from rampgate_operator.core.status import GuardrailStatus, Verdict
 from tests.core.story import BAD, ERRORS, FAILED, GOOD, NO_DATA, NOON, ORDERS, Story, make_spec
 
 BOTH = {"name": "band", "query": "band", "min": 1, "max": 3}
-PASS, BREACH, INCONCLUSIVE, NODATA, ERROR = Verdict
+PASS, BREACH, INCONCLUSIVE, NODATA, ERROR, _ = Verdict
 
 
 def guardrail(fields: dict[str, Any]) -> Guardrail:
@@ -138,7 +138,7 @@ def test_what_a_guardrail_measures_starts_its_evidence_again_what_it_does_not(ed
 
 
 def test_another_source_is_another_measurement() -> None:
-    assert guardrail_digest(guardrail({**ERRORS, "source": "other"})) != guardrail_digest(guardrail(ERRORS))
+    assert guardrail_digest(guardrail({**ERRORS, "source": "other"}), make_spec()) != guardrail_digest(guardrail(ERRORS), make_spec())
 
 
 def test_a_guardrail_that_is_gone_is_forgotten() -> None:
@@ -194,9 +194,9 @@ def test_notify_never_blocks_and_the_others_do() -> None:
 @pytest.mark.parametrize(("answer", "urgent"), [(BAD, True), (GOOD, False), (NO_DATA, False), (FAILED, False)])
 def test_a_look_with_a_breach_is_urgent(answer: Answer, urgent: bool) -> None:
     story = Story(guardrails=[ERRORS]).settle()
-    assert any_breach(story.spec, [story.look(answer)]) is urgent
+    assert any_breach(story.spec, [story.look(answer)], story.status) is urgent
 
 
 def test_a_breach_of_a_guardrail_that_is_gone_is_not_urgent() -> None:
     story = Story(guardrails=[ERRORS]).settle()
-    assert not any_breach(make_spec(), [story.look(BAD)])
+    assert not any_breach(make_spec(), [story.look(BAD)], story.status)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from rampgate_operator.core.lint import Finding, Severity, Terms, lint, lint_bytes
-from tests.core.story import SPEC, steps
+from tests.core.story import COUNTED, SPEC, steps
 
 GUARDRAIL: dict[str, Any] = {"name": "errors", "query": "sum(rate(a[1m]))", "max": 1}
 NO_WEIGHT = {"variants": [{"name": "off", "value": 0, "weight": 0}, {"name": "on", "value": 1}]}
@@ -167,6 +167,12 @@ DOUBTS: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
         {**NO_WEIGHT, "guardrails": [BLIND]},
         [("spec.guardrails[0].query", 'blind at 100 %: nobody is served variant=~"off|baseline" there')],
     ),
+    (
+        "counters, with nobody left at the end",
+        {**NO_WEIGHT, "guardrails": [COUNTED]},
+        [("spec.guardrails[0].counters", "at 100 % nobody is left to compare with: the verdict is NoComparison there")],
+    ),
+    ("counters, with control to the end", {"guardrails": [COUNTED]}, []),
     (
         "blind at the end, and waits",
         {**NO_WEIGHT, "guardrails": [BLIND]},

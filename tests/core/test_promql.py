@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rampgate_operator.core.promql import Limits, QueryError, compile_query, last_value_of, regex_escape, samples_of
+from rampgate_operator.core.promql import Limits, QueryError, compile_query, counter_for, last_value_of, regex_escape, samples_of
 from rampgate_operator.core.promql_parse import parse
 from rampgate_operator.core.promql_tree import (
     Aggregate,
@@ -207,6 +207,45 @@ def test_a_tree_that_is_written_wrongly_is_never_sent(monkeypatch: pytest.Monkey
 def test_a_counter_that_is_more_than_a_selector_is_refused(query: str) -> None:
     with pytest.raises(QueryError, match="one selector without range, offset"):
         samples_of(query, length=timedelta(minutes=5))
+
+
+def counted(text: str) -> str:
+    return counter_for(("off", "v1.2", "baseline"), text=text, gate="new-checkout", namespace="shop")
+
+
+COUNTERS = [
+    ("with the gate", 'a{gate="$gate",variant="$variant"}', 'a{gate="new-checkout",variant=~"off|v1\\\\.2|baseline",namespace="shop"}'),
+    ("confined already", 'a{variant="$variant",namespace="shop"}', 'a{namespace="shop",variant=~"off|v1\\\\.2|baseline"}'),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), [row[1:] for row in COUNTERS], ids=[row[0] for row in COUNTERS])
+def test_a_counter_is_asked_for_every_arm(text: str, expected: str) -> None:
+    assert counted(text) == expected
+
+
+NO_COUNTERS = [
+    ('rate(a{variant="$variant"}[5m])', "one selector without range"),
+    ('a{variant="$variant"}[5m]', "one selector without range"),
+    ('a{variant="$variant"} offset 5m', "one selector without range"),
+    ('sum(a{variant="$variant"})', "one selector without range"),
+    ("a", 'matcher variant="$variant" once'),
+    ('a{variant="on"}', 'matcher variant="$variant" once'),
+    ('a{variant=~"$variant"}', 'matcher variant="$variant" once'),
+    ('a{variant="$variant",variant!="x"}', 'matcher variant="$variant" once'),
+    ('a{variant="$variant",job="$variant"}', "uses $variant, which has no value here"),
+    ('a{variant="$variant",job="$varient"}', "uses $varient, which is unknown"),
+    ('a{variant="$variant",namespace="other"}', "reads only its own"),
+    ('{variant="$variant"}', "names no metric"),
+    ('a{variant="$variant"', "not valid PromQL"),
+    ('a{variant="$variant",b=~".{1,500}"}', "repeats by count"),
+]
+
+
+@pytest.mark.parametrize(("text", "sentence"), NO_COUNTERS)
+def test_what_is_no_counter_of_every_arm_is_refused(text: str, sentence: str) -> None:
+    with pytest.raises(QueryError, match=re.escape(sentence)):
+        counted(text)
 
 
 # Whatever tree there is, and whatever values: what is sent means exactly that tree with those values.

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.promql_parse import parse
 from rampgate_operator.core.query_doubts import blind_step, matchers_of, passes_for_ever, value_without_series
-from rampgate_operator.core.spec import Guardrail
 from tests.core.story import make_spec, steps
 
 WITH_CONTROL: list[dict[str, Any]] = [{"name": "off", "value": 0}, {"name": "on", "value": 1}]

@@ -5,16 +5,21 @@ from typing import Any
 import pytest
 
 from rampgate_operator.core.status import LatchCause, Phase, read_status
-from tests.core.story import BAD, ERRORS, GOOD, Story
+from tests.core.shop import begun, count
+from tests.core.story import BAD, COUNTED, ERRORS, GOOD, Story
 
 LATER = "AWordOfALaterVersion"
 
 
 def written() -> dict[str, Any]:
     """The status of a ramp at 10 % that was looked at."""
+    story = begun(guardrails=[COUNTED])
+    count(story)
+    counted = story.known.to_wire()["guardrails"]
     story = Story(guardrails=[ERRORS]).ramp_to(10)
     story.decide_with(GOOD)
-    return story.known.to_wire()
+    status = story.known.to_wire()
+    return status | {"guardrails": status["guardrails"] + counted}
 
 
 @pytest.mark.parametrize(
@@ -22,6 +27,7 @@ def written() -> dict[str, Any]:
     [
         (["guardrails", 0, "verdict"], "guardrails"),
         (["guardrails", 0, "recent"], "guardrails"),
+        (["guardrails", 1, "evidence", 0, "logEValues"], "guardrails"),
         (["history", 0, "to"], "history"),
         (["waitingFor"], "waiting_for"),
         (["conditions", 0, "status"], "conditions"),
@@ -60,3 +66,14 @@ def test_a_status_that_does_not_say_where_the_attempt_is_counts_as_lost(field: s
 @pytest.mark.parametrize("value", [None, {}, [], "x", {"guardrails": LATER}], ids=repr)
 def test_what_is_no_status_counts_as_lost(value: object) -> None:
     assert read_status(value) is None
+
+
+def test_the_numbers_of_evidence_stand_in_one_line_and_are_read_as_they_were() -> None:
+    story = begun(guardrails=[COUNTED])
+    count(story)
+    value = story.known.to_wire()
+    line = value["guardrails"][0]["evidence"][0]["logEValues"]
+    assert len(line.split()) == 24
+    assert read_status(value) == story.known
+    value["guardrails"][0]["evidence"][0]["logEValues"] = line.replace(line.split()[0], "inf", 1)
+    assert (read_status(value) or story.known).guardrails == ()

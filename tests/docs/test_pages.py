@@ -5,8 +5,8 @@ import subprocess
 import pytest
 from pydantic.alias_generators import to_camel
 
+from rampgate_operator.core.guardrail_spec import OnBreach
 from rampgate_operator.core.promql import QueryError, compile_query
-from rampgate_operator.core.spec import OnBreach
 from rampgate_operator.core.status import Phase, Verdict, WaitingFor
 from rampgate_operator.settings import LeaseSettings, Settings, SourceSettings
 from tests.docs.pages import PAGES, Page, page, rows, section
@@ -62,7 +62,7 @@ def test_the_readme_counts_the_demos_checks_right() -> None:
     [
         ("docs/concepts.md", "How an attempt moves", [*Phase, *WaitingFor]),
         ("docs/concepts.md", "Words", list(Verdict)),
-        ("docs/guardrails.md", "When there is no reading", [Verdict.NO_DATA, Verdict.ERROR, Verdict.INCONCLUSIVE]),
+        ("docs/guardrails.md", "When there is no reading", [Verdict.NO_DATA, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.NO_COMPARISON]),
         ("docs/guardrails.md", "What a breach does", list(OnBreach)),
     ],
     ids=["phases and waits", "verdicts", "readings that are missing", "breaches"],

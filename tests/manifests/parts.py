@@ -4,9 +4,12 @@ from tests.manifests.eligibility import ELIGIBILITY
 from tests.manifests.groups import GROUPS
 from tests.manifests.table import REMOVED, Row
 from tests.manifests.words import (
+    COUNTERS,
     DURATION,
+    FALSE_ROLLBACKS,
     GUARDRAIL,
     HOLD,
+    INCREASE,
     LABEL,
     RISING,
     TIME_OF_DAY,
@@ -122,6 +125,51 @@ SCHEDULE = (
     Row("a window's time zone may be left out", {f"{WINDOW}.timeZone": REMOVED}),
 )
 
+_BOTH = (
+    (COUNTERS, "give either query or counters"),
+    (f"{COUNTERS}.counters", "max and min go with query: what counters may do is said by maxIncrease"),
+)
+_INCREASE, _RATE = f"{COUNTERS}.maxIncrease", "spec.analysis.falseRollbackRate"
+_NEEDED = "counters need maxIncrease, and maxIncrease needs counters"
+
+COUNTED = (
+    Row("counters without maxIncrease are refused", {_INCREASE: REMOVED}, ((_INCREASE, _NEEDED),)),
+    Row("maxIncrease beside a query is refused", {f"{GUARDRAIL}.maxIncrease": "5%"}, ((f"{GUARDRAIL}.maxIncrease", _NEEDED),)),
+    Row("a maximum beside counters is refused", {f"{COUNTERS}.max": 0.1}, _BOTH[1:]),
+    Row(
+        "breaches beside counters are refused",
+        {f"{COUNTERS}.breaches": {"count": 1}},
+        ((f"{COUNTERS}.breaches", "breaches goes with query: the evidence of counters adds up by itself"),),
+    ),
+    Row(
+        "counters without events are refused",
+        {f"{COUNTERS}.counters.events": REMOVED},
+        ((f"{COUNTERS}.counters.events", "Required value"),),
+    ),
+    Row(
+        "an empty counter is refused",
+        {f"{COUNTERS}.counters.total": ""},
+        ((f"{COUNTERS}.counters.total", "should be at least 1 chars long"),),
+    ),
+    *(Row(f"an increase of {text} is accepted", {_INCREASE: text}) for text in ("0%", "0.5%", "12.25%", "999.99%", "1000%")),
+    *(
+        Row(f"an increase of {text!r} is refused", {_INCREASE: text}, ((_INCREASE, INCREASE),))
+        for text in ("", "5", "-5%", "1000.1%", "1001%", "5.125%", ".5%", "5 %", "5%\n", "\N{FULLWIDTH DIGIT FIVE}%")
+    ),
+    Row("an increase as a number is refused", {_INCREASE: 0.05}, must_be(_INCREASE, "string", "number")),
+    Row("an increase of nine characters is refused", {_INCREASE: "000000.1%"}, ((_INCREASE, "Too long: may not be more than 8 bytes"),)),
+    Row("an analysis without a rate takes its default", {"spec.analysis": {}}),
+    Row("no analysis is accepted", {"spec.analysis": REMOVED}),
+    *(
+        Row(f"a false rollback rate of {text} is accepted", {_RATE: text})
+        for text in ("0.1%", "0.25%", "1%", "9.99%", "10%", "10.5%", "19.99%", "20%")
+    ),
+    *(
+        Row(f"a false rollback rate of {text!r} is refused", {_RATE: text}, ((_RATE, FALSE_ROLLBACKS),))
+        for text in ("0%", "0.09%", "0.0%", "20.01%", "21%", "100%", "05%")
+    ),
+)
+
 GUARDRAILS = (
     Row("no guardrails are accepted", {"spec.guardrails": REMOVED}),
     Row("a guardrail with a lower bound alone is accepted", {f"{GUARDRAIL}.min": 1, f"{GUARDRAIL}.max": REMOVED}),
@@ -131,7 +179,8 @@ GUARDRAILS = (
     Row("a minimum at the maximum is refused", {f"{GUARDRAIL}.min": 0.8}, ((f"{GUARDRAIL}.min", "min must be smaller than max"),)),
     Row("a bound beyond all whole numbers is accepted", {f"{GUARDRAIL}.max": 1e30}),
     Row("a bound as text is refused", {f"{GUARDRAIL}.max": "0.8"}, must_be(f"{GUARDRAIL}.max", "number", "string")),
-    Row("a query is required", {f"{GUARDRAIL}.query": REMOVED}, ((f"{GUARDRAIL}.query", "Required value"),)),
+    Row("neither query nor counters is refused", {f"{GUARDRAIL}.query": REMOVED}, ((GUARDRAIL, "give either query or counters"),)),
+    Row("a query beside counters is refused", {f"{COUNTERS}.query": "x", f"{COUNTERS}.min": 1}, _BOTH),
     Row("an empty query is refused", {f"{GUARDRAIL}.query": ""}, ((f"{GUARDRAIL}.query", "should be at least 1 chars long"),)),
     Row(
         "a query of 2049 characters is refused",
@@ -169,4 +218,4 @@ GUARDRAILS = (
     Row("a source that is no name is refused", {f"{GUARDRAIL}.source": "http://prometheus:9090"}, ((f"{GUARDRAIL}.source", LABEL),)),
 )
 
-PARTS = (*ELIGIBILITY, *GROUPS, *RAMP, *SCHEDULE, *GUARDRAILS)
+PARTS = (*ELIGIBILITY, *GROUPS, *RAMP, *SCHEDULE, *GUARDRAILS, *COUNTED)

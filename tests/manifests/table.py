@@ -68,7 +68,13 @@ _FULL_SPEC: Manifest = {
             "source": "default",
         },
         {"name": "orders", "query": "sum(rate(orders_total[5m]))", "min": 0.5, "max": 1000, "onBreach": "Notify"},
+        {
+            "name": "failed-orders",
+            "counters": {"events": 'orders_failed_total{gate="$gate",variant="$variant"}', "total": 'orders_total{variant="$variant"}'},
+            "maxIncrease": "5%",
+        },
     ],
+    "analysis": {"falseRollbackRate": "5%"},
     "interval": "30s",
     "approved": {"attempt": 1, "upTo": 10},
     "paused": False,

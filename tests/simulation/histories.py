@@ -9,7 +9,7 @@ from rampgate_operator.process import resync
 from tests.simulation.world import GATE, GUARDRAILS, NEIGHBOUR, RULES, SPEC, STEPS, World
 
 Act = Callable[[World], Awaitable[None] | None]
-STRICTER = [{**GUARDRAILS[0], "max": 0.9}, GUARDRAILS[1]]
+STRICTER = [{**GUARDRAILS[0], "max": 0.9}, *GUARDRAILS[1:]]
 NOWHERE = {"windows": [{"days": ["Mon"], "from": "09:00", "to": "10:00", "timeZone": "Nowhere"}]}
 
 
@@ -110,6 +110,12 @@ ACTS: dict[str, tuple[int, Act]] = {  # how often, beside what
     "orders: bad": (2, read("orders", "bad")),
     "orders: none": (1, read("orders", "none")),
     "orders: late": (1, read("orders", "late")),
+    "failed: good": (10, read("failed", "good")),
+    "failed: bad": (1, read("failed", "bad")),
+    "failed: none": (1, read("failed", "none")),
+    "failed: nan": (1, read("failed", "nan")),
+    "failed: failing": (1, read("failed", "error")),
+    "failed: late": (1, read("failed", "late")),
     "kill": (1, edit(killed=True)),
     "remove killed": (2, edit(killed=None)),
     "begin again": (6, begin_again(killed=None)),

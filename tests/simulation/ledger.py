@@ -23,17 +23,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from rampgate.evaluate import compile_gate
 from rampgate.rules import Entry, parse_entry
 from rampgate_operator.core.examine import examine
+from rampgate_operator.core.guardrail_spec import Guardrail, OnBreach
 from rampgate_operator.core.looks import Answer, Failed, Value
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY
 from rampgate_operator.core.quantities import duration
-from rampgate_operator.core.spec import Guardrail, OnBreach, Spec
+from rampgate_operator.core.spec import Spec
 from rampgate_operator.ports import Key
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 FRESH = timedelta(seconds=20)  # two intervals
-REACH = timedelta(seconds=15)  # the source's lookback
 UNITS = [f"user-{number}" for number in range(300)]
 
 
@@ -42,6 +42,8 @@ class Reading(NamedTuple):
 
     at: datetime
     answer: Answer
+    reach: timedelta
+    """How far it reaches back."""
 
     @property
     def passes(self) -> bool:
@@ -94,9 +96,9 @@ class Ledger:
         if kind == "experiment" and body["metadata"]["name"] == self._gate.name and "rules" in body.get("status", {}):
             self._generation = body["status"]["rules"]["generation"]
 
-    def answered(self, name: str, at: datetime, answer: Answer) -> None:
+    def answered(self, name: str, at: datetime, answer: Answer, *, reach: timedelta) -> None:
         """Prometheus answered."""
-        self.readings.setdefault(name, []).append(Reading(at, answer))
+        self.readings.setdefault(name, []).append(Reading(at, answer, reach))
 
     def before(self, key: Key) -> None:
         """Note how things stand before a decision."""
@@ -197,13 +199,16 @@ class Ledger:
     def _judge_readings(self, guardrail: Guardrail, *, started: bool) -> None:
         now, known = self._world.now(), self.readings.get(guardrail.name, [])
         fresh = [reading for reading in known if timedelta(0) <= now - reading.at <= FRESH]
+        since = self._stands_since or now
+        compares = guardrail.counters is None or started
+        if guardrail.counters is not None and started:  # a window that reaches back to before the step is void
+            fresh = [reading for reading in fresh if isinstance(reading.answer, Failed) or reading.at - reading.reach >= since]
         assert fresh, "I5: a step without a fresh reading"
-        assert not fresh[-1].breaches, "I1: a step against a breach"
+        assert not (compares and fresh[-1].breaches), "I1: a step against a breach"
         assert not isinstance(fresh[-1].answer, Failed), "I5: a step on a failed reading"
         if started:
             assert fresh[-1].passes, "I5: a step without data"
-            since = self._stands_since or now
-            assert any(reading.passes and reading.at - REACH >= since for reading in fresh), "I5: a step on a reading from before"
+            assert any(reading.passes and reading.at - reading.reach >= since for reading in fresh), "I5: a step on a reading from before"
 
     def _judge_entry(self, status: Mapping[str, Any]) -> None:
         data, before = self._world.data or {}, dict(self._seen[0] if isinstance(self._seen[0], dict) else {})

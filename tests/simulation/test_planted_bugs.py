@@ -11,6 +11,7 @@ import pytest
 from rampgate_operator import reconcile, rules
 from rampgate_operator.core import compile as compiling
 from rampgate_operator.core import decide, guardrails, lost, ramp, triggers, waiting
+from rampgate_operator.core.evidence import Tally
 from rampgate_operator.core.ramp import Change, Trigger
 from rampgate_operator.core.reasons import Reason
 from rampgate_operator.core.status import Phase, Verdict
@@ -80,6 +81,10 @@ def everything_is_worth_a_write(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(reconcile, "must_persist", lambda _persisted, _decided: True)
 
 
+def carefree(_guardrail: Any, look: Any, *_: Any, **__: Any) -> Any:
+    return guardrails.Judgement(verdict=Verdict.PASS, message=""), Tally(counted_to=look.counted_to, evidence=())
+
+
 BUGS: dict[str, Plant] = {
     "no latch: removing killed begins again": replaced(triggers.new_attempt, revived),
     "a ship revives what was rolled back": lambda patch: patch.setitem(ramp.TRANSITIONS, (Phase.ROLLED_BACK, Trigger.SHIP), Phase.SHIPPED),
@@ -111,6 +116,7 @@ BUGS: dict[str, Plant] = {
     "verdicts are worth no data": lambda patch: patch.setattr(
         guardrails, "_judge_look", lambda *_: guardrails.Judgement(verdict=Verdict.PASS, message="")
     ),
+    "counts are worth no data": lambda patch: patch.setattr(guardrails, "weigh", carefree),
     "nothing is taken up when it is due": lambda patch: patch.setattr(decide, "_recheck_at", lambda *_: None),
     "steps a day late": lambda patch: patch.setattr(waiting, "duration", lambda text: waiting_duration(text) + timedelta(days=1)),
 }
@@ -127,7 +133,9 @@ NOTICED_BY = {
     ],
     "I3": ["the generation is not raised"],
     "I4": ["two steps at once", "a changed step raises"],
-    "I5": ["a pass from before the step counts", "missing readings count", "readings count for ever", "NaN passes"],
+    "I5": [
+        "a pass from before the step counts", "missing readings count", "readings count for ever", "NaN passes", "counts are worth no data",
+    ],
     "I6": ["arms move with the percentage"],
     "I8": ["everything is worth a write"],
     "I9": ["an invalid spec goes on", "a kill is not obeyed"],
@@ -135,22 +143,21 @@ NOTICED_BY = {
 }  # fmt: skip
 # the history that noticed when this was written: tried first, since most notice nothing
 SEEDS = {
-    "a ship revives what was rolled back": 19,
-    "a lost status is rebuilt too high": 2,
-    "NaN passes": 13,
-    "a breach does not hold": 2,
-    "consent is not needed": 5,
-    "rules that are not served do not hold": 5,
+    "a breach does not hold": 9,
+    "a pause does not hold": 4,
+    "consent is not needed": 21,
+    "a deadline does not hold": 12,
+    "break-glass does not start the clock again": 56,
+    "verdicts are worth no data": 6,
+    "keys of ended gates are removed": 19,
     "a changed step raises": 2,
-    "keys of ended gates are removed": 6,
-    "a lost latch is not rebuilt": 27,
-    "a pass from before the step counts": 1,
-    "readings count for ever": 12,
-    "an invalid spec goes on": 10,
-    "a deadline does not hold": 3,
-    "break-glass does not start the clock again": 8,
-    "a kill is not obeyed": 10,
-    "verdicts are worth no data": 2,
+    "a pass from before the step counts": 22,
+    "readings count for ever": 6,
+    "NaN passes": 7,
+    "counts are worth no data": 27,
+    "an invalid spec goes on": 4,
+    "a kill is not obeyed": 1,
+    "nothing is taken up when it is due": 11,
 }
 
 

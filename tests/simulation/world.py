@@ -11,7 +11,7 @@ from collections.abc import Collection, Hashable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from rampgate_operator.core.looks import Answer, Failed, FailureReason, LookRequest, NoData, Value
+from rampgate_operator.core.looks import Answer, Failed, FailureReason, Increases, Kind, LookRequest, NoData, Value
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY, RULES_LABEL
 from rampgate_operator.core.quantities import timestamp
 from rampgate_operator.handlers import take_config_map, take_experiment
@@ -37,9 +37,11 @@ STEPS: dict[str, list[dict[str, Any]]] = {
     "higher": [{"percent": 70, "hold": "20s"}, {"percent": 100, "hold": "20s"}],
     "approved": [{"percent": 10, "hold": "20s"}, {"percent": 100, "hold": "20s", "approval": True}],
 }
+_EACH = '{variant="$variant"}'
 GUARDRAILS: list[dict[str, Any]] = [
     {"name": "errors", "query": "errors", "max": 1, "breaches": {"count": 1, "of": 2}},
     {"name": "orders", "query": "orders", "max": 1, "onBreach": "Hold", "onNoData": "Rollback"},
+    {"name": "failed", "counters": {"events": f"failed{_EACH}", "total": f"served{_EACH}"}, "maxIncrease": "10%"},
 ]
 SPEC: dict[str, Any] = {
     "owner": "payments",
@@ -56,6 +58,15 @@ ANSWERS: dict[str, Answer] = {
     "nan": Value(math.nan),
     "error": Failed(FailureReason.TIMEOUT, "no answer in 5 s"),
 }
+_SERVED = Increases(dict.fromkeys(("off", "on", "more", "baseline"), 1000.0))
+COUNTS: dict[str, dict[str, Answer]] = {  # what a window brings
+    "good": {"total": _SERVED, "events": Increases({"off": 10.0, "on": 10.0, "more": 10.0, "baseline": 10.0})},
+    "bad": {"total": _SERVED, "events": Increases({"off": 10.0, "on": 10.0, "more": 900.0, "baseline": 10.0})},
+    "none": {"total": ANSWERS["none"], "events": ANSWERS["none"]},
+    "nan": {"total": _SERVED, "events": Increases({"on": math.nan})},
+    "error": {"total": _SERVED, "events": ANSWERS["error"]},
+}
+"""The worst of what a window of counters says, for the books."""
 
 
 class CrashError(BaseException):
@@ -81,7 +92,7 @@ class World:
         self.cluster.on_write, self.cluster.on_change = self._before_write, self._changed
         self.ledger = Ledger(self)
         self.elapsed, self.offset = 0.0, timedelta(0)
-        self.modes = {"errors": "good", "orders": "good"}
+        self.modes = {"errors": "good", "orders": "good", "failed": "good"}
         self.looking: list[tuple[float, asyncio.Future[None]]] = []
         self.events: list[tuple[str, str, Mapping[str, Any]]] = []
         self.blind = False
@@ -106,10 +117,18 @@ class World:
             future = asyncio.get_running_loop().create_future()
             self.looking.append((self.elapsed + LATE, future))
             await future
-        answers = {key: ANSWERS["good" if mode == "late" else mode] for key, mode in asked.items()}
-        for request in requests:
-            self.ledger.answered(str(request.key[0]), request.at, answers[request.key])  # type: ignore[index]  # as above
-        return answers
+        return {request.key: self._answer(request, asked[request.key]) for request in requests}
+
+    def _answer(self, request: LookRequest, mode: str) -> Answer:
+        name, part = request.key  # type: ignore[misc]  # as above
+        mode = "good" if mode == "late" else mode
+        if request.kind is Kind.VALUE:
+            self.ledger.answered(name, request.at, ANSWERS[mode], reach=LOOKBACK)
+            return ANSWERS[mode]
+        if part == "total":  # both are one reading, which reaches back to where its window begins
+            begins = request.at - (request.window or timedelta(0))
+            self.ledger.answered(name, self.now(), ANSWERS[mode], reach=self.now() - begins)
+        return COUNTS[mode][part]
 
     def decided(self, before: object, after: object, now: datetime, *, due: datetime | None) -> None:
         """Nobody counts here."""

@@ -79,15 +79,18 @@ class StateCollector(Collector):
         percent = GaugeMetricFamily("rampgate_operator_experiment_percent", "Percentage that is served.", labels=(*_OF_EXPERIMENT, "phase"))
         generation = GaugeMetricFamily("rampgate_operator_rules_generation", "Generation that pods should run.", labels=_OF_EXPERIMENT)
         value = GaugeMetricFamily(
-            "rampgate_operator_guardrail_value", "What was read last, of the worst treatment.", labels=(*_OF_EXPERIMENT, "guardrail")
+            "rampgate_operator_guardrail_value",
+            "What was read last, of the worst treatment; of counters the ratio of its rate to the comparison's.",
+            labels=(*_OF_EXPERIMENT, "guardrail"),
         )
         for key, status in self._reconciler.statuses():
             percent.add_metric((key.namespace, key.name, status.phase.value), status.percent)
             if status.rules is not None:
                 generation.add_metric((key.namespace, key.name), status.rules.generation)
             for guardrail in status.guardrails:
-                if guardrail.value is not None:
-                    value.add_metric((key.namespace, key.name, guardrail.name), guardrail.value)
+                read = guardrail.ratio if guardrail.value is None else guardrail.value
+                if read is not None:
+                    value.add_metric((key.namespace, key.name, guardrail.name), read)
         yield from (percent, generation, value)
 
     def _rules(self) -> Iterator[GaugeMetricFamily]:

@@ -108,6 +108,7 @@ def _without_future_clocks(status: Status, now: datetime) -> Status:
     update: dict[str, object] = {field: now for field, value in clocks.items() if value is not None and value > now}
     if status.exposures is not None and status.exposures.counted_to > now:
         update["exposures"] = None  # counted anew from the step's start: rather too few than twice
+    update["guardrails"] = tuple(known for known in status.guardrails if known.counted_to is None or known.counted_to <= now)
     return status.model_copy(update=update)
 
 

@@ -11,6 +11,7 @@ from functools import cached_property
 
 from rampgate_operator.core.eligibility import Item
 from rampgate_operator.core.eligibility_doubts import conditions_that_exclude_each_other, negations_of_negations
+from rampgate_operator.core.guardrail_spec import Guardrail, OnBreach, OnMissing
 from rampgate_operator.core.guardrails import blocking
 from rampgate_operator.core.problems import Problem
 from rampgate_operator.core.promql_parse import parse
@@ -18,7 +19,7 @@ from rampgate_operator.core.promql_tree import Node
 from rampgate_operator.core.quantities import duration, timestamp
 from rampgate_operator.core.query_doubts import blind_step, matchers_of, passes_for_ever, reads_series
 from rampgate_operator.core.reasons import percent_text
-from rampgate_operator.core.spec import Guardrail, OnBreach, OnDeadline, OnMissing, Schedule, Spec, Step
+from rampgate_operator.core.spec import OnDeadline, Schedule, Spec, Step
 from rampgate_operator.core.windows import is_open, next_opening
 
 
@@ -28,7 +29,7 @@ class Plan:
 
     Attributes:
         spec: one that can be run.
-        reaches: how far back each guardrail's query reads, by the guardrail's name.
+        reaches: how far back each guardrail's query reads, by the guardrail's name; counters are counted from the step's start.
         begins: before this no step begins; None when that is not known.
     """
 
@@ -40,7 +41,7 @@ class Plan:
     def queries(self) -> tuple[tuple[str, Guardrail, Node], ...]:
         """The path, guardrail and tree of every query."""
         guardrails = enumerate(self.spec.guardrails or ())
-        return tuple((f"spec.guardrails[{index}].query", each, parse(each.query)) for index, each in guardrails)
+        return tuple((f"spec.guardrails[{index}].query", each, parse(each.query)) for index, each in guardrails if each.query is not None)
 
     @property
     def items(self) -> tuple[tuple[str, Item], ...]:
@@ -54,7 +55,8 @@ class Plan:
 
     def slowest(self) -> tuple[timedelta, str]:
         """Give the longest reach of a guardrail that blocks, and its name."""
-        return max(((self.reaches[each.name], each.name) for each in blocking(self.spec)), default=(timedelta(0), ""))
+        named = [(self.reaches[each.name], each.name) for each in blocking(self.spec) if each.name in self.reaches]
+        return max(named, default=(timedelta(0), ""))
 
     def starts(self, begins: datetime) -> tuple[datetime, ...]:
         """Say when each step begins at the earliest, and when the last is over: windows, holds and readings; approvals take no time."""
@@ -103,6 +105,19 @@ def compares_with_nobody(plan: Plan) -> Iterator[Problem]:
         found = blind_step(plan.spec, query)
         if found is not None:
             yield Problem(path, _blind(plan.spec, guardrail, step=found[0], asked=matchers_of(found[1])))
+
+
+def compares_with_nobody_at_the_end(plan: Plan) -> Iterator[Problem]:
+    """Counters are compared with control and baseline, and on the last step there is neither."""
+    spec = plan.spec
+    if spec.control in spec.arms or spec.ramp.steps[-1].percent < 100:
+        return
+    for index, guardrail in enumerate(spec.guardrails or ()):
+        if guardrail.counters is not None:
+            text = "at 100 % nobody is left to compare with: the verdict is NoComparison there, which neither holds nor rolls back"
+            yield Problem(
+                f"spec.guardrails[{index}].counters", f"{text}; give {spec.control} a weight above 0, or end the ramp below 100 %"
+            )
 
 
 def passes_without_series(plan: Plan) -> Iterator[Problem]:
@@ -155,6 +170,7 @@ DOUBTS: tuple[Callable[[Plan], Iterator[Problem]], ...] = (
     never_gets_there,
     step_lasts_longer,
     compares_with_nobody,
+    compares_with_nobody_at_the_end,
     passes_without_series,
     notifies_and_rolls_back,
     negates_a_negation,

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 from rampgate_operator.core.checks import find_problems
 from rampgate_operator.core.compile import compile_draw, draw_digest
 from rampgate_operator.core.experiment import salt_of
+from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.problems import Problem, from_validation_error
-from rampgate_operator.core.promql import LOOKBACK, QueryError, query_for
+from rampgate_operator.core.promql import LOOKBACK, QueryError, counter_for, query_for
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Status, read_status
 
@@ -80,11 +81,22 @@ def _unreadable_queries(spec: Spec, metadata: Mapping[str, Any], sources: Mappin
             text = f"there is no source {guardrail.source!r}; the operator's configuration names: {known}"
             yield Problem(f"spec.guardrails[{index}].source", text)
         lookback = (sources or {}).get(guardrail.source, LOOKBACK)
+        yield from _unreadable(guardrail, spec, f"spec.guardrails[{index}]", lookback, place)
+
+
+def _unreadable(guardrail: Guardrail, spec: Spec, path: str, lookback: timedelta, place: Mapping[str, str]) -> Iterator[Problem]:
+    if guardrail.query is not None:
         try:
             for treatment in spec.drawn_treatments:
                 query_for(treatment.name, text=guardrail.query, lookback=lookback, **place)
         except QueryError as error:
-            yield Problem(f"spec.guardrails[{index}].query", str(error))
+            yield Problem(f"{path}.query", str(error))
+    if guardrail.counters is not None:
+        for name, text in (("events", guardrail.counters.events), ("total", guardrail.counters.total)):
+            try:
+                counter_for(spec.arms, text=text, **place)
+            except QueryError as error:
+                yield Problem(f"{path}.counters.{name}", str(error))
 
 
 def _sentence(found: Collection[Problem]) -> str:

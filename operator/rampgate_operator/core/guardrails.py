@@ -6,33 +6,35 @@ verdict does to the ramp (waiting.py and decide.py).
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
+from rampgate_operator.core.evidence import is_void, needed, weigh
+from rampgate_operator.core.guardrail_spec import Breaches, Guardrail, OnBreach
+from rampgate_operator.core.judgement import Judgement, failed, without_data, worst
 from rampgate_operator.core.looks import Answer, Failed, Increases, NoData, Value
 from rampgate_operator.core.observation import Look, digest
 from rampgate_operator.core.quantities import timestamp
-from rampgate_operator.core.spec import Guardrail, OnBreach, Spec
+from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import MESSAGE_LIMIT, GuardrailStatus, Status, Verdict
 
 RECENT_LIMIT = 10
-# the worst verdict of the treatments counts: what would roll back, then what would hold
-_WORST_FIRST = (Verdict.BREACH, Verdict.ERROR, Verdict.NO_DATA, Verdict.INCONCLUSIVE, Verdict.PASS)
 _WITHOUT_DATA = frozenset({Verdict.NO_DATA, Verdict.ERROR})
+_NO_READING = _WITHOUT_DATA | {Verdict.NO_COMPARISON}
+"""Nothing that was read: only after a reading is its absence something to roll back for."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Judgement:
-    """A verdict with the numbers behind it."""
-
-    verdict: Verdict
-    message: str
-    value: float | None = None
-
-
-def guardrail_digest(guardrail: Guardrail) -> str:
+def guardrail_digest(guardrail: Guardrail, spec: Spec) -> str:
     """Identify a guardrail's definition: evidence for another one is void. What it *does* is no part of what it measures."""
-    return digest(guardrail.model_dump(mode="json", include={"query", "max", "min", "source"}))
+    if guardrail.counters is None:
+        return digest(guardrail.model_dump(mode="json", include={"query", "max", "min", "source"}))
+    return digest(guardrail.model_dump(mode="json", include={"counters", "max_increase", "source"}) | {"needed": needed(spec)})
+
+
+def look_known(status: Status, guardrail: Guardrail, spec: Spec) -> GuardrailStatus | None:
+    """Give the last look at this guardrail as it is defined now."""
+    known = status.guardrail(guardrail.name)
+    return known if known is not None and known.digest == guardrail_digest(guardrail, spec) else None
 
 
 def blocking(spec: Spec) -> tuple[Guardrail, ...]:
@@ -44,17 +46,17 @@ def judge(guardrail: Guardrail, answer: Answer, treatment: str) -> Judgement:
     """Give the verdict on one answer, by the guardrail's limits."""
     whose = f" of {treatment}" if treatment else ""
     match answer:
-        case Failed(reason=reason, message=message):
-            return Judgement(verdict=Verdict.ERROR, message=f"query{whose} failed ({reason}): {message.rstrip('.')}")
+        case Failed():
+            return failed(f"query{whose}", answer)
         case NoData(why=why):
-            return Judgement(verdict=Verdict.NO_DATA, message=f"no data{whose}: {why.rstrip('.')}")
+            return without_data(f"{whose}: {why}")
         case Increases():
             return Judgement(verdict=Verdict.ERROR, message=f"query{whose} failed: counts where one number is needed")
         case Value(value=value, warnings=warnings) if warnings:
             told = judge(guardrail, Value(value), treatment)
             return replace(told, message=f"{told.message} (the source warns: {warnings[0]})")
         case Value(value=value) if not math.isfinite(value):  # a NaN is above no limit and below none: it must not pass for that
-            return Judgement(verdict=Verdict.NO_DATA, message=f"no data{whose}: {value} is no number to judge by")
+            return without_data(f"{whose}: {value} is no number to judge by")
         case Value(value=value) if guardrail.max is not None and value > guardrail.max:
             return Judgement(verdict=Verdict.BREACH, message=f"{value:.4g}{whose} is above max {guardrail.max:g}", value=value)
         case Value(value=value) if guardrail.min is not None and value < guardrail.min:
@@ -68,32 +70,36 @@ def take_in(status: Status, spec: Spec, looks: Iterable[Look], *, now: datetime)
     in_order = sorted((look for look in looks if look.attempt == status.attempt), key=lambda look: look.at)
     kept = []
     for guardrail in spec.guardrails or ():
-        mark = guardrail_digest(guardrail)
-        known = status.guardrail(guardrail.name)
-        known = known if known is not None and known.digest == mark else None
+        mark = guardrail_digest(guardrail, spec)
+        known = look_known(status, guardrail, spec)
         for look in in_order:
             if (look.guardrail, look.digest) == (guardrail.name, mark) and _is_news(known, look, now):
-                known = _add(known, guardrail, look, status.attempt_started_at)
+                known = _add(known, guardrail, look, status=status, spec=spec)
         if known is not None:
             kept.append(known)
     return tuple(kept)
 
 
-def any_breach(spec: Spec, looks: Iterable[Look]) -> bool:
-    """Tell whether one of the looks may call for a rollback, so that it goes first."""
+def any_breach(spec: Spec, looks: Iterable[Look], status: Status | None) -> bool:
+    """Tell whether one of the looks may call for a rollback, so that it goes first; counts do so with the evidence of `status`."""
     by_name = {guardrail.name: guardrail for guardrail in spec.guardrails or ()}
-    answers = ((by_name.get(look.guardrail), answer) for look in looks for answer in look.answers.values())
-    return any(guardrail is not None and judge(guardrail, answer, "").verdict is Verdict.BREACH for guardrail, answer in answers)
+    pairs = ((by_name.get(look.guardrail), look) for look in looks)
+    return any(guardrail is not None and _may_breach(guardrail, look, status=status, spec=spec) for guardrail, look in pairs)
 
 
 def is_broken(guardrail: Guardrail, known: GuardrailStatus) -> bool:
     """Tell whether so many of the last looks breached that the guardrail acts."""
-    return recent_breaches(guardrail, known) >= guardrail.breaches.count
+    return recent_breaches(guardrail, known) >= breaches_of(guardrail).count
+
+
+def breaches_of(guardrail: Guardrail) -> Breaches:
+    """Say how many looks must breach: one, when nothing is said."""
+    return guardrail.breaches or Breaches()
 
 
 def recent_breaches(guardrail: Guardrail, known: GuardrailStatus) -> int:
     """Count the breaches among the last looks that `breaches.of` takes into account."""
-    return known.recent[-guardrail.breaches.of :].count(Verdict.BREACH)
+    return known.recent[-breaches_of(guardrail).of :].count(Verdict.BREACH)
 
 
 def _is_news(known: GuardrailStatus | None, look: Look, now: datetime) -> bool:
@@ -101,19 +107,37 @@ def _is_news(known: GuardrailStatus | None, look: Look, now: datetime) -> bool:
     return known is None or known.looked_at < look.at or look.at <= now < known.looked_at
 
 
-def _add(known: GuardrailStatus | None, guardrail: Guardrail, look: Look, attempt_started_at: datetime) -> GuardrailStatus:
-    judgement = _judge_look(guardrail, look, attempt_started_at)
+def _may_breach(guardrail: Guardrail, look: Look, *, status: Status | None, spec: Spec) -> bool:
+    if guardrail.counters is None:
+        return any(judge(guardrail, answer, "").verdict is Verdict.BREACH for answer in look.answers.values())
+    known = look_known(status, guardrail, spec) if status else None
+    added = _add(known, guardrail, look, status=status, spec=spec) if status else None
+    return added is not None and added is not known and added.verdict is Verdict.BREACH
+
+
+def _add(known: GuardrailStatus | None, guardrail: Guardrail, look: Look, *, status: Status, spec: Spec) -> GuardrailStatus | None:
+    if guardrail.counters is None:
+        return _noted(known, look, _judge_look(guardrail, look, status.attempt_started_at))
+    if is_void(look, status, known):
+        return known
+    judgement, tally = weigh(guardrail, look, known, status=status, spec=spec)
+    noted = known if judgement is None else _noted(known, look, judgement)
+    return noted and noted.model_copy(update={"counted_to": tally.counted_to, "evidence": tally.evidence})
+
+
+def _noted(known: GuardrailStatus | None, look: Look, judgement: Judgement) -> GuardrailStatus:
     missing = judgement.verdict in _WITHOUT_DATA
     missing_since = min((known.without_data_since if known else None) or look.at, look.at)
     return GuardrailStatus(
-        name=guardrail.name,
+        name=look.guardrail,
         digest=look.digest,
         verdict=judgement.verdict,
         message=judgement.message[:MESSAGE_LIMIT],
         value=judgement.value,
+        **(vars(judgement.compared) if judgement.compared else {}),
         looked_at=look.at,
         reads_from=look.reads_from,
-        last_data_at=(known.last_data_at if known else None) if missing else look.at,
+        last_data_at=(known.last_data_at if known else None) if judgement.verdict in _NO_READING else look.at,
         without_data_since=missing_since if missing else None,
         recent=(*(known.recent if known else ()), judgement.verdict)[-RECENT_LIMIT:],
     )
@@ -121,12 +145,11 @@ def _add(known: GuardrailStatus | None, guardrail: Guardrail, look: Look, attemp
 
 def _judge_look(guardrail: Guardrail, look: Look, attempt_started_at: datetime) -> Judgement:
     """Give the worst verdict of the treatments; a breach that may be older than the attempt is not held against it."""
-    judgements = [judge(guardrail, answer, treatment) for treatment, answer in look.answers.items()]
-    worst = min(judgements, key=lambda judgement: _WORST_FIRST.index(judgement.verdict))
-    if worst.verdict is Verdict.BREACH and look.reads_from < attempt_started_at:
+    judgement = worst(judge(guardrail, answer, treatment) for treatment, answer in look.answers.items())
+    if judgement.verdict is Verdict.BREACH and look.reads_from < attempt_started_at:
         reaches = f", but the reading goes back to {timestamp(look.reads_from)}, before this attempt began"
-        return Judgement(verdict=Verdict.INCONCLUSIVE, message=worst.message + reaches, value=worst.value)
-    return worst
+        return replace(judgement, verdict=Verdict.INCONCLUSIVE, message=judgement.message + reaches)
+    return judgement
 
 
 def _limits(guardrail: Guardrail) -> str:

@@ -130,6 +130,8 @@ def _plan(spec: Spec, metadata: Mapping[str, str], terms: Terms) -> Plan:
     place = {"gate": metadata["name"], "namespace": metadata["namespace"]}
     reaches = {}
     for guardrail in spec.guardrails or ():
+        if guardrail.query is None:
+            continue
         lookback = (terms.sources or {}).get(guardrail.source, LOOKBACK)
         reaches[guardrail.name] = query_for(treatment, text=guardrail.query, lookback=lookback, **place).reach
     not_before = spec.schedule.not_before if spec.schedule else None

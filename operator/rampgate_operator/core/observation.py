@@ -82,7 +82,10 @@ class FlagdSeen:
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """The answers to one look at one guardrail, by treatment; the treatment "" when the query names none."""
+    """The answers to one look at one guardrail.
+
+    Of a query by treatment, the treatment "" when it names none; of counters by counter, `events` and `total`.
+    """
 
     guardrail: str
     digest: str
@@ -90,8 +93,10 @@ class Look:
     attempt: int
     at: datetime
     reads_from: datetime
-    """How far back the query reaches."""
+    """How far back the query reaches; where the window of counters begins."""
     answers: Mapping[str, Answer]
+    counted_to: datetime | None = None
+    """Where the window of counters ends."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,6 +38,7 @@ __all__ = [
     "Limits",
     "QueryError",
     "compile_query",
+    "counter_for",
     "last_value_of",
     "query_for",
     "regex_escape",
@@ -119,6 +120,26 @@ def query_for(treatment: str, *, text: str, gate: str, namespace: str, lookback:
     return compile_query(text, namespace=namespace, substitutions=names, lookback=lookback)
 
 
+@lru_cache(maxsize=MOST_REMEMBERED)
+def counter_for(arms: tuple[str, ...], *, text: str, gate: str, namespace: str) -> str:
+    """Compile a gate's counter for all arms at once: the matcher `variant="$variant"` becomes one for each of them. Remembered.
+
+    Raises QueryError as compile_query does, and when it is no counter of every arm.
+    """
+    _check_cost_of_parsing(text)
+    tree = _plain_selector(parse(text))
+    own = [matcher for matcher in tree.matchers if matcher.name == "variant"]
+    if own != [Matcher("variant", "=", "$variant")]:
+        raise QueryError('A counter must have the matcher variant="$variant" once, and no other on variant: every arm is counted by it.')
+    _accepted(text, DEFAULT_LIMITS)
+    every_arm = Matcher("variant", "=~", "|".join(map(regex_escape, arms)))
+    rest = replace(tree, matchers=tuple(matcher for matcher in tree.matchers if matcher not in own))
+    names = {"gate": gate, "experiment": gate}
+    list(_check_names(rest, names))
+    filled = _substitute(rest, names)
+    return _show_surely(_confine(replace(filled, matchers=(*filled.matchers, every_arm)), namespace))
+
+
 @lru_cache(maxsize=256)
 def _accepted(text: str, limits: Limits) -> Node:
     """Parse a query and ask every rule: once, however many treatments ask it."""
@@ -160,10 +181,13 @@ def _check_cost_of_parsing(text: str) -> None:
 
 
 def _with_range(counter: str, length: timedelta) -> Selector:
-    tree = parse(counter)
+    return replace(_plain_selector(parse(counter)), range=length)
+
+
+def _plain_selector(tree: Node) -> Selector:
     if not isinstance(tree, Selector) or tree.range is not None or tree.offset:
         raise QueryError("A counter must be one selector without range, offset, function or operator: the operator counts it itself.")
-    return replace(tree, range=length)
+    return tree
 
 
 def regex_escape(value: str) -> str:

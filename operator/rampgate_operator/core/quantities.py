@@ -85,6 +85,13 @@ def _is_date(text: str) -> bool:
     return True
 
 
+NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=63)]
+"""A name as Kubernetes wants it in a label."""
+
+Percentage = Annotated[str, Field(max_length=8)]
+"""A percentage as text, `5%`; its bounds are its field's."""
+
 ShortText = Annotated[str, Field(min_length=1, max_length=253)]
 """A name, as people or programs give one."""
 
@@ -107,6 +114,13 @@ def duration(text: str) -> timedelta:
     if match is None:
         raise ValueError(f"{text!r} is no duration such as 300ms, 90s, 10m, 4h or 7d")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+def share(text: str) -> float:
+    """Read a `Percentage`: `5%` is 0.05; ValueError when it is none."""
+    if re.fullmatch(r"[0-9]{1,4}([.][0-9]{1,2})?%", text) is None:
+        raise ValueError(f"{text!r} is no percentage such as 5%")
+    return float(text[:-1]) / 100
 
 
 def basis_points(percent: float) -> int:

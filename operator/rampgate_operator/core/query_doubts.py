@@ -9,9 +9,10 @@ import operator
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 
+from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.promql_rules import PLACEHOLDER
 from rampgate_operator.core.promql_tree import Aggregate, Binary, Call, Matcher, Node, Number, Selector, String, Subquery, Wrapped, walk
-from rampgate_operator.core.spec import Guardrail, Spec, Step
+from rampgate_operator.core.spec import Spec, Step
 
 _LIST_OF_NAMES = re.compile(r"[\w.\-|()]*")
 _ABSENCE = frozenset({"absent", "absent_over_time"})

@@ -4,13 +4,14 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from rampgate_operator.core.evidence import EVENTS, TOTAL, watermark
 from rampgate_operator.core.exposures import LONGEST_WINDOW
-from rampgate_operator.core.guardrails import guardrail_digest
+from rampgate_operator.core.guardrail_spec import Counters, Guardrail
+from rampgate_operator.core.guardrails import guardrail_digest, look_known
 from rampgate_operator.core.looks import Answer, Kind, LookRequest
 from rampgate_operator.core.observation import ExposureLook, Look
-from rampgate_operator.core.promql import LOOKBACK, CompiledQuery, query_for
+from rampgate_operator.core.promql import LOOKBACK, CompiledQuery, counter_for, query_for
 from rampgate_operator.core.quantities import duration
-from rampgate_operator.core.spec import Guardrail
 from rampgate_operator.core.status import Phase
 from rampgate_operator.core.waiting import READINGS, Finding, Situation
 
@@ -31,7 +32,9 @@ class Question:
     at: datetime
     reads_from: datetime
     requests: Mapping[str, LookRequest]
-    """By treatment; the treatment "" when the query does not name one."""
+    """Of a query by treatment, the treatment "" when it does not name one; of counters by counter."""
+    counted_to: datetime | None = None
+    """Where the window of counters ends."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +67,12 @@ def is_looking(situation: Situation, findings: tuple[Finding, ...]) -> bool:
 def ask(situation: Situation, lookbacks: Mapping[str, timedelta]) -> Questions:
     """Give the questions of one look. `lookbacks` says, by source, how old a sample an instant selector may return."""
     spec = situation.spec
-    guardrails = tuple(_question(situation, guardrail, lookbacks.get(guardrail.source, LOOKBACK)) for guardrail in spec.guardrails or ())
+    asked = (_question(situation, guardrail, lookbacks.get(guardrail.source, LOOKBACK)) for guardrail in spec.guardrails or ())
+    guardrails = tuple(question for question in asked if question is not None)
     since = _watermark(situation)
     if since is None:
         return Questions(guardrails=guardrails, exposures=None)
-    until = situation.now - min(SCRAPE_LAG, duration(spec.interval))
+    until = _visible(situation)
     since = max(since, until - LONGEST_WINDOW)
     if until <= since:
         return Questions(guardrails=guardrails, exposures=None)
@@ -95,6 +99,7 @@ def read_answers(questions: Questions, answers: Mapping[Hashable, Answer]) -> tu
             at=question.at,
             reads_from=question.reads_from,
             answers={treatment: answers[request.key] for treatment, request in question.requests.items()},
+            counted_to=question.counted_to,
         )
         for question in questions.guardrails
     )
@@ -104,13 +109,50 @@ def read_answers(questions: Questions, answers: Mapping[Hashable, Answer]) -> tu
     return looks, ExposureLook(since=since, until=counted.at, answer=answers[counted.key])
 
 
-def _question(situation: Situation, guardrail: Guardrail, lookback: timedelta) -> Question:
+def _question(situation: Situation, guardrail: Guardrail, lookback: timedelta) -> Question | None:
+    if guardrail.query is not None:
+        return _question_of_query(situation, guardrail, guardrail.query, lookback)
+    return None if guardrail.counters is None else _question_of_counters(situation, guardrail, guardrail.counters)
+
+
+def _question_of_counters(situation: Situation, guardrail: Guardrail, counters: Counters) -> Question | None:
+    """Ask for one window that follows the last one; before the first step for any, to see that it is answered. None while it is empty."""
+    status, spec, until = situation.status, situation.spec, _visible(situation)
+    since = watermark(status, look_known(status, guardrail, spec))
+    since = until - duration(spec.interval) if since is None else max(since, until - LONGEST_WINDOW)
+    if until <= since:
+        return None
+    texts = {EVENTS: counters.events, TOTAL: counters.total}
+    place = {"gate": situation.experiment.name, "namespace": situation.experiment.namespace}
+    return Question(
+        guardrail=guardrail.name,
+        digest=guardrail_digest(guardrail, spec),
+        attempt=status.attempt,
+        at=situation.now,
+        reads_from=since,
+        counted_to=until,
+        requests={
+            name: LookRequest(
+                key=(guardrail.name, name),
+                source=guardrail.source,
+                query=counter_for(spec.arms, text=text, **place),
+                at=until,
+                tenant=situation.experiment.namespace,
+                kind=Kind.INCREASES,
+                window=until - since,
+            )
+            for name, text in texts.items()
+        },
+    )
+
+
+def _question_of_query(situation: Situation, guardrail: Guardrail, query: str, lookback: timedelta) -> Question:
     treatments = [variant.name for variant in situation.spec.drawn_treatments]
-    first = _compile(situation, guardrail.query, treatments[0], lookback)
+    first = _compile(situation, query, treatments[0], lookback)
     asked = treatments if "variant" in first.uses else [""]
     return Question(
         guardrail=guardrail.name,
-        digest=guardrail_digest(guardrail),
+        digest=guardrail_digest(guardrail, situation.spec),
         attempt=situation.status.attempt,
         at=situation.now,
         reads_from=situation.now - first.reach,
@@ -118,7 +160,7 @@ def _question(situation: Situation, guardrail: Guardrail, lookback: timedelta) -
             treatment: LookRequest(
                 key=(guardrail.name, treatment),
                 source=guardrail.source,
-                query=_compile(situation, guardrail.query, treatment, lookback).text,
+                query=_compile(situation, query, treatment, lookback).text,
                 at=situation.now,
                 tenant=situation.experiment.namespace,
             )
@@ -130,6 +172,10 @@ def _question(situation: Situation, guardrail: Guardrail, lookback: timedelta) -
 def _compile(situation: Situation, query: str, treatment: str, lookback: timedelta) -> CompiledQuery:
     gate, namespace = situation.experiment.name, situation.experiment.namespace
     return query_for(treatment, text=query, gate=gate, namespace=namespace, lookback=lookback)
+
+
+def _visible(situation: Situation) -> datetime:
+    return situation.now - min(SCRAPE_LAG, duration(situation.spec.interval))
 
 
 def _counts_exposures(situation: Situation) -> bool:

@@ -10,14 +10,15 @@ from typing import Annotated, ClassVar
 from pydantic import Field, JsonValue, WithJsonSchema
 
 from rampgate_operator.core.eligibility import Item
-from rampgate_operator.core.quantities import Duration, Interval, Percent, PositivePercent, ShortText, Time, TimeOfDay
+from rampgate_operator.core.guardrail_spec import Analysis, Guardrail
+from rampgate_operator.core.quantities import Duration, Interval, Name, Percent, PositivePercent, ShortText, Time, TimeOfDay, share
 from rampgate_operator.core.schema import KeyedBy, Model, Rule
 
 MAX_TOTAL_WEIGHT = 2**31 - 1
-NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
-RESERVED_VARIANTS = ("baseline", "ineligible", "override", "none")
+BASELINE = "baseline"
+"""What the label `variant` says of eligible units that are not enrolled: they are served control's value."""
+RESERVED_VARIANTS = (BASELINE, "ineligible", "override", "none")
 
-Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=63)]
 VariantValue = Annotated[JsonValue, WithJsonSchema({"x-kubernetes-preserve-unknown-fields": True})]
 
 
@@ -42,21 +43,6 @@ class Day(StrEnum):
 
 class OnDeadline(StrEnum):
     """What a passed deadline does."""
-
-    HOLD = "Hold"
-    ROLLBACK = "Rollback"
-
-
-class OnBreach(StrEnum):
-    """What a broken guardrail does."""
-
-    ROLLBACK = "Rollback"
-    HOLD = "Hold"
-    NOTIFY = "Notify"
-
-
-class OnMissing(StrEnum):
-    """What readings that stay away (`onNoData`, `onError`) do."""
 
     HOLD = "Hold"
     ROLLBACK = "Rollback"
@@ -170,63 +156,6 @@ class Schedule(Model):
     )
 
 
-class Breaches(Model):
-    """How many of the last looks must breach before the guardrail acts."""
-
-    count: Annotated[int, Field(ge=1, le=10)] = 1
-    """How many of the last `of` looks must breach."""
-    of: Annotated[int, Field(ge=1, le=10)] = 1
-    """How many of the last looks are taken into account."""
-
-    RULES: ClassVar = (
-        Rule(
-            cel="self.count <= self.of",
-            holds=lambda self: self.count <= self.of,
-            path=".count",
-            message="count must not be larger than of, which is 1 when left out",
-        ),
-    )
-
-
-class Guardrail(Model):
-    """Something that must not get worse, read from Prometheus at every interval."""
-
-    name: Name
-    """The guardrail's name in status, conditions and metrics."""
-    query: Annotated[str, Field(min_length=1, max_length=2048)]
-    """An instant PromQL query that yields exactly one series; `$variant`, `$gate` and `$experiment` may stand in label values.
-
-    With `$variant` it is asked once per treatment and the worst verdict counts."""
-    max: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    """A value above this one is a breach."""
-    min: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    """A value below this one is a breach."""
-    breaches: Breaches = Breaches()
-    """How many of the last looks must breach before the guardrail acts."""
-    on_breach: OnBreach = OnBreach.ROLLBACK
-    """`Rollback` puts everybody back on control; `Hold` stops the ramp while it lasts; `Notify` only reports, and never blocks."""
-    on_no_data: OnMissing = OnMissing.HOLD
-    """`Rollback` acts after two intervals without data, once this attempt has had data; there is never an advance without data."""
-    on_error: OnMissing = OnMissing.HOLD
-    """The same for a query that fails."""
-    source: Name = "default"
-    """Which Prometheus, by the name that the operator's configuration gives it."""
-
-    RULES: ClassVar = (
-        Rule(
-            cel="has(self.max) || has(self.min)",
-            holds=lambda self: self.max is not None or self.min is not None,
-            message="give max, min or both",
-        ),
-        Rule(
-            cel="!has(self.max) || !has(self.min) || self.min < self.max",
-            holds=lambda self: self.max is None or self.min is None or self.min < self.max,
-            path=".min",
-            message="min must be smaller than max",
-        ),
-    )
-
-
 class Approved(Model):
     """A person's consent to steps with `approval: true`."""
 
@@ -296,6 +225,8 @@ class Spec(Model):
         | None
     ) = None
     """What must not get worse."""
+    analysis: Analysis | None = None
+    """How sure a rollback must be; by default `{falseRollbackRate: 5%}`."""
     interval: Interval = "30s"
     """The time between two looks at the guardrails."""
     approved: Approved | None = None
@@ -358,6 +289,16 @@ class Spec(Model):
     def drawn_treatments(self) -> tuple[Variant, ...]:
         """The treatments that units are drawn into: those with a weight."""
         return tuple(variant for variant in self.treatments if variant.weight > 0)
+
+    @property
+    def arms(self) -> tuple[str, ...]:
+        """What the label `variant` says of units that are analysed: the variants with a weight, and `baseline`."""
+        return (*(variant.name for variant in self.variants if variant.weight > 0), BASELINE)
+
+    @property
+    def false_rollback_rate(self) -> float:
+        """The chance of a rollback without harm that is allowed, of the whole experiment."""
+        return share((self.analysis or Analysis()).false_rollback_rate)
 
     @property
     def control_value(self) -> JsonValue:

@@ -4,14 +4,16 @@ Absolute times and counts only, so that a restart changes nothing. Reading is le
 long as where the attempt is can be read; else the status counts as lost and is rebuilt from the gate's entry (lost.py).
 """
 
+import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, WithJsonSchema
 
 from rampgate_operator.core.quantities import Percent, Time, timestamp
 from rampgate_operator.core.schema import KeyedBy, Model
+from rampgate_operator.core.sequential import GRID_SIZE
 
 HISTORY_LIMIT = 20
 MESSAGE_LIMIT = 1024
@@ -19,6 +21,27 @@ MESSAGE_LIMIT = 1024
 Moment = Annotated[Time, PlainSerializer(timestamp, return_type=str, when_used="json")]
 """An instant, written with milliseconds."""
 Message = Annotated[str, Field(max_length=MESSAGE_LIMIT)]
+
+
+def _read_numbers(value: object) -> object:
+    numbers = tuple(float(number) for number in value.split()) if isinstance(value, str) else value
+    if isinstance(numbers, tuple) and not all(map(math.isfinite, numbers)):
+        raise ValueError("a number must be finite")
+    return numbers
+
+
+def _write_numbers(numbers: tuple[float, ...]) -> str:
+    return " ".join(map(repr, numbers))
+
+
+Numbers = Annotated[
+    tuple[float, ...],
+    Field(min_length=GRID_SIZE, max_length=GRID_SIZE),
+    BeforeValidator(_read_numbers),
+    PlainSerializer(_write_numbers, return_type=str, when_used="json"),
+    WithJsonSchema({"type": "string", "maxLength": 1024}),
+]
+"""Numbers in a line: as a list they would take a screen of `kubectl describe`."""
 Word = Annotated[str, Field(max_length=63)]
 
 
@@ -58,6 +81,7 @@ class Verdict(StrEnum):
     INCONCLUSIVE = "Inconclusive"
     NO_DATA = "NoData"
     ERROR = "Error"
+    NO_COMPARISON = "NoComparison"
 
 
 class LatchCause(StrEnum):
@@ -107,6 +131,47 @@ class Rules(StatusModel):
     """When this content was decided."""
 
 
+class StepCounts(StatusModel):
+    """What one step brought to a treatment and to the comparison, control and baseline together."""
+
+    started_at: Moment
+    """When the step began."""
+    treatment_total: float
+    """Of the treatment: how much `total` rose."""
+    treatment_events: float
+    """Of the treatment: how much `events` rose."""
+    comparison_total: float
+    """Of the comparison: how much `total` rose."""
+    comparison_events: float
+    """Of the comparison: how much `events` rose."""
+
+
+class Evidence(StatusModel):
+    """What this attempt's counts say of one treatment."""
+
+    treatment: Word
+    """The treatment."""
+    log_e_values: Numbers
+    """Natural logarithms of the e-values against "within `maxIncrease`", one for each ratio that is considered; rounded down."""
+    looks: int
+    """How many looks they are made of."""
+    counted_to: Moment
+    """The end of the last one."""
+    steps: Annotated[tuple[StepCounts, ...], Field(max_length=20)]
+    """The counts of the last steps, to be read: they are not what is tested."""
+
+
+class Interval(StatusModel):
+    """An always-valid interval: with the chance `level` the true value is within, at every look."""
+
+    level: float
+    """The chance, 1 - 2 / e where e is what a breach needs."""
+    low: float
+    """Its lower end."""
+    high: float | None = None
+    """Its upper end; absent when there is none."""
+
+
 class GuardrailStatus(StatusModel):
     """The last look at one guardrail."""
 
@@ -119,7 +184,17 @@ class GuardrailStatus(StatusModel):
     message: Message
     """The same in a sentence, with the numbers."""
     value: float | None = None
-    """What was read, of the treatment with the worst verdict."""
+    """What the query read, of the treatment with the worst verdict."""
+    treatment: float | None = None
+    """Of counters, and the treatment with the worst verdict: its rate of events in this attempt."""
+    control: float | None = None
+    """The comparison's rate, with each step's weighted as the treatment's requests are."""
+    ratio: float | None = None
+    """The treatment's rate divided by the comparison's; absent when the comparison had no event."""
+    interval: Interval | None = None
+    """Of a breach: the ratios that the counts do not rule out."""
+    samples: float | None = None
+    """How much `total` rose for the treatment."""
     looked_at: Moment
     """When it was read."""
     reads_from: Moment
@@ -130,6 +205,10 @@ class GuardrailStatus(StatusModel):
     """Since when data is missing or the query fails."""
     recent: Annotated[tuple[Verdict, ...], Field(max_length=10)] = ()
     """The last verdicts, newest last."""
+    counted_to: Moment | None = None
+    """Of counters: what rose after this instant is not counted yet."""
+    evidence: Annotated[tuple[Evidence, ...], Field(max_length=15), KeyedBy("treatment")] = ()
+    """Of counters: what they say of each treatment."""
 
 
 class VariantExposures(StatusModel):

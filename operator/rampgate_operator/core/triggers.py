@@ -6,11 +6,12 @@ The order is the precedence of design §4: kill > new attempt > latch > ship > b
 from collections.abc import Callable
 
 from rampgate_operator.core.experiment import Experiment
+from rampgate_operator.core.guardrail_spec import Guardrail, OnBreach, OnMissing
 from rampgate_operator.core.guardrails import is_broken
 from rampgate_operator.core.quantities import duration, timestamp
 from rampgate_operator.core.ramp import Change, Trigger, highest_step, is_allowed, steps_digest
 from rampgate_operator.core.reasons import Reason, percent_text, say
-from rampgate_operator.core.spec import Guardrail, OnBreach, OnDeadline, OnMissing
+from rampgate_operator.core.spec import OnDeadline
 from rampgate_operator.core.status import GuardrailStatus, Phase, Status, Verdict
 from rampgate_operator.core.waiting import RAMPS, Situation, break_glass, find_all
 

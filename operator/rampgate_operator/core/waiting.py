@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from rampgate_operator.core.compile import compile_entry, fits
 from rampgate_operator.core.experiment import Experiment
-from rampgate_operator.core.guardrails import blocking, is_broken, recent_breaches
+from rampgate_operator.core.guardrails import blocking, breaches_of, is_broken, recent_breaches
 from rampgate_operator.core.observation import ROOM, Entry, Observation, Ownership
 from rampgate_operator.core.quantities import duration, timestamp
 from rampgate_operator.core.reasons import Reason, percent_text, say
@@ -141,7 +141,7 @@ def guardrail_not_passing(situation: Situation) -> Finding | None:
         if known is not None and known.verdict in {Verdict.BREACH, Verdict.INCONCLUSIVE}:
             return _found(Reason.GUARDRAIL, guardrail=guardrail.name, message=known.message)
         if known is not None and is_broken(guardrail, known):
-            message = f"{recent_breaches(guardrail, known)} of its last {guardrail.breaches.of} looks breached"
+            message = f"{recent_breaches(guardrail, known)} of its last {breaches_of(guardrail).of} looks breached"
             return _found(Reason.GUARDRAIL, guardrail=guardrail.name, message=message)
     return None
 
