@@ -5,7 +5,7 @@ Knows how tests are joined, and where in a context an attribute is found. Must n
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
-from typing import NamedTuple, Union
+from typing import Any, NamedTuple, Union
 
 from rampgate.conditions import Condition, compile_condition, parse_condition
 from rampgate.errors import NotUnderstoodError
@@ -29,7 +29,7 @@ class Group(NamedTuple):
     """Tests that are joined; `not` has exactly one, the others one or more."""
 
     join: Join
-    tests: "tuple[Test, ...]"
+    tests: tuple[Any, ...]  # of Test, which is defined below: to name it here costs a tenth of the SDK's import time
 
 
 Test = Union[Condition, Group]  # noqa: UP007 - the alias stands below a class that names it
@@ -70,11 +70,6 @@ def compile_eligibility(tests: tuple[Test, ...]) -> Eligibility:
         else:
             others.append(compile_test(test))
     return Eligibility(tuple(memberships), tuple(others))
-
-
-def is_member(value: object, texts: frozenset[str]) -> bool:
-    """Whether a value is one of these texts, and a text at all."""
-    return isinstance(value, str) and value in texts
 
 
 def compile_test(test: Test) -> Matcher:

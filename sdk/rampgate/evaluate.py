@@ -6,11 +6,10 @@ returns a decision that was built beforehand. Must not know sources, threads, me
 
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from itertools import count
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from rampgate.bucketing import compile_draw
 from rampgate.decision import Decision, Label, Reason
-from rampgate.eligibility import compile_eligibility, is_member
 from rampgate.rules import Control, Entry, Rule, Variant, plain
 
 Context = Mapping[str, object]
@@ -126,6 +125,16 @@ def _constant(answer: Answer) -> Decide:
     return decide
 
 
+def _eligibility(rule: Rule) -> tuple[Any, Any]:
+    from rampgate.eligibility import compile_eligibility  # noqa: PLC0415 - as in rules.py, by which it has been loaded by now
+
+    return compile_eligibility(rule.eligibility)
+
+
+def _is_member(value: object, texts: frozenset[str]) -> bool:
+    return isinstance(value, str) and value in texts
+
+
 def _arms(rule: Rule, build: _Answers) -> tuple[Answer, ...]:
     """What each draw answers, by its index; NOT_ENROLLED is the index -1."""
     drawn = (build(Reason.ENROLLED, variant.name, variant) for variant in rule.variants)
@@ -142,7 +151,7 @@ def _compile_rule(  # noqa: C901 - it would read better in pieces, but each woul
     variants = {variant.name: variant for variant in rule.variants}
     overridden = {name: build(Reason.OVERRIDE, Label.OVERRIDE, variants[name]) for name, _ in rule.overrides}
     overrides = {unit: overridden[name] for name, units in reversed(rule.overrides) for unit in units}
-    memberships, tests = compile_eligibility(rule.eligibility)
+    memberships, tests = _eligibility(rule)
     shipped = None if rule.ship is None else build(Reason.SHIPPED, served=variants[rule.ship])
     weights = [variant.weight for variant in rule.variants]
     draw = compile_draw(rule.salt, hash_input=rule.hash_input, basis_points=basis_points, weights=weights)
@@ -161,7 +170,7 @@ def _compile_rule(  # noqa: C901 - it would read better in pieces, but each woul
             return decision
         for attribute, texts in memberships:
             value = context.get(attribute)
-            if value not in texts if value.__class__ is str else not is_member(value, texts):
+            if value not in texts if value.__class__ is str else not _is_member(value, texts):
                 next(ineligible_ticks)
                 return not_eligible
         for matches in tests:

@@ -21,11 +21,11 @@ from rampgate.in_force import InForce, OnChange, OnStale
 from rampgate.pulse import Pulse
 from rampgate.rules import plain
 from rampgate.sources import Source
-from rampgate.sources.memory import Entries, MemorySource
 from rampgate.trouble import Trouble
 
 if TYPE_CHECKING:
     from rampgate.measure import Measurement
+    from rampgate.sources.memory import Entries
 
 Context = Mapping[str, object] | None
 
@@ -75,11 +75,13 @@ class Gates:
         _ALIVE.add(self)
 
     @classmethod
-    def from_rules(cls, entries: Entries, *, kill: str = "", on_change: OnChange | None = None, metrics: Observer | None = None) -> Self:
+    def from_rules(cls, entries: "Entries", *, kill: str = "", on_change: OnChange | None = None, metrics: Observer | None = None) -> Self:
         """Gates from entries given in the program: `{gate: entry}`, an entry being its fields or its JSON line.
 
         Raises TypeError when `entries` is no mapping.
         """
+        from rampgate.sources.memory import MemorySource  # noqa: PLC0415 - as the other sources
+
         return cls(MemorySource(entries, kill=kill), on_change=on_change, metrics=metrics, stale_after=_NEVER)
 
     @classmethod

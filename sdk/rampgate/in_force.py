@@ -7,7 +7,6 @@ application asks.
 from collections.abc import Callable, Collection, Mapping
 from threading import Event, RLock
 from time import monotonic
-from typing import NamedTuple
 
 from rampgate.evaluate import CompiledGate, Counting, Decide, compile_gate, stale
 from rampgate.exposure import Audience, Observer
@@ -24,20 +23,23 @@ OnStale = Callable[[bool], None]
 """Called when decisions begin to be stale (True) and when they no longer are (False)."""
 
 
-class State(NamedTuple):
+class State:
     """Everything that changes at once. A gate is compiled when it is first asked for, and from then on whenever its rules change."""
 
-    snapshot: Snapshot
-    compiled: dict[str, CompiledGate]
-    rules: dict[str, Decide]
-    is_stale: bool = False
+    __slots__ = ("compiled", "is_stale", "rules", "snapshot")
+
+    def __init__(self, snapshot: Snapshot, compiled: dict[str, CompiledGate], *, is_stale: bool) -> None:
+        self.snapshot = snapshot
+        self.compiled = compiled
+        self.rules: dict[str, Decide] = {gate: each.decide for gate, each in compiled.items()}
+        self.is_stale = is_stale
 
 
 class InForce:
     """A source's receiver. `rules` is what is evaluated: those of `state`, one mapping of gate to function, replaced as a whole."""
 
     def __init__(self, *, stale_after: float, forced: Forced) -> None:
-        self.state = State(EMPTY, {}, {})
+        self.state = State(EMPTY, {}, is_stale=False)
         self.rules: Mapping[str, Decide] = self.state.rules
         self.audience = Audience(self.age_seconds)
         self.trouble = Trouble("rules")
@@ -173,17 +175,22 @@ class InForce:
             if loaded is not None and loaded.good is not None:
                 is_same = loaded is last.snapshot.gates.get(gate) and last.is_stale == is_stale and not anew
                 compiled[gate] = known if is_same else self._compile(gate, loaded, counting=self.audience, is_stale=is_stale)
-        state = State(new, compiled, {gate: each.decide for gate, each in compiled.items()}, is_stale)
+        state = State(new, compiled, is_stale=is_stale)
         if len(self._uncounted) > len(new.gates):
             self._uncounted = {}
         self.rules = state.rules
         self.state = state
 
     def _compile(self, gate: str, loaded: Loaded, *, counting: Counting | None, is_stale: bool) -> CompiledGate:
+        """Compile a gate whose bytes were understood; what cannot be compiled all the same serves control, with an error."""
         assert loaded.good is not None
         entry = parse_entry(loaded.good)
         self.forced.check(gate, entry.names)
-        compiled = compile_gate(entry, killed=loaded.killed, forced=self.forced.variant(gate), counting=counting)
+        try:
+            compiled = compile_gate(entry, killed=loaded.killed, forced=self.forced.variant(gate), counting=counting)
+        except Exception as error:  # noqa: BLE001 - it is compiled in a request, which must go on: this would be a bug
+            self.trouble.report(f"gate {gate} cannot be compiled: {error!r}")
+            compiled = compile_gate(entry._replace(rule=None), killed=loaded.killed, counting=counting)
         if not is_stale:
             return compiled
         return compiled._replace(decide=stale(compiled.decide), error=compiled.error._replace(stale=True))

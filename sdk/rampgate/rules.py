@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from rampgate.bucketing import MAX_TOTAL_WEIGHT, HashInput
-from rampgate.eligibility import Test, parse_test
 from rampgate.errors import NotUnderstoodError, UnusableEntryError
 
 FORMAT = 1
@@ -48,7 +47,7 @@ class Rule(NamedTuple):
     unit: str
     hash_input: HashInput
     variants: tuple[Variant, ...]
-    eligibility: tuple[Test, ...]
+    eligibility: tuple[Any, ...]
     overrides: tuple[Override, ...]
     ship: str | None
 
@@ -174,6 +173,8 @@ def _basis_points(percent: object) -> int:
 
 
 def _rule(fields: Mapping[str, object], *, control: str) -> Rule:
+    from rampgate.eligibility import parse_test  # noqa: PLC0415 - as json in _load
+
     variants = tuple(_variant(each) for each in _field(fields, "variants", list))
     names = [variant.name for variant in variants]
     if len(set(names)) != len(names) or control not in names:

@@ -347,3 +347,13 @@ def test_a_context_that_is_set_for_a_block_ends_with_it() -> None:
             assert gates.decide("g").reason is Reason.NO_UNIT
         assert gates.decide("g").reason is Reason.ENROLLED
     assert gates.decide("g").reason is Reason.NO_UNIT
+
+
+def test_a_gate_that_cannot_be_compiled_serves_control_and_costs_nobody_a_request(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("rampgate.evaluate._compile_rule", lambda *_, **__: 1 / 0)
+    gates = only()
+    for ask in (gates.decide, gates.peek):
+        assert ask("g", {"userId": "u"}, default=7)[1:4] == ("control", False, Reason.ERROR)
+    assert "gate g cannot be compiled: ZeroDivisionError" in caplog.text
