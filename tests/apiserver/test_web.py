@@ -79,7 +79,7 @@ def test_metrics_tell_what_happened_and_how_things_are(team: Team, operator: Ope
     team.wait_for(phase="Killed")
     team.delete()
     wait_until(lambda: value(operator, "rampgate_operator_entries_left") == 1, "the entry that stays is counted")
-    wait_until(lambda: value(operator, "rampgate_operator_experiment_percent", **place) is None, "the Experiment that is gone is told no more")
+    wait_until(lambda: value(operator, "rampgate_operator_experiment_percent", **place) is None, "who is gone is told no more")
 
 
 def test_how_late_a_step_is_taken_is_measured_where_time_is_the_last_thing_to_wait_for(team: Team, operator: Operator) -> None:
