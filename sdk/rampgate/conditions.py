@@ -108,6 +108,7 @@ def _parse_instant(operand: object) -> Operand:
 
 def _compile_instant(compare: Callable[[Any, Any], bool]) -> Callable[[Operand], Predicate]:
     def compile_bound(operand: Operand) -> Predicate:
+        """Give what compares an instant with the operand; whatever is no instant does not match."""
         from rampgate.instants import read_instant  # noqa: PLC0415 - as above
 
         (bound,) = operand

@@ -1,7 +1,7 @@
 """From an entry to a function that decides.
 
-Knows the order in which an answer is looked for, and compiles it once when rules load: an evaluation then only compares, hashes, counts and
-returns a decision that was built beforehand. Must not know sources, threads, metrics or a caller's default.
+Knows the order in which an answer is looked for, and compiles it once: an evaluation then only compares, hashes, counts and returns a
+decision that was built beforehand. Must not know sources, threads, metrics or a caller's default.
 """
 
 from collections.abc import Callable, Hashable, Iterator, Mapping

@@ -12,7 +12,7 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from rampgate import Decision, Gates, Reason
-from rampgate.exposure import KNOWN_OUTCOMES, KNOWN_STRANGERS, FirstSeen, Observer
+from rampgate.exposure import KNOWN_OUTCOMES, KNOWN_STRANGERS, Observer
 from rampgate.integrations.prometheus import PrometheusMetrics
 from rampgate.snapshot import Loaded
 from rampgate.sources.memory import MemorySource
@@ -313,61 +313,6 @@ def test_a_broken_observer_harms_neither_the_request_nor_its_neighbour(caplog: p
             assert decision.variant == "treatment"
     assert registry.get_sample_value("rampgate_requests_total", {"gate": "g", "variant": "treatment", "outcome": "ok"}) == 3
     assert len([record for record in caplog.records if "sink is broken" in record.getMessage()]) == 1
-
-
-class Seen:
-    """Who was seen, of one draw."""
-
-    def __init__(self, capacity: int = 1_000) -> None:
-        self.first_seen = FirstSeen(capacity)
-
-    def is_first(self, unit: str, *, draw: str = "draw") -> bool:
-        return self.first_seen.is_first_exposure(self.first_seen.memory(draw), unit, arm=0)
-
-    def is_first_failure(self, unit: str, *, draw: str = "draw") -> bool:
-        return self.first_seen.is_first_failure(self.first_seen.memory(draw), unit)
-
-
-def test_first_seen_tells_draws_and_units_apart() -> None:
-    seen = Seen()
-    cases = [("u", "draw"), ("v", "draw"), ("u", "another")]
-    assert [seen.is_first(unit, draw=draw) for unit, draw in cases * 2] == [True] * 3 + [False] * 3
-    assert [seen.is_first_failure(unit, draw=draw) for unit, draw in cases * 2] == [True] * 3 + [False] * 3
-
-
-def test_first_seen_forgets_the_oldest_half_when_it_is_full() -> None:
-    seen = Seen(capacity=200)
-    for number in range(1_000):
-        seen.is_first(f"u{number}", draw=str(number % 3))
-        memories = [seen.first_seen.memory(str(each)) for each in range(3)]
-        assert sum(len(memory.newer) + len(memory.older) for memory in memories) <= 200
-    assert [seen.is_first(f"u{number}", draw=str(number % 3)) for number in (999, 950, 0)] == [False, False, True]
-
-
-def test_failures_are_forgotten_likewise() -> None:
-    seen = Seen(capacity=200)
-    for number in range(1_000):
-        seen.is_first_failure(f"u{number}")
-        memory = seen.first_seen.memory("draw")
-        assert len(memory.failed_newer) + len(memory.failed_older) <= 200
-    assert [seen.is_first_failure(f"u{number}") for number in (999, 950, 0)] == [False, False, True]
-
-
-def test_a_unit_that_is_seen_all_the_time_is_never_forgotten() -> None:
-    seen = Seen(capacity=100)
-    firsts = [seen.is_first("always") for number in range(1_000) if seen.is_first(f"u{number}")]
-    assert firsts == [True] + [False] * 999
-
-
-def test_a_failed_unit_that_is_remembered_stays_failed_when_halves_change() -> None:
-    seen = Seen(capacity=8)
-    assert (seen.is_first("u"), seen.is_first_failure("u")) == (True, True)
-    for number in range(3):
-        seen.is_first(f"u{number}")
-    assert seen.is_first("u") is False
-    for number in range(10, 13):
-        seen.is_first(f"u{number}")
-    assert (seen.is_first("u"), seen.is_first_failure("u")) == (False, False)
 
 
 def test_threads_agree_on_who_was_first(measured: Measured) -> None:

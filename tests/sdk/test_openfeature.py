@@ -17,12 +17,11 @@ from openfeature.provider import ProviderStatus
 from openfeature.track import TrackingEventDetails
 from prometheus_client import CollectorRegistry
 
-from rampgate import Decision, Gates
+from rampgate import Gates
 from rampgate import Reason as Why
-from rampgate.integrations import vocabulary
 from rampgate.integrations.openfeature import RampgateProvider
 from rampgate.integrations.prometheus import PrometheusMetrics
-from rampgate.integrations.vocabulary import REASONS, Translated
+from rampgate.integrations.vocabulary import REASONS
 from rampgate.snapshot import FORMAT_KEY, FORMAT_VALUE, Keys
 from rampgate.sources import Receiver
 from rampgate.sources.memory import MemorySource
@@ -380,20 +379,6 @@ def test_shutting_down_closes_the_gates() -> None:
     client_of(Gates(source))
     api.shutdown()
     assert source.is_closed
-
-
-def test_what_is_remembered_of_decisions_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vocabulary, "_REMEMBERED", 8)
-    made: list[str] = []
-
-    def translate(decision: Decision) -> str:
-        made.append(decision.gate)
-        return decision.gate
-
-    translated = Translated(translate)
-    decisions = [Gates.from_rules({f"g{n}": entry(gate=f"g{n}")}).decide(f"g{n}") for n in range(9)]
-    assert [translated(decision) for decision in (*decisions, decisions[8], decisions[0])] == [f"g{n}" for n in (*range(9), 8, 0)]
-    assert made == [f"g{n}" for n in (*range(9), 0)]
 
 
 def test_a_provider_whose_gates_are_closed_cannot_be_made_ready_again() -> None:

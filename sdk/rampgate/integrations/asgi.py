@@ -62,6 +62,7 @@ class _Request:
         self._is_client_gone = False
 
     async def serve(self, app: App, scope: Scope) -> None:
+        """Run the application, and count the request at its end, unless the last part of its body was the end."""
         try:
             await app(scope, self.receive, self.send)
         except Exception:
@@ -79,6 +80,7 @@ class _Request:
         return message
 
     async def send(self, message: Message) -> None:
+        """Pass a message on, and note its status, its last part, and that nobody listens any more."""
         if message["type"] == "http.response.start":
             self._measured.status(message["status"])
         try:
