@@ -59,6 +59,7 @@ SDK = Table(
         Row("p99_vs_eppo", "99th percentile, counted, against Eppo's", "≤ 1", unit="×"),
         Row("rampgate_counted_m_per_s", "counted", decimals=2, unit="M/s"),
         Row("rampgate_m_per_s", "without metrics", decimals=2, unit="M/s"),
+        Row("rampgate_openfeature_m_per_s", "behind OpenFeature's client", decimals=3, unit="M/s"),
         Row("eppo_m_per_s", "Eppo", decimals=2, unit="M/s"),
         Row("flagd_m_per_s", "flagd", decimals=3, unit="M/s"),
         Row("inline_m_per_s", "inline", decimals=2, unit="M/s"),
