@@ -12,7 +12,9 @@ ANY_TIME = datetime(2026, 1, 1, tzinfo=UTC)
 Open = Callable[..., Prometheus]
 
 
-async def ask(client: Prometheus, query: str = "1", *, at: datetime = ANY_TIME, window: timedelta | None = None) -> Answer:
-    kind = Kind.VALUE if window is None else Kind.INCREASES
-    request = LookRequest(key="k", source="main", query=query, at=at, kind=kind, window=window)
+async def ask(
+    client: Prometheus, query: str = "1", *, at: datetime = ANY_TIME, window: timedelta | None = None, cuts: tuple[datetime, ...] = ()
+) -> Answer:
+    kind, since = (Kind.VALUE, None) if window is None else (Kind.INCREASES, at - window)
+    request = LookRequest(key="k", source="main", query=query, at=at, kind=kind, since=since, cuts=cuts)
     return (await client.answer([request]))["k"]

@@ -188,16 +188,22 @@ async def test_counts_are_exact_through_restarts_births_and_ends(prometheus: Ser
             await seen("new", 3)
             end = now()
     truth = {"b": 3.0 + 2.0 + 3.0, "a": 2.0}
-    assert await ask(client, counter, at=end, window=end - start) == Increases(truth)
+    assert await ask(client, counter, at=end, window=end - start) == Increases((truth,))
     assert await _in_windows(client, counter, start, end, count=7) == truth
+    cut = await ask(client, counter, at=end, window=end - start, cuts=_edges(start, end, count=7)[1:-1])
+    assert isinstance(cut, Increases)
+    assert (len(cut.windows), cut.by_variant) == (7, truth)
     short = connect(prometheus.url, lookback=timedelta(milliseconds=1))
     assert await _in_windows(short, counter, start, end, count=7) == truth
 
 
+def _edges(start: datetime, end: datetime, *, count: int) -> tuple[datetime, ...]:
+    return (*(start + (end - start) * n / count for n in range(count)), end)
+
+
 async def _in_windows(client: Prometheus, counter: str, start: datetime, end: datetime, *, count: int) -> Mapping[str, float]:
-    edges = [start + (end - start) * n / count for n in range(count)] + [end]
     totals: dict[str, float] = {}
-    for before, after in pairwise(edges):
+    for before, after in pairwise(_edges(start, end, count=count)):
         found = await ask(client, counter, at=after, window=after - before)
         if isinstance(found, Increases):
             for variant, rise in found.by_variant.items():
@@ -221,8 +227,8 @@ async def test_a_counter_back_after_a_gap_counts_from_its_last_value_within_memo
     # A margin of 1 ms has no sample in it: as after a gap longer than the margin.
     remembers = connect(prometheus.url, lookback=timedelta(milliseconds=1))
     forgets = connect(prometheus.url, lookback=timedelta(milliseconds=1), limits=Limits(memory=timedelta(milliseconds=1)))
-    assert await ask(remembers, "back_total", at=end, window=end - start) == Increases({"": 3.0})
-    assert await ask(forgets, "back_total", at=end, window=end - start) == Increases({"": 103.0})
+    assert await ask(remembers, "back_total", at=end, window=end - start) == Increases(({"": 3.0},))
+    assert await ask(forgets, "back_total", at=end, window=end - start) == Increases(({"": 103.0},))
 
 
 async def test_a_counter_nobody_has_is_no_data(prometheus: Server, connect: Open) -> None:
@@ -240,7 +246,7 @@ async def test_a_counter_of_more_series_than_allowed_is_too_large(prometheus: Se
         fitting = await ask(client, 'wide_total{pod!="0"}', at=now(), window=timedelta(minutes=1))
     assert isinstance(found, Failed)
     assert found.reason is FailureReason.TOO_LARGE
-    assert fitting == Increases({"": 2.0})
+    assert fitting == Increases(({"": 2.0},))
 
 
 async def test_a_counter_that_is_an_expression_is_refused(prometheus: Server, connect: Open) -> None:

@@ -19,7 +19,7 @@ Counts = Mapping[str, float]
 
 
 def answered(counts: Counts | Answer) -> Answer:
-    return Increases(dict(counts)) if isinstance(counts, Mapping) else counts
+    return Increases((dict(counts),)) if isinstance(counts, Mapping) else counts
 
 
 def look_of(story: Story, total: Counts | Answer, events: Counts | Answer) -> Look:

@@ -47,13 +47,13 @@ def test_exposures_are_readings_too_and_their_trouble_is_written_at_once() -> No
     def look(answer: Any, seconds: int) -> ExposureLook:
         return ExposureLook(since=story.now, until=story.now + timedelta(seconds=seconds), answer=answer)
 
-    story.decide(exposures=look(Increases({"on": 1.0}), 10))
+    story.decide(exposures=look(Increases(({"on": 1.0},)), 10))
     assert not must_persist(before, story.known)
     story.now += timedelta(seconds=10)
     story.decide(exposures=look(FAILED, 10))
     assert must_persist(before, story.known)
     story.now += timedelta(seconds=290)
-    story.decide(exposures=look(Increases({"on": 1.0}), 0))
+    story.decide(exposures=look(Increases(({"on": 1.0},)), 0))
     assert must_persist(before, story.known)
 
 

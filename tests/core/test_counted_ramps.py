@@ -39,8 +39,8 @@ class Truth:
     def rose(self, since: datetime, until: datetime) -> tuple[Answer, Answer]:
         seconds = range(math.floor(since.timestamp()) + 1, math.floor(until.timestamp()) + 1)
         failed = sum(second % 10 == 0 for second in seconds)
-        return Increases(dict.fromkeys(("on", "off", "baseline"), float(len(seconds)))), Increases(
-            {"on": float(failed), "off": float(failed)}
+        return Increases((dict.fromkeys(("on", "off", "baseline"), float(len(seconds))),)), Increases(
+            ({"on": float(failed), "off": float(failed)},)
         )
 
     def ask(self) -> None:
@@ -163,7 +163,7 @@ def play(rate: Rate, ratio: float, *, per_second: int, chance: random.Random) ->
         story.wait(f"{SECONDS}s")
         situation = replace(situation, status=story.known, observation=Observation(now=story.now, rules=story.seen))
         asked = ask(situation, LOOKBACKS)
-        answers = {("failed", "total"): Increases(total), ("failed", "events"): Increases(events)}
+        answers = {("failed", "total"): Increases((total,)), ("failed", "events"): Increases((events,))}
         observation = replace(situation.observation, looks=read_answers(asked, answers)[0])
         story.status = decide(situation.experiment, situation.status, observation).status
         seen, treated = seen + 1, treated + total["on"]

@@ -175,7 +175,7 @@ def test_after_an_outage_of_the_rules_clock_and_evidence_start_again(key: str, v
 def test_after_an_outage_exposures_are_counted_anew() -> None:
     ramp = {"steps": [{"percent": 1, "hold": "1m", "minExposures": 100}]}
     story = Story(ramp=ramp).ramp_to(1).wait("30s")
-    story.decide(exposures=ExposureLook(since=NOON, until=story.now, answer=Increases({"on": 60.0})))
+    story.decide(exposures=ExposureLook(since=NOON, until=story.now, answer=Increases(({"on": 60.0},))))
     assert story.known.exposures is not None
     put(story, KILL_KEY, "*")
     story.decide()

@@ -124,7 +124,7 @@ def test_each_treatment_has_its_own_evidence_and_the_worst_counts() -> None:
 
 def windows(story: Story) -> tuple[float, float]:
     (question,) = ask(story.situation(), LOOKBACKS).guardrails
-    (window,) = {(request.at - (request.window or timedelta(0)), request.at) for request in question.requests.values()}
+    (window,) = {(request.since, request.at) for request in question.requests.values()}
     assert window == (question.reads_from, question.counted_to)
     return tuple((each - NOON).total_seconds() for each in window)  # type: ignore[return-value]  # there are two
 

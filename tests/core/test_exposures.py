@@ -23,7 +23,7 @@ def counted(story: Story, since: int, until: int, answer: Answer) -> ExposureLoo
 
 
 def take(story: Story, since: int, until: int, answer: Any) -> None:
-    answer = Increases({"on": answer}) if isinstance(answer, int | float) else answer
+    answer = Increases(({"on": answer},)) if isinstance(answer, int | float) else answer
     story.wait("10s").decide(exposures=counted(story, since, until, answer))
 
 
@@ -88,17 +88,17 @@ def test_one_exposure_is_not_none() -> None:
 
 def test_every_treatment_that_is_drawn_needs_them() -> None:
     story = Story(ramp=SAMPLES, variants=THREE).ramp_to(1).wait("50s")
-    take(story, 0, 10, Increases({"a": 500.0, "b": 99.4, "baseline": 9e9}))
+    take(story, 0, 10, Increases(({"a": 500.0, "b": 99.4, "baseline": 9e9},)))
     assert (story.waiting, counts(story)) == (WaitingFor.SAMPLES, {"a": 500, "b": 99, "idle": 0})
     assert "b has had 99 of 100" in story.condition("Progressing").message
-    take(story, 10, 20, Increases({"b": 0.6}))
+    take(story, 10, 20, Increases(({"b": 0.6},)))
     assert story.known.percent == 10
 
 
 def test_nothing_is_counted_before_the_first_step() -> None:
     story = Story(ramp=SAMPLES).ramp_to(1)
     pending = story.known.model_copy(update={"phase": "Pending"})
-    look = counted(story, 0, 10, Increases({"on": 5.0}))
+    look = counted(story, 0, 10, Increases(({"on": 5.0},)))
     assert count_exposures(pending, story.spec, look) is None
     unclocked = story.known.model_copy(update={"step_started_at": None})
     assert count_exposures(unclocked, story.spec, look) is None

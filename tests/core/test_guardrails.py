@@ -39,7 +39,7 @@ VERDICTS: list[tuple[dict[str, Any], Answer, Verdict, str]] = [
     (BOTH, Value(3.1), BREACH, "3.1 is above max 3"),
     (ERRORS, NoData("no series"), NODATA, "no data: no series"),
     (ERRORS, FAILED, ERROR, "query failed (Timeout): no answer in 5 s"),
-    (ERRORS, Increases({"on": 1.0}), ERROR, "query failed: counts where one number is needed"),
+    (ERRORS, Increases(({"on": 1.0},)), ERROR, "query failed: counts where one number is needed"),
     (ERRORS, Value(math.nan), NODATA, "no data: nan is no number to judge by"),
     (ORDERS, Value(math.inf), NODATA, "no data: inf is no number to judge by"),
     (ERRORS, Value(-math.inf), NODATA, "no data: -inf is no number to judge by"),

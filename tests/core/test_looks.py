@@ -3,29 +3,43 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
-from rampgate_operator.core.looks import Kind, LookRequest
+from rampgate_operator.core.looks import Exposed, Increases, Kind, LookRequest, Metric
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+COUNTER = Metric(name="orders_total", gate="new-checkout")
 
 
 @pytest.mark.parametrize(
-    ("kind", "at", "window", "sentence"),
+    ("fields", "sentence"),
     [
-        (Kind.VALUE, AT.replace(tzinfo=None), None, "aware"),
-        (Kind.VALUE, AT, MINUTE, "goes with Kind.INCREASES"),
-        (Kind.INCREASES, AT, None, "goes with Kind.INCREASES"),
-        (Kind.INCREASES, AT, timedelta(0), "longer than zero"),
+        ({"query": "up", "at": AT.replace(tzinfo=None)}, "aware"),
+        ({"query": "up", "since": AT - MINUTE}, "goes with what is counted"),
+        ({"query": "up", "kind": Kind.INCREASES}, "goes with what is counted"),
+        ({"query": "up", "kind": Kind.INCREASES, "since": AT}, "ascend"),
+        ({"query": "up", "kind": Kind.INCREASES, "since": AT - MINUTE, "cuts": (AT,)}, "ascend"),
+        ({"query": "up", "kind": Kind.INCREASES, "since": AT - MINUTE, "metric": COUNTER}, "either query or metric"),
+        ({}, "either query or metric"),
+        ({"query": "up", "kind": Kind.EXPOSURES, "since": AT - MINUTE}, "exposures are a metric"),
     ],
 )
-def test_a_question_without_sense_is_refused(kind: Kind, at: datetime, window: timedelta | None, sentence: str) -> None:
+def test_a_question_without_sense_is_refused(fields: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        LookRequest(key="k", source="main", query="up", at=at, kind=kind, window=window)
+        LookRequest(**({"key": "k", "source": "main", "at": AT} | fields))
 
 
-@pytest.mark.parametrize(("kind", "window"), [(Kind.VALUE, None), (Kind.INCREASES, MINUTE)])
-def test_a_question_with_sense_is_accepted(kind: Kind, window: timedelta | None) -> None:
-    assert LookRequest(key="k", source="main", query="up", at=AT, kind=kind, window=window).kind is kind
+def test_the_edges_of_a_question_are_those_of_its_windows() -> None:
+    middle = AT - MINUTE / 2
+    counted = LookRequest(key="k", source="main", metric=COUNTER, at=AT, kind=Kind.INCREASES, since=AT - MINUTE, cuts=(middle,))
+    assert counted.edges == (AT - MINUTE, middle, AT)
+    assert LookRequest(key="k", source="main", query="up", at=AT).edges == ()
+
+
+def test_windows_add_up_by_variant() -> None:
+    windows = ({"on": 1.0}, {}, {"on": 2.0, "off": 3.0})
+    assert Increases(windows).by_variant == {"on": 3.0, "off": 3.0}
+    assert Exposed(windows, settled=(False, True, True), processes=2).by_variant == {"on": 3.0, "off": 3.0}

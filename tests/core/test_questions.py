@@ -110,7 +110,7 @@ def test_answers_are_put_to_what_was_asked() -> None:
     asked = ask(story.situation(), LOOKBACKS)
     values = {request.key: Value(float(index)) for index, request in enumerate(asked.requests[:-1])}
     assert asked.exposures is not None
-    looks, exposures = read_answers(asked, {**values, asked.exposures.key: Increases({"on": 3.0})})
+    looks, exposures = read_answers(asked, {**values, asked.exposures.key: Increases(({"on": 3.0},))})
     assert [(look.guardrail, look.answers, look.at, look.attempt) for look in looks] == [
         ("slow", {"on": Value(0.0)}, story.now, 1),
         ("errors", {"": Value(1.0)}, story.now, 1),
@@ -118,7 +118,7 @@ def test_answers_are_put_to_what_was_asked() -> None:
     assert [look.digest for look in looks] == [question.digest for question in asked.guardrails]
     assert [look.reads_from for look in looks] == [question.reads_from for question in asked.guardrails]
     assert exposures is not None
-    assert (exposures.since, exposures.until, exposures.answer) == (NOON, story.looking_ahead(-10), Increases({"on": 3.0}))
+    assert (exposures.since, exposures.until, exposures.answer) == (NOON, story.looking_ahead(-10), Increases(({"on": 3.0},)))
     story.decide(*looks, exposures=exposures)
     assert story.known.guardrail("errors") is not None
 
@@ -149,7 +149,7 @@ def test_exposures_are_counted_a_little_in_the_past(fields: dict[str, Any], wait
     since, until = (NOON + timedelta(seconds=seconds) for seconds in window)
     request = asked.exposures
     assert request is not None
-    assert (asked.exposures_since, request.at, request.window, request.kind) == (since, until, until - since, Kind.INCREASES)
+    assert (asked.exposures_since, request.at, request.since, request.kind) == (since, until, since, Kind.INCREASES)
     assert (request.query, request.source) == ('rampgate_first_exposures_total{gate="new-checkout",namespace="shop"}', "default")
 
 
@@ -157,6 +157,6 @@ def test_the_next_count_begins_where_the_last_ended() -> None:
     story = Story(ramp=SAMPLES).ramp_to(1).wait("1m")
     asked = ask(story.situation(), LOOKBACKS)
     assert asked.exposures is not None
-    _, exposures = read_answers(asked, {asked.exposures.key: Increases({"on": 3.0})})
+    _, exposures = read_answers(asked, {asked.exposures.key: Increases(({"on": 3.0},))})
     story.decide(exposures=exposures)
     assert ask(story.wait("30s").situation(), LOOKBACKS).exposures_since == NOON + timedelta(seconds=50)

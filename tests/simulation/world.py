@@ -58,12 +58,12 @@ ANSWERS: dict[str, Answer] = {
     "nan": Value(math.nan),
     "error": Failed(FailureReason.TIMEOUT, "no answer in 5 s"),
 }
-_SERVED = Increases(dict.fromkeys(("off", "on", "more", "baseline"), 1000.0))
+_SERVED = Increases((dict.fromkeys(("off", "on", "more", "baseline"), 1000.0),))
 COUNTS: dict[str, dict[str, Answer]] = {  # what a window brings
-    "good": {"total": _SERVED, "events": Increases({"off": 10.0, "on": 10.0, "more": 10.0, "baseline": 10.0})},
-    "bad": {"total": _SERVED, "events": Increases({"off": 10.0, "on": 10.0, "more": 900.0, "baseline": 10.0})},
+    "good": {"total": _SERVED, "events": Increases(({"off": 10.0, "on": 10.0, "more": 10.0, "baseline": 10.0},))},
+    "bad": {"total": _SERVED, "events": Increases(({"off": 10.0, "on": 10.0, "more": 900.0, "baseline": 10.0},))},
     "none": {"total": ANSWERS["none"], "events": ANSWERS["none"]},
-    "nan": {"total": _SERVED, "events": Increases({"on": math.nan})},
+    "nan": {"total": _SERVED, "events": Increases(({"on": math.nan},))},
     "error": {"total": _SERVED, "events": ANSWERS["error"]},
 }
 """The worst of what a window of counters says, for the books."""

@@ -6,6 +6,7 @@ Knows the parameters of Prometheus' query API and the two kinds of question. Mus
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from rampgate_operator.adapters.prometheus_http import Call, SourceError
 from rampgate_operator.adapters.prometheus_json import Result, read_last_values, read_result, read_series, read_value
@@ -38,16 +39,16 @@ def _increases(question: LookRequest, call: Call) -> Answer:
     The margin (the source's lookback) must hold two scrapes at least. The second request is rare: when a series is new or was away for
     longer than the margin. A counter in a Prometheus that lost its data, or away for longer than `memory`, counts from 0.
     """
-    assert question.window is not None
-    end, start = _milliseconds(question.at), _milliseconds(question.at - question.window)
+    edges = tuple(map(_milliseconds, question.edges))
+    start, end = edges[0], edges[-1]
     result = _all_series(samples_of(question.query, length=timedelta(milliseconds=end - start) + call.source.lookback), call, at=end)
     series = read_series(result, source=call.name)
     earlier = {}
     if without_base(series, start=start, end=end):
         past = _all_series(last_value_of(question.query, memory=call.limits.memory), call, at=start)
         earlier = dict(read_last_values(past, source=call.name))
-    counts = increases(series, start=start, end=end, earlier=earlier)
-    return Increases(counts, result.warnings) if counts else NoData("No series of the counter has a sample in the window.")
+    counts = tuple(increases(series, start=since, end=until, earlier=earlier) for since, until in pairwise(edges))
+    return Increases(counts, result.warnings) if any(counts) else NoData("No series of the counter has a sample in the window.")
 
 
 def _all_series(text: str, call: Call, *, at: int) -> Result:

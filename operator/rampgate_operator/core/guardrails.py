@@ -12,7 +12,7 @@ from datetime import datetime
 from rampgate_operator.core.evidence import is_void, needed, weigh
 from rampgate_operator.core.guardrail_spec import Breaches, Guardrail, OnBreach
 from rampgate_operator.core.judgement import Judgement, failed, without_data, worst
-from rampgate_operator.core.looks import Answer, Failed, Increases, NoData, Value
+from rampgate_operator.core.looks import Answer, Exposed, Failed, Increases, NoData, Value
 from rampgate_operator.core.observation import Look, digest
 from rampgate_operator.core.quantities import timestamp
 from rampgate_operator.core.spec import Spec
@@ -50,7 +50,7 @@ def judge(guardrail: Guardrail, answer: Answer, treatment: str) -> Judgement:
             return failed(f"query{whose}", answer)
         case NoData(why=why):
             return without_data(f"{whose}: {why}")
-        case Increases():
+        case Increases() | Exposed():
             return Judgement(verdict=Verdict.ERROR, message=f"query{whose} failed: counts where one number is needed")
         case Value(value=value, warnings=warnings) if warnings:
             told = judge(guardrail, Value(value), treatment)

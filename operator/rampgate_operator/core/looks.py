@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
+from itertools import pairwise
 from typing import TypeAlias
 
 
@@ -19,7 +20,24 @@ class Kind(StrEnum):
     VALUE = "Value"
     """One number: the query must have exactly one series, or be a scalar."""
     INCREASES = "Increases"
-    """Exact counts per `variant` over `(at - window, at]`: the query must be one instant selector of a counter."""
+    """Exact counts per `variant` in each window: the query must be one instant selector of a counter, or a metric of the SDK."""
+    EXPOSURES = "Exposures"
+    """As INCREASES of a metric of the SDK, with what a sample ratio is judged by: how many processes, and by which rules."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """One of the SDK's counters, of one gate: many of them are read with one query.
+
+    Attributes:
+        name: as Prometheus has it, such as `rampgate_requests_total`.
+        gate: the label `gate`.
+        labels: further labels and their values; `le` in seconds, compared as a number.
+    """
+
+    name: str
+    gate: str
+    labels: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,29 +47,42 @@ class LookRequest:
     Attributes:
         key: what the caller wants its answer under; opaque, unique within a set of questions.
         source: the name of a configured metrics source.
-        query: finished PromQL (`core.promql.compile_query`): substituted, and with its namespace matcher.
+        query: finished PromQL (`core.promql.compile_query`): substituted, and with its namespace matcher. Empty when `metric` is given.
+        metric: what to count of the SDK's own metrics, in the tenant's namespace, instead of a query.
         at: the instant to evaluate at, aware; the operator's clock is the only one. A sample becomes visible some time after its
             timestamp (a scrape's duration), so ask for increases a little in the past or lose what arrives late.
         tenant: the namespace that asks: a source serves tenants in turn.
         kind: what to read from the answer.
-        window: length of the counting window; needed for INCREASES, None for VALUE.
+        since: where counting begins, exclusive; None for VALUE.
+        cuts: instants between `since` and `at`, ascending: what lies between two of them is a window of its own.
+        generation: of EXPOSURES: the generation of rules that processes must run.
     """
 
     key: Hashable
     source: str
-    query: str
+    query: str = ""
+    metric: Metric | None = None
     at: datetime
     tenant: str = ""
     kind: Kind = Kind.VALUE
-    window: timedelta | None = None
+    since: datetime | None = None
+    cuts: tuple[datetime, ...] = ()
+    generation: int = 0
 
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:
             raise ValueError("LookRequest.at must be an aware datetime")
-        if (self.kind is Kind.INCREASES) != (self.window is not None):
-            raise ValueError("LookRequest.window goes with Kind.INCREASES, and only with it")
-        if self.window is not None and self.window <= timedelta(0):
-            raise ValueError("LookRequest.window must be longer than zero")
+        if (self.kind is Kind.VALUE) != (self.since is None):
+            raise ValueError("LookRequest.since goes with what is counted, and only with it")
+        if bool(self.query) == (self.metric is not None) or (self.kind is Kind.EXPOSURES and self.metric is None):
+            raise ValueError("LookRequest needs either query or metric; exposures are a metric")
+        if not all(before < after for before, after in pairwise(self.edges)):
+            raise ValueError("LookRequest.since, cuts and at must ascend")
+
+    @property
+    def edges(self) -> tuple[datetime, ...]:
+        """The ends of the windows, and before them where the first begins."""
+        return () if self.since is None else (self.since, *self.cuts, self.at)
 
 
 class FailureReason(StrEnum):
@@ -93,10 +124,37 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Increases:
-    """How much counters rose in the window, by the label `variant` ("" where a series has none). Exact, never extrapolated."""
+    """How much counters rose in each window, by the label `variant` ("" where a series has none). Exact, never extrapolated."""
 
-    by_variant: Mapping[str, float]
+    windows: tuple[Mapping[str, float], ...]
     warnings: tuple[str, ...] = ()
+
+    @property
+    def by_variant(self) -> Mapping[str, float]:
+        """What all windows brought together."""
+        return _together(self.windows)
+
+
+@dataclass(frozen=True, slots=True)
+class Exposed:
+    """First exposures in each window, by variant, and who counted them.
+
+    Attributes:
+        windows: how much the counter rose.
+        settled: for each window, whether every process that reported in it ran the rules asked for from its beginning on.
+        processes: how many processes reported; each counts a unit once.
+        warnings: the source's own.
+    """
+
+    windows: tuple[Mapping[str, float], ...]
+    settled: tuple[bool, ...]
+    processes: float
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def by_variant(self) -> Mapping[str, float]:
+        """What all windows brought together."""
+        return _together(self.windows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,4 +172,12 @@ class Failed:
     message: str
 
 
-Answer: TypeAlias = Value | Increases | NoData | Failed
+def _together(windows: tuple[Mapping[str, float], ...]) -> Mapping[str, float]:
+    total: dict[str, float] = {}
+    for window in windows:
+        for variant, rose in window.items():
+            total[variant] = total.get(variant, 0.0) + rose
+    return total
+
+
+Answer: TypeAlias = Value | Increases | Exposed | NoData | Failed

@@ -84,7 +84,7 @@ def ask(situation: Situation, lookbacks: Mapping[str, timedelta]) -> Questions:
         at=until,
         tenant=situation.experiment.namespace,
         kind=Kind.INCREASES,
-        window=until - since,
+        since=since,
     )
     return Questions(guardrails=guardrails, exposures=request, exposures_since=since)
 
@@ -139,7 +139,7 @@ def _question_of_counters(situation: Situation, guardrail: Guardrail, counters: 
                 at=until,
                 tenant=situation.experiment.namespace,
                 kind=Kind.INCREASES,
-                window=until - since,
+                since=since,
             )
             for name, text in texts.items()
         },
