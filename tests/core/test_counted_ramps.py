@@ -162,7 +162,7 @@ def play(rate: Rate, ratio: float, *, per_second: int, chance: random.Random) ->
     for total, events in looks(rate, ratio, per_second=per_second, chance=chance):
         story.wait(f"{SECONDS}s")
         situation = replace(situation, status=story.known, observation=Observation(now=story.now, rules=story.seen))
-        asked = ask(situation, LOOKBACKS)
+        asked = ask(situation, LOOKBACKS).apart()["failed"]
         answers = {("failed", "total"): Increases((total,)), ("failed", "events"): Increases((events,))}
         observation = replace(situation.observation, looks=read_answers(asked, answers)[0])
         story.status = decide(situation.experiment, situation.status, observation).status
