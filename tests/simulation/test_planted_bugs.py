@@ -96,6 +96,7 @@ BUGS: dict[str, Plant] = {
     "NaN passes": lambda patch: patch.setattr(guardrails.math, "isfinite", lambda _value: True),
     "the hold does not hold": without(waiting.hold_not_over),
     "a breach does not hold": without(waiting.guardrail_not_passing),
+    "a mismatch does not hold": without(waiting.sample_ratio_off),
     "a pause does not hold": without(waiting.paused),
     "consent is not needed": without(waiting.approval_missing),
     "an invalid spec goes on": without(waiting.invalid),
@@ -123,8 +124,8 @@ BUGS: dict[str, Plant] = {
 waiting_duration = waiting.duration
 NOTICED_BY = {
     "I1": [
-        "a lost status is rebuilt too high", "the hold does not hold", "a breach does not hold", "a pause does not hold",
-        "consent is not needed", "a deadline does not hold", "rules that are not served do not hold",
+        "a lost status is rebuilt too high", "the hold does not hold", "a breach does not hold", "a mismatch does not hold",
+        "a pause does not hold", "consent is not needed", "a deadline does not hold", "rules that are not served do not hold",
         "break-glass does not start the clock again", "verdicts are worth no data",
     ],
     "I2": [
