@@ -2,7 +2,7 @@
 
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import replace
 from datetime import datetime
 
@@ -162,8 +162,9 @@ def play(rate: Rate, ratio: float, *, per_second: int, chance: random.Random) ->
     for total, events in looks(rate, ratio, per_second=per_second, chance=chance):
         story.wait(f"{SECONDS}s")
         situation = replace(situation, status=story.known, observation=Observation(now=story.now, rules=story.seen))
-        asked = ask(situation, LOOKBACKS)
-        answers = {("failed", "total"): Increases((total,)), ("failed", "events"): Increases((events,))}
+        asked = ask(situation, LOOKBACKS).apart()["failed"]
+        answers: dict[Hashable, Answer] = {request.key: NoData("no exposures") for request in asked.requests}
+        answers |= {("failed", "total"): Increases((total,)), ("failed", "events"): Increases((events,))}
         observation = replace(situation.observation, looks=read_answers(asked, answers)[0])
         story.status = decide(situation.experiment, situation.status, observation).status
         seen, treated = seen + 1, treated + total["on"]
