@@ -5,12 +5,12 @@ Knows the parameters of Prometheus' query API and the two kinds of question. Mus
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
 
 from rampgate_operator.adapters.prometheus_http import Call, SourceError
 from rampgate_operator.adapters.prometheus_json import Result, read_last_values, read_result, read_series, read_value
-from rampgate_operator.core.counting import increases, without_base
+from rampgate_operator.core.counting import Identity, increases, without_base
 from rampgate_operator.core.looks import Answer, Failed, FailureReason, Increases, Kind, LookRequest, NoData
 from rampgate_operator.core.promql import QueryError, last_value_of, samples_of
 
@@ -29,7 +29,7 @@ def ask(question: LookRequest, call: Call) -> Answer:
 
 def _value(question: LookRequest, call: Call) -> Answer:
     # Two series are as wrong as a thousand, and shorter.
-    result = _query(question.query, call, at=_milliseconds(question.at), limit=2, max_bytes=call.limits.max_value_bytes)
+    result = _query(question.query, call, at=milliseconds(question.at), limit=2, max_bytes=call.limits.max_value_bytes)
     return read_value(result, source=call.name)
 
 
@@ -39,23 +39,37 @@ def _increases(question: LookRequest, call: Call) -> Answer:
     The margin (the source's lookback) must hold two scrapes at least. The second request is rare: when a series is new or was away for
     longer than the margin. A counter in a Prometheus that lost its data, or away for longer than `memory`, counts from 0.
     """
-    edges = tuple(map(_milliseconds, question.edges))
+    edges = tuple(map(milliseconds, question.edges))
     start, end = edges[0], edges[-1]
-    result = _all_series(samples_of(question.query, length=timedelta(milliseconds=end - start) + call.source.lookback), call, at=end)
-    series = read_series(result, source=call.name)
-    earlier = {}
+    span = timedelta(milliseconds=end - start) + call.source.lookback
+    result = _all_series(samples_of(question.query, length=span), call, at=end)
+    series = read_series(result, source=call.name, since=start)
+    earlier: Mapping[Identity, float] = {}
     if without_base(series, start=start, end=end):
         past = _all_series(last_value_of(question.query, memory=call.limits.memory), call, at=start)
-        earlier = dict(read_last_values(past, source=call.name))
-    counts = tuple(increases(series, start=since, end=until, earlier=earlier) for since, until in pairwise(edges))
-    return Increases(counts, result.warnings) if any(counts) else NoData("No series of the counter has a sample in the window.")
+        earlier = read_last_values(past, source=call.name)
+    return counted(increases(series, edges=edges, earlier=earlier), result.warnings)
+
+
+def counted(windows: tuple[Mapping[str, float], ...], warnings: tuple[str, ...]) -> Increases | NoData:
+    """Give what was counted, if there was anything to count."""
+    return Increases(windows, warnings) if any(windows) else NoData("No series of the counter has a sample in the window.")
 
 
 def _all_series(text: str, call: Call, *, at: int) -> Result:
+    return all_series(text, call, at=at, max_series=call.limits.max_series, max_bytes=call.limits.max_series_bytes)
+
+
+def all_series(text: str, call: Call, *, at: int, max_series: int, max_bytes: int) -> Result:
+    """Query for any number of series up to a limit.
+
+    Raises:
+        SourceError: there are more, or anything else that went wrong.
+    """
     # One more than allowed, so that a cut answer can be told from a full one.
-    result = _query(text, call, at=at, limit=call.limits.max_series + 1, max_bytes=call.limits.max_series_bytes)
-    if isinstance(result.items, list) and len(result.items) > call.limits.max_series:
-        message = f"The counter has more than {call.limits.max_series} series: narrow its matchers, or use a recording rule."
+    result = _query(text, call, at=at, limit=max_series + 1, max_bytes=max_bytes)
+    if isinstance(result.items, list) and len(result.items) > max_series:
+        message = f"The counter has more than {max_series} series: narrow its matchers, or use a recording rule."
         raise SourceError(FailureReason.TOO_LARGE, message)
     return result
 
@@ -75,7 +89,8 @@ def _query(text: str, call: Call, *, at: int, limit: int, max_bytes: int) -> Res
     return read_result(call.get(params, max_bytes=max_bytes), source=call.name)
 
 
-def _milliseconds(at: datetime) -> int:
+def milliseconds(at: datetime) -> int:
+    """Say when an instant is, in Prometheus' own unit."""
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 
