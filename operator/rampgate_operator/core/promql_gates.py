@@ -13,11 +13,10 @@ from decimal import Decimal
 from rampgate_operator.core.promql import regex_escape, show_surely
 from rampgate_operator.core.promql_tree import Aggregate, Call, Labels, Matcher, Selector
 
-EXPOSURES = "rampgate_first_exposures_total"
 GENERATION = "rampgate_rules_generation"
 PROCESSES = "rampgate_processes"
-DURATIONS = "rampgate_request_duration_seconds"
-BUCKETS = f"{DURATIONS}_bucket"
+BOUND = "le"
+"""The label with a histogram's bounds."""
 
 
 def select(names: Collection[str], *, namespaces: Collection[str], gates: Collection[str] = (), bounds: Collection[float] = ()) -> Selector:
@@ -26,25 +25,25 @@ def select(names: Collection[str], *, namespaces: Collection[str], gates: Collec
     if gates:
         matchers.append(_one_of("gate", map(regex_escape, gates)))
     if bounds:
-        matchers.append(_one_of("le", map(_spellings, bounds)))
+        matchers.append(_one_of(BOUND, map(_spellings, bounds)))
     if len(names) == 1:
         return Selector(next(iter(names)), tuple(matchers))
     return Selector(None, (_one_of("__name__", map(regex_escape, names)), *matchers))
 
 
-def samples(selected: Selector, *, length: timedelta) -> str:
+def samples_of(selected: Selector, *, length: timedelta) -> str:
     """Ask for the raw samples over `length`."""
     return show_surely(_over(selected, length))
 
 
-def last_values(selected: Selector, *, memory: timedelta) -> str:
+def last_values_of(selected: Selector, *, memory: timedelta) -> str:
     """Ask for each series' last value within `memory`, stale or not."""
     return show_surely(_last(selected, memory))
 
 
-def bounds_of_buckets(selected: Selector, *, length: timedelta) -> str:
+def bounds_of(selected: Selector, *, length: timedelta) -> str:
     """Ask which bounds the buckets of each gate have had within `length`."""
-    return show_surely(Aggregate("group", Labels("by", ("namespace", "gate", "le")), None, _last(selected, length)))
+    return show_surely(Aggregate("group", Labels("by", ("namespace", "gate", BOUND)), None, _last(selected, length)))
 
 
 def _last(selected: Selector, length: timedelta) -> Call:
