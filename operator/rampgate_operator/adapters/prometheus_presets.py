@@ -158,6 +158,7 @@ def _exposed(
     """Add who counted to what was counted."""
     processes, warnings = source.samples(select([PROCESSES], namespaces={one.gate[0] for one in asked}))
     known = by_target(processes)
+    margin = source.call.source.lookback // timedelta(milliseconds=1)
     exposed = {}
     for one in asked:
         answer = answers[one.question]
@@ -165,7 +166,7 @@ def _exposed(
             exposures, generations = by_target(own[one.question]), by_target(found.get((GENERATION, one.gate), ()))
             exposed[one.question] = Exposed(
                 answer.windows,
-                settled(exposures, generations, edges=one.edges, generation=one.question.generation),
+                settled(exposures, generations, edges=one.edges, generation=one.question.generation, margin=margin),
                 count_processes(exposures, known, edges=one.edges),
                 (*answer.warnings, *warnings),
             )

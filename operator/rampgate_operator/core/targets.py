@@ -29,11 +29,11 @@ def by_target(series: Iterable[Series]) -> ByTarget:
     return found
 
 
-def settled(exposures: ByTarget, generations: ByTarget, *, edges: Sequence[int], generation: int) -> tuple[bool, ...]:
+def settled(exposures: ByTarget, generations: ByTarget, *, edges: Sequence[int], generation: int, margin: int) -> tuple[bool, ...]:
     """Say of each window whether all targets that reported in it ran these rules, or later ones, from its beginning on.
 
-    The beginning is the last sample at or before it, else the first one within. A target that does not tell its generation is not settled,
-    nor is a window in which none reported.
+    The beginning is the last sample at or before it, if it is no older than the margin in milliseconds, else the first one within. A target
+    that does not tell its generation is not settled, nor is a window in which none reported.
     """
     reported: list[set[Target]] = [set() for _ in edges[1:]]
     for target, series in (*exposures.items(), *generations.items()):
@@ -41,7 +41,8 @@ def settled(exposures: ByTarget, generations: ByTarget, *, edges: Sequence[int],
             if 0 < (edge := bisect_left(edges, at)) < len(edges):
                 reported[edge - 1].add(target)
     return tuple(
-        bool(targets) and all(_at_the_beginning(generations.get(target, ()), start=start, end=end) >= generation for target in targets)
+        bool(targets)
+        and all(_first(generations.get(target, ()), after=start - margin, start=start, end=end) >= generation for target in targets)
         for targets, start, end in zip(reported, edges, edges[1:], strict=False)
     )
 
@@ -57,11 +58,11 @@ def count_processes(exposures: ByTarget, processes: ByTarget, *, edges: Sequence
     return max(1.0, math.fsum(count for count in counts if math.isfinite(count)))
 
 
-def _at_the_beginning(series: Sequence[Sequence[Sample]], *, start: int, end: int) -> float:
-    """Give the generation of a target's gauge, of which it has one."""
+def _first(series: Sequence[Sequence[Sample]], *, after: int, start: int, end: int) -> float:
+    """Give the generation that a target's gauge, of which it has one, had at the start or first told after it."""
     found = -math.inf
     for at, value in (sample for samples in series for sample in samples):
         if at > start and (at > end or found > -math.inf):
             break
-        found = value
+        found = value if at > after else found
     return found
