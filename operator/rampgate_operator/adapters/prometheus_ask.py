@@ -5,15 +5,18 @@ Knows the parameters of Prometheus' query API and the two kinds of question. Mus
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import NamedTuple, TypeVar
 
-from rampgate_operator.adapters.prometheus_http import Call, SourceError
-from rampgate_operator.adapters.prometheus_json import Result, read_last_values, read_result, read_series, read_value
+from rampgate_operator.adapters.prometheus_http import Call, Payload, SourceError
+from rampgate_operator.adapters.prometheus_json import Result, read_last_values, read_result, read_series, read_value, undisturbed
 from rampgate_operator.core.counting import Identity, increases, without_base
 from rampgate_operator.core.looks import Answer, Failed, FailureReason, Increases, Kind, LookRequest, NoData
 from rampgate_operator.core.promql import QueryError, last_value_of, samples_of
 
+_T = TypeVar("_T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -29,8 +32,8 @@ def ask(question: LookRequest, call: Call) -> Answer:
 
 def _value(question: LookRequest, call: Call) -> Answer:
     # Two series are as wrong as a thousand, and shorter.
-    result = _query(question.query, call, at=milliseconds(question.at), limit=2, max_bytes=call.limits.max_value_bytes)
-    return read_value(result, source=call.name)
+    payload = _query(question.query, call, at=milliseconds(question.at), limit=2, max_bytes=call.limits.max_value_bytes)
+    return read_value(read_result(payload, source=call.name), source=call.name)
 
 
 def _increases(question: LookRequest, call: Call) -> Answer:
@@ -41,14 +44,15 @@ def _increases(question: LookRequest, call: Call) -> Answer:
     """
     edges = tuple(map(milliseconds, question.edges))
     start, end = edges[0], edges[-1]
+    most = Most(series=call.limits.max_series, size=call.limits.max_series_bytes)
     span = timedelta(milliseconds=end - start) + call.source.lookback
-    result = _all_series(samples_of(question.query, length=span), call, at=end)
-    series = read_series(result, source=call.name, since=start)
+    read = partial(read_series, source=call.name, since=start)
+    series, warnings = read_all(samples_of(question.query, length=span), call, at=end, most=most, read=read)
     earlier: Mapping[Identity, float] = {}
     if without_base(series, start=start, end=end):
-        past = _all_series(last_value_of(question.query, memory=call.limits.memory), call, at=start)
-        earlier = read_last_values(past, source=call.name)
-    return counted(increases(series, edges=edges, earlier=earlier), result.warnings)
+        past = last_value_of(question.query, memory=call.limits.memory)
+        earlier, _ = read_all(past, call, at=start, most=most, read=partial(read_last_values, source=call.name))
+    return counted(increases(series, edges=edges, earlier=earlier), warnings)
 
 
 def counted(windows: tuple[Mapping[str, float], ...], warnings: tuple[str, ...]) -> Increases | NoData:
@@ -56,25 +60,32 @@ def counted(windows: tuple[Mapping[str, float], ...], warnings: tuple[str, ...])
     return Increases(windows, warnings) if any(windows) else NoData("No series of the counter has a sample in the window.")
 
 
-def _all_series(text: str, call: Call, *, at: int) -> Result:
-    return all_series(text, call, at=at, max_series=call.limits.max_series, max_bytes=call.limits.max_series_bytes)
+class Most(NamedTuple):
+    """How much an answer may hold: series, and bytes."""
+
+    series: int
+    size: int
 
 
-def all_series(text: str, call: Call, *, at: int, max_series: int, max_bytes: int) -> Result:
-    """Query for any number of series up to a limit.
+def read_all(text: str, call: Call, *, at: int, most: Most, read: Callable[[Result], _T]) -> tuple[_T, tuple[str, ...]]:
+    """Query for any number of series up to a limit, and read them; give the source's warnings with it.
 
     Raises:
         SourceError: there are more, or anything else that went wrong.
     """
     # One more than allowed, so that a cut answer can be told from a full one.
-    result = _query(text, call, at=at, limit=max_series + 1, max_bytes=max_bytes)
-    if isinstance(result.items, list) and len(result.items) > max_series:
-        message = f"The counter has more than {max_series} series: narrow its matchers, or use a recording rule."
-        raise SourceError(FailureReason.TOO_LARGE, message)
-    return result
+    payload = _query(text, call, at=at, limit=most.series + 1, max_bytes=most.size)
+    with undisturbed():
+        result = read_result(payload, source=call.name)
+        if isinstance(result.items, list) and len(result.items) > most.series:
+            message = f"The counter has more than {most.series} series: narrow its matchers, or use a recording rule."
+            raise SourceError(FailureReason.TOO_LARGE, message)
+        found, warnings = read(result), result.warnings
+        del result
+    return found, warnings
 
 
-def _query(text: str, call: Call, *, at: int, limit: int, max_bytes: int) -> Result:
+def _query(text: str, call: Call, *, at: int, limit: int, max_bytes: int) -> Payload:
     source = call.source
     params = {
         "query": text,
@@ -86,7 +97,7 @@ def _query(text: str, call: Call, *, at: int, limit: int, max_bytes: int) -> Res
         # Thanos: half of the data would be a wrong number. Prometheus ignores the parameter.
         "partial_response": "false",
     }
-    return read_result(call.get(params, max_bytes=max_bytes), source=call.name)
+    return call.get(params, max_bytes=max_bytes)
 
 
 def milliseconds(at: datetime) -> int:

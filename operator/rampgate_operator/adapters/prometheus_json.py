@@ -15,6 +15,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, TypeAlias
 
 from pydantic_core import from_json
@@ -26,6 +27,7 @@ from rampgate_operator.core.looks import FailureReason, NoData, Value
 Json: TypeAlias = Any
 """Whatever was sent. It is read as if it were right, within `_expecting_prometheus`, which catches what that does when it is not."""
 
+_READING = Lock()
 _MAX_TEXT = 200
 _MAX_WARNINGS = 3
 _UNPRINTABLE = re.compile(r"[^ -~]+")
@@ -43,7 +45,10 @@ class Result:
 
 def read_result(payload: Payload, *, source: str) -> Result:
     """Tell a result from a refusal."""
-    document = _document(payload.body)
+    try:
+        document = from_json(payload.body)  # not json's: a body that nests without end would overflow this thread's stack
+    except ValueError:
+        document = None
     if payload.status != 200:
         raise _refusal(payload.status, document, source)
     with _expecting_prometheus(source):
@@ -91,21 +96,22 @@ def read_groups(result: Result, *, source: str) -> list[Mapping[str, str]]:
         return [_labels(item) for item in result.items]
 
 
-def _document(body: bytes) -> Json:
-    """Parse a body; None when it is no JSON.
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Read a body here, one at a time and without the cycle collector.
 
-    Not by json's parser: a body that nests without end would overflow this thread's stack. Without the cycle collector, which would look
-    through millions of lists again and again while they are made, and takes three quarters of the time; JSON has no cycles.
+    A large body is parsed to millions of lists, which are gone when its series are read. The collector would look through them again and
+    again, and take three quarters of the time; JSON has no cycles. Threads that read at the same time would not be faster, for they share
+    one interpreter, but would need the memory for all their bodies at once.
     """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        return from_json(body)
-    except ValueError:
-        return None
-    finally:
-        if was_on:
-            gc.enable()
+    with _READING:
+        was_on = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if was_on:
+                gc.enable()
 
 
 @contextmanager

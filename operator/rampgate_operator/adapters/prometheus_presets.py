@@ -11,12 +11,12 @@ gap, and the bounds that a histogram has instead of the one asked for.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import timedelta
-from functools import lru_cache
-from typing import NamedTuple, TypeAlias
+from functools import lru_cache, partial
+from typing import NamedTuple, TypeAlias, TypeVar
 
-from rampgate_operator.adapters.prometheus_ask import all_series, counted, milliseconds
+from rampgate_operator.adapters.prometheus_ask import Most, counted, milliseconds, read_all
 from rampgate_operator.adapters.prometheus_http import Call
 from rampgate_operator.adapters.prometheus_json import Result, read_groups, read_last_values, read_series
 from rampgate_operator.core.counting import Identity, Series, increases, without_base
@@ -24,6 +24,8 @@ from rampgate_operator.core.looks import Answer, Exposed, Failed, FailureReason,
 from rampgate_operator.core.promql_gates import BOUND, GENERATION, PROCESSES, bounds_of, last_values_of, samples_of, select
 from rampgate_operator.core.promql_tree import Selector
 from rampgate_operator.core.targets import by_target, count_processes, settled
+
+_T = TypeVar("_T")
 
 _Gate: TypeAlias = tuple[str, str]
 """Namespace, name."""
@@ -57,18 +59,21 @@ class _Source(NamedTuple):
         """From the end back to before the beginning, for there must be a sample."""
         return timedelta(milliseconds=self.end - self.start) + self.call.source.lookback
 
-    def query(self, text: str, *, at: int) -> Result:
-        limits = self.call.limits
-        return all_series(text, self.call, at=at, max_series=limits.max_together_series, max_bytes=limits.max_together_bytes)
-
     def samples(self, selected: Selector) -> tuple[list[Series], _Warnings]:
-        result = self.query(samples_of(selected, length=self.length), at=self.end)
-        return read_series(result, source=self.call.name, since=self.start), result.warnings
+        """Give raw samples, of each series from its base on."""
+        return self.read(
+            samples_of(selected, length=self.length), partial(read_series, source=self.call.name, since=self.start), at=self.end
+        )
 
     def last_values(self, selected: Selector) -> Mapping[Identity, float]:
         """Look further back than samples do, from the beginning on."""
-        result = self.query(last_values_of(selected, memory=self.call.limits.memory), at=self.start)
-        return read_last_values(result, source=self.call.name)
+        text = last_values_of(selected, memory=self.call.limits.memory)
+        return self.read(text, partial(read_last_values, source=self.call.name), at=self.start)[0]
+
+    def read(self, text: str, read: Callable[[Result], _T], *, at: int) -> tuple[_T, _Warnings]:
+        """Ask for many gates at once."""
+        limits = self.call.limits
+        return read_all(text, self.call, at=at, most=Most(series=limits.max_together_series, size=limits.max_together_bytes), read=read)
 
 
 def ask_together(questions: Sequence[LookRequest], call: Call) -> Mapping[LookRequest, Answer]:
@@ -176,7 +181,7 @@ def _exposed(
 def _no_buckets(asked: Sequence[_Asked], source: _Source) -> Mapping[LookRequest, Failed]:
     """Tell a bound that a gate's histogram does not have from a histogram that has no samples."""
     selected = _selection({one.name for one in asked}, asked, bounded=False)
-    groups = read_groups(source.query(bounds_of(selected, length=source.length), at=source.end), source=source.call.name)
+    groups, _ = source.read(bounds_of(selected, length=source.length), partial(read_groups, source=source.call.name), at=source.end)
     bounds: dict[_Gate, set[float]] = {}
     for labels in groups:
         if (bound := _bound(labels.get(BOUND, ""))) is not None:
