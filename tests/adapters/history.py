@@ -23,17 +23,21 @@ ROUNDS = 14
 
 @dataclass(frozen=True)
 class History:
-    """When it began and ended."""
+    """When it began, and when each round had been seen of all pods."""
 
     start: datetime
-    end: datetime
+    rounds: tuple[datetime, ...]
+
+    @property
+    def end(self) -> datetime:
+        return self.rounds[-1]
 
 
 @contextmanager
 def lived(prometheus: Prometheus) -> Iterator[History]:
     """Two pods in each namespace count for some rounds; one of them begins again half-way, another falls silent, and a third is new."""
     chance = random.Random(7)
-    start = datetime.fromtimestamp(time.time(), UTC)
+    start, rounds = _now(), []
     names = [(namespace, pod) for namespace in NAMESPACES for pod in ("1", "2")]
     pods = {name: Exporter(prometheus, job=f"history-{'-'.join(name)}", namespace=name[0]) for name in names}
     counted = {name: _Counts() for name in names}
@@ -47,11 +51,15 @@ def lived(prometheus: Prometheus) -> Iterator[History]:
         for name in alive if number > 3 else alive[:-1]:
             counted[name].go_on(pods[name], chance, number)
         _wait_for_round(prometheus, number, {name: pods[name] for name in alive})
-    end = datetime.fromtimestamp(time.time(), UTC)
+        rounds.append(_now())
     pods[names[1]].appear()  # an exporter ends once
     for pod in pods.values():
         pod.__exit__()
-    yield History(start, end)
+    yield History(start, tuple(rounds))
+
+
+def _now() -> datetime:
+    return datetime.fromtimestamp(time.time(), UTC)
 
 
 class _Counts:

@@ -190,16 +190,16 @@ async def test_a_histogram_that_nobody_has_is_no_data(prometheus: Server, histor
 
 
 async def test_exposures_say_how_many_processes_counted_and_whether_all_ran_the_rules(prometheus: Server, history: History) -> None:
-    """The history ends with two pods in this namespace, at generation 4 and with two processes each."""
-    middle = history.start + (history.end - history.start) / 2
-    late = [whole(history, n, EXPOSURES, namespace="shop.two", kind=Kind.EXPOSURES, generation=n, since=middle) for n in (1, 4, 5)]
+    """From the twelfth round on this namespace has two pods with generation 4 and two processes each; before, generation 3."""
+    windows = {"since": history.rounds[9], "cuts": (history.rounds[11],)}
+    late = [whole(history, n, EXPOSURES, namespace="shop.two", kind=Kind.EXPOSURES, generation=n, **windows) for n in (3, 4, 5)]
     found = await answer(prometheus, *late, whole(history, "none", EXPOSURES, gate="nobody's", kind=Kind.EXPOSURES))
     assert found.pop("none") == NoData("No series of the counter has a sample in the window.")
     exposed = [one for one in found.values() if isinstance(one, Exposed)]
     assert [one.processes for one in exposed] == [4, 4, 4]
-    assert [one.settled for one in exposed] == [(True,), (False,), (False,)]
+    assert [one.settled for one in exposed] == [(True, True), (False, True), (False, False)]
     counts = await answer(prometheus, replace(late[0], kind=Kind.INCREASES, generation=0))
-    assert counts[1] == Increases(exposed[0].windows)
+    assert counts[3] == Increases(exposed[0].windows)
 
 
 async def test_a_look_at_several_metrics_is_two_queries(prometheus: Server, history: History, monkeypatch: pytest.MonkeyPatch) -> None:
