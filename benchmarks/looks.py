@@ -10,17 +10,19 @@ the figures.
 import argparse
 import asyncio
 import gzip
+import json
 import multiprocessing
 import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import requests
@@ -29,6 +31,8 @@ from benchmarks.scale import cpu_seconds, record, say
 from rampgate_operator.adapters.prometheus import Prometheus as Client
 from rampgate_operator.adapters.prometheus_http import Call, Payload
 from rampgate_operator.adapters.prometheus_together import MOST_GATES
+from rampgate_operator.core.counted import asked
+from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.looks import Answer, Exposed, Increases, Kind, LookRequest, Metric, Value
 from rampgate_operator.core.promql import compile_query
 from rampgate_operator.settings import SourceSettings
@@ -129,40 +133,45 @@ def observed() -> Iterator[Traffic]:
         yield traffic
 
 
-METRICS = (
-    ("rampgate_first_errors_total", (), Kind.INCREASES),
-    ("rampgate_first_exposures_total", (), Kind.EXPOSURES),
-    ("rampgate_requests_total", (("outcome", "error"),), Kind.INCREASES),
-    ("rampgate_requests_total", (), Kind.INCREASES),
-    ("rampgate_request_duration_seconds_count", (), Kind.INCREASES),
-    ("rampgate_request_duration_seconds_bucket", (("le", SLOW),), Kind.INCREASES),
+GUARDRAILS = tuple(
+    Guardrail.model_validate_json(json.dumps(each | {"maxIncrease": "10%"}))
+    for each in (
+        {"name": "units", "errorRate": {"per": "Unit"}},
+        {"name": "requests", "errorRate": {"per": "Request"}},
+        {"name": "slow", "slowerThan": "300ms"},
+    )
 )
+ARMS = ("control", "treatment")
+EXPOSURES = Metric(name="rampgate_first_exposures_total", gate="")
 
 
-def presets(namespace: str, gate: str, at: datetime) -> list[LookRequest]:
-    """All questions of one Experiment."""
+def presets(namespace: str, gate: str, at: datetime) -> list[list[LookRequest]]:
+    """All questions of one Experiment, those of each guardrail apart, as the operator asks them; and its exposures."""
+    window: dict[str, Any] = {"source": "main", "at": at, "since": at - INTERVAL, "tenant": namespace}
+    exposures = LookRequest(key="exposures", metric=replace(EXPOSURES, gate=gate), kind=Kind.EXPOSURES, generation=7, **window)
     return [
-        LookRequest(
-            key=number,
-            source="main",
-            metric=Metric(name=name, gate=gate, labels=labels),
-            at=at,
-            since=at - INTERVAL,
-            kind=kind,
-            tenant=namespace,
-        )
-        for number, (name, labels, kind) in enumerate(METRICS)
+        [exposures],
+        *(
+            [
+                LookRequest(key=name, metric=metric, kind=Kind.INCREASES, **window)
+                for name, metric in asked(guardrail, gate=gate, namespace=namespace, arms=ARMS).items()
+                if isinstance(metric, Metric)
+            ]
+            for guardrail in GUARDRAILS
+        ),
     ]
 
 
-def queries(namespace: str, gate: str, at: datetime) -> list[LookRequest]:
+def queries(namespace: str, gate: str, at: datetime) -> list[list[LookRequest]]:
     """The same as queries of one's own."""
-    asked = []
-    for number, (name, labels, _) in enumerate(METRICS):
-        matchers = ",".join(f'{label}="{value}"' for label, value in (("gate", gate), *labels))
-        query = compile_query(f"{name}{{{matchers}}}", namespace=namespace).text
-        asked.append(LookRequest(key=number, source="main", query=query, at=at, since=at - INTERVAL, kind=Kind.INCREASES, tenant=namespace))
-    return asked
+    return [[_alone(question) for question in questions] for questions in presets(namespace, gate, at)]
+
+
+def _alone(question: LookRequest) -> LookRequest:
+    assert question.metric is not None, "presets have one"
+    matchers = ",".join(f'{label}="{value}"' for label, value in (("gate", question.metric.gate), *question.metric.labels))
+    query = compile_query(f"{question.metric.name}{{{matchers}}}", namespace=question.tenant).text
+    return replace(question, metric=None, query=query, kind=Kind.INCREASES)
 
 
 @dataclass(frozen=True)
@@ -184,7 +193,7 @@ class Cost:
         return f"{self.queries:.0f} queries, {self.mb:.0f} MB, {self.wall:.1f} s, {used}"
 
 
-Ask = Callable[[str, str, datetime], list[LookRequest]]
+Ask = Callable[[str, str, datetime], list[list[LookRequest]]]
 
 
 async def look(client: Client, experiments: list[tuple[str, str]], *, ask: Ask, pid: int) -> Cost:
@@ -192,7 +201,8 @@ async def look(client: Client, experiments: list[tuple[str, str]], *, ask: Ask, 
     at = datetime.fromtimestamp(time.time(), UTC) - LAG  # now, as far as all scrapes are surely seen
     before, server, started = time.process_time(), cpu_seconds(pid), time.monotonic()
     with observed() as traffic:
-        answers = await asyncio.gather(*(client.answer(ask(*experiment, at)) for experiment in experiments))
+        looks = (questions for experiment in experiments for questions in ask(*experiment, at))
+        answers = await asyncio.gather(*map(client.answer, looks))
     wall, cpu = time.monotonic() - started, time.process_time() - before
     wrong = [answer for each in answers for answer in each.values() if not is_full(answer)]
     if wrong:
@@ -250,7 +260,8 @@ async def _costs(count: int) -> dict[str, float]:
         some = experiments[:: max(1, count // SAMPLED)]
         alone = (await look(client, some, ask=queries, pid=pid)).scaled(count / len(some))
         say(f"one query per question, from {len(some)} Experiments: {alone}")
-        say(f"one of {together.queries:.0f}: {encodings(prometheus.url, max(traffic.asked, key=lambda asked: len(asked['query'])), pid)}")
+        largest = max(traffic.asked, key=lambda params: len(params["query"]))
+        say(f"one of {together.queries:.0f}: {encodings(prometheus.url, largest, pid)}")
         client.close()
     return {
         "looks_1000x3_queries": together.queries,

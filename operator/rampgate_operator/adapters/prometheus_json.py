@@ -98,11 +98,11 @@ def read_groups(result: Result, *, source: str) -> list[Mapping[str, str]]:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Read a body here, one at a time and without the cycle collector.
+    """Read a large body here, and count what it holds: one at a time, and without the cycle collector.
 
-    A large body is parsed to millions of lists, which are gone when its series are read. The collector would look through them again and
-    again, and take three quarters of the time; JSON has no cycles. Threads that read at the same time would not be faster, for they share
-    one interpreter, but would need the memory for all their bodies at once.
+    A body is parsed to millions of lists, which are gone when its series are read. The collector would look through them again and again,
+    and take three quarters of the time; JSON has no cycles. Threads that read at the same time would not be faster, for they share one
+    interpreter, but would need the memory for all their bodies at once, and keep the event loop waiting for its turn among them.
     """
     with _READING:
         was_on = gc.isenabled()

@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 from rampgate_operator.adapters.prometheus_ask import Most, counted, milliseconds, read_all
 from rampgate_operator.adapters.prometheus_http import Call
-from rampgate_operator.adapters.prometheus_json import Result, read_groups, read_last_values, read_series
+from rampgate_operator.adapters.prometheus_json import Result, read_groups, read_last_values, read_series, undisturbed
 from rampgate_operator.core.counting import Identity, Series, increases, without_base
 from rampgate_operator.core.looks import Answer, Exposed, Failed, FailureReason, Increases, Kind, LookRequest, NoData
 from rampgate_operator.core.promql_gates import BOUND, GENERATION, PROCESSES, bounds_of, last_values_of, samples_of, select
@@ -55,9 +55,14 @@ class _Source(NamedTuple):
     end: int
 
     @property
+    def margin(self) -> int:
+        """How long before the beginning a sample is sought."""
+        return self.call.source.lookback // timedelta(milliseconds=1)
+
+    @property
     def length(self) -> timedelta:
-        """From the end back to before the beginning, for there must be a sample."""
-        return timedelta(milliseconds=self.end - self.start) + self.call.source.lookback
+        """From the end back to the margin."""
+        return timedelta(milliseconds=self.end - self.start + self.margin)
 
     def samples(self, selected: Selector) -> tuple[list[Series], _Warnings]:
         """Give raw samples, of each series from its base on."""
@@ -87,14 +92,20 @@ def ask_together(questions: Sequence[LookRequest], call: Call) -> Mapping[LookRe
     exposures = [one for one in asked if one.question.kind is Kind.EXPOSURES]
     names = {one.name for one in asked} | ({GENERATION} if exposures else set())
     series, warnings = source.samples(_selection(names, asked))
-    found = _by_gate(series, {one.gate for one in asked})
-    own = {one.question: _own(one, found) for one in asked}
-    earlier = _earlier(asked, own, source)
-    answers: dict[LookRequest, Answer] = {
-        one.question: counted(increases(own[one.question], edges=one.edges, earlier=earlier.get(one.name, {})), warnings) for one in asked
-    }
-    if exposures:
-        answers |= _exposed(exposures, answers, own=own, found=found, source=source)
+    with undisturbed():
+        found = _by_gate(series, {one.gate for one in asked})
+        own = {one.question: _own(one, found) for one in asked}
+        lacking = _without_base(asked, own)
+    earlier = {name: source.last_values(_selection([name], those)) for name, those in lacking.items()}
+    processes = source.samples(select([PROCESSES], namespaces={one.gate[0] for one in exposures}))[0] if exposures else []
+    with undisturbed():
+        answers: dict[LookRequest, Answer] = {
+            one.question: counted(increases(own[one.question], edges=one.edges, earlier=earlier.get(one.name, {})), warnings)
+            for one in asked
+        }
+        answers |= _exposed(
+            [(one, answers[one.question]) for one in exposures], own=own, found=found, processes=processes, margin=source.margin
+        )
     if unseen := [one for one in asked if one.bound is not None and isinstance(answers[one.question], NoData)]:
         answers |= _no_buckets(unseen, source)
     return answers
@@ -138,10 +149,8 @@ def _bound(text: str) -> float | None:
         return None
 
 
-def _earlier(
-    asked: Sequence[_Asked], own: Mapping[LookRequest, Sequence[Series]], source: _Source
-) -> Mapping[str, Mapping[Identity, float]]:
-    """Find the last values of series without a base, by their metric's name, which a source may drop.
+def _without_base(asked: Sequence[_Asked], own: Mapping[LookRequest, Sequence[Series]]) -> Mapping[str, Sequence[_Asked]]:
+    """Give by metric, whose name a source may drop, those whose last values must be sought before the earliest beginning.
 
     Also for those whose windows begin later: what lies between the earliest beginning and theirs has been fetched.
     """
@@ -149,31 +158,27 @@ def _earlier(
     for one in asked:
         if without_base(own[one.question], start=one.edges[0], end=one.edges[-1]):
             lacking.setdefault(one.name, []).append(one)
-    return {name: source.last_values(_selection([name], those)) for name, those in lacking.items()}
+    return lacking
 
 
 def _exposed(
-    asked: Sequence[_Asked],
-    answers: Mapping[LookRequest, Answer],
+    counts: Sequence[tuple[_Asked, Answer]],
     *,
     own: Mapping[LookRequest, Sequence[Series]],
     found: _ByGate,
-    source: _Source,
+    processes: Sequence[Series],
+    margin: int,
 ) -> Mapping[LookRequest, Exposed]:
     """Add who counted to what was counted."""
-    processes, warnings = source.samples(select([PROCESSES], namespaces={one.gate[0] for one in asked}))
-    known = by_target(processes)
-    margin = source.call.source.lookback // timedelta(milliseconds=1)
-    exposed = {}
-    for one in asked:
-        answer = answers[one.question]
+    known, exposed = by_target(processes), {}
+    for one, answer in counts:
         if isinstance(answer, Increases):
             exposures, generations = by_target(own[one.question]), by_target(found.get((GENERATION, one.gate), ()))
             exposed[one.question] = Exposed(
                 answer.windows,
                 settled(exposures, generations, edges=one.edges, generation=one.question.generation, margin=margin),
                 count_processes(exposures, known, edges=one.edges),
-                (*answer.warnings, *warnings),
+                answer.warnings,
             )
     return exposed
 
