@@ -24,7 +24,7 @@ UNTIMED ?=
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(SYNCED) build ## Show the main job on real parts, about a minute once built (KEEP=1 leaves it running)
+demo: $(SYNCED) build ## Show the main job on real parts, some 80 seconds once built (KEEP=1 leaves it running)
 	$(PY) -m tools.demo $(if $(KEEP),--keep) $(if $(UNTIMED),--untimed)
 
 test: $(SYNCED) build ## Run all tests on a real API server and a real Prometheus (PYTEST_ARGS="-k latch")
