@@ -16,6 +16,7 @@ from tests.core.story import NOON
 ARMS = ("on", "off", "baseline")
 SCRAPE_MS, LOOKBACK_MS, FAIL_ONE_IN = 5_000, 20_000, 5
 SHORTEST_LIFE_MS = 1_000
+LONGEST_RAMP_MS = 2_000_000
 BEFORE_MS = 60_000
 """How long some targets have been there when the ramp begins."""
 Request = tuple[int, bool]
@@ -54,42 +55,74 @@ class Scraped:
 class Target:
     """One process of one arm, in all its lives."""
 
-    def __init__(self, arm: str, number: int, habits: Habits, *, until: int, chance: random.Random) -> None:
-        self.arm, self._habits, self._chance = arm, habits, chance
-        self._labels = {"variant": arm, "pod": str(number)}
+    def __init__(self, arm: str, pod: str) -> None:
+        self.arm, self._labels = arm, {"variant": arm, "pod": pod}
         self.total: list[Scraped] = []
         self.events: list[Scraped] = []
+
+    def be_steady(self) -> "Target":
+        """Serve a request and be scraped every second, all the time."""
+        seconds = range(-BEFORE_MS + 1_000, LONGEST_RAMP_MS, 1_000)
+        self.total = [Scraped(at, number, 1) for number, at in enumerate(seconds, 1)]
+        return self
+
+    def live(self, habits: Habits, *, until: int, chance: random.Random) -> "Target":
+        """Begin somewhere in the first half of the time, and restart as often as the habits say."""
         offset = chance.randrange(SCRAPE_MS)
         born = chance.randrange(-BEFORE_MS, until // 2 - SHORTEST_LIFE_MS)
         dies = chance.randrange(until // 2, until) if habits.vanishes else until
         turns = sorted(chance.sample(range(born + SHORTEST_LIFE_MS, dies - SHORTEST_LIFE_MS + 1, SHORTEST_LIFE_MS), habits.lives - 1))
-        for begins, ends in zip([born, *turns], [*turns, dies], strict=True):
-            self._live(begins, ends - 1, offset)  # two lives have no moment in common
+        for begins, ends in pairwise((born, *turns, dies)):
+            self._live_once(begins, ends - 1, offset, habits, chance)  # two lives have no moment in common
+        return self
 
-    def _live(self, begins: int, ends: int, offset: int) -> None:
-        requests = sorted((self._chance.randrange(begins + 1, ends), self._chance.randrange(FAIL_ONE_IN) == 0) for _ in range(self._busy()))
+    def _live_once(self, begins: int, ends: int, offset: int, habits: Habits, chance: random.Random) -> None:
+        number = chance.choice((0, 5, 20, 60))
+        requests = sorted((chance.randrange(begins + 1, ends), chance.randrange(FAIL_ONE_IN) == 0) for _ in range(number))
         served, failed = [at for at, _ in requests], [at for at, fails in requests if fails]
-        scrapes = set(self._scrapes(begins, ends, offset))
-        if self._habits.loses_nothing:
-            scrapes |= {ends, self._chance.randint(begins, min(_passes(self.total, served, ends), _passes(self.events, failed, ends)))}
+        scrapes = set(_scrapes(begins, ends, offset, habits, chance))
+        if habits.loses_nothing:
+            scrapes |= {ends, chance.randint(begins, min(_passes(self.total, served, ends), _passes(self.events, failed, ends)))}
         # an application that does not create its series at 0 has none before the first error
-        shows_nought = self._habits.loses_nothing and bool(self.events)
+        shows_nought = habits.loses_nothing and bool(self.events)
         _scrape(served, sorted(scrapes), self.total, shows_nought=True)
         _scrape(failed, sorted(scrapes), self.events, shows_nought=shows_nought)
-
-    def _busy(self) -> int:
-        return self._chance.choice((0, 5, 20, 60))
-
-    def _scrapes(self, begins: int, ends: int, offset: int) -> Iterator[int]:
-        for at in range(begins - begins % SCRAPE_MS + offset, ends, SCRAPE_MS):
-            if begins < at and self._chance.random() >= self._habits.missed:
-                yield at
-                if self._chance.random() < self._habits.twice:
-                    yield at + 1
 
     def series(self, what: str) -> Series:
         samples: list[Sample] = [(each.at, float(each.value)) for each in getattr(self, what)]
         return Series(self._labels, tuple(dict(sorted(samples)).items()))
+
+
+class World:
+    """All targets; and one of each arm that is always there, so that no window is without requests."""
+
+    def __init__(self, habits: Habits, *, targets: int, until: int, seed: int) -> None:
+        chance = random.Random(seed)
+        restless = (Target(chance.choice(ARMS), str(number)).live(habits, until=until, chance=chance) for number in range(targets))
+        self._targets = [*restless, *(Target(arm, "steady").be_steady() for arm in ARMS)]
+        self._series = {what: [target.series(what) for target in self._targets] for what in ("total", "events")}
+
+    def scraped(self, what: str, arms: tuple[str, ...], *, since: int, until: int) -> int:
+        """The truth: how many events of some arms were first seen in `(since, until]`."""
+        samples = (each for target in self._targets if target.arm in arms for each in getattr(target, what))
+        return sum(each.news for each in samples if since < each.at <= until)
+
+    def increases(self, what: str, edges: tuple[int, ...]) -> tuple[Mapping[str, float], ...]:
+        """What the counters say, asked as the adapter asks: with a margin, and for what has no base with a longer memory."""
+        whole = self._series[what]
+        near = [one for one in (_cut(each, edges[0] - LOOKBACK_MS, edges[-1]) for each in whole) if one.samples]
+        wanted = without_base(near, start=edges[0], end=edges[-1])
+        past = (_cut(each, -BEFORE_MS - 1, edges[0]) for each in whole if each.identity in wanted)
+        earlier = {one.identity: one.samples[-1][1] for one in past if one.samples}
+        return tuple(increases(near, start=start, end=end, earlier=earlier) for start, end in pairwise(edges))
+
+
+def _scrapes(begins: int, ends: int, offset: int, habits: Habits, chance: random.Random) -> Iterator[int]:
+    for at in range(begins - begins % SCRAPE_MS + offset, ends, SCRAPE_MS):
+        if begins < at and chance.random() >= habits.missed:
+            yield at
+            if chance.random() < habits.twice:
+                yield at + 1
 
 
 def _passes(before: list[Scraped], served: list[int], ends: int) -> int:
@@ -105,38 +138,6 @@ def _scrape(served: list[int], scrapes: list[int], into: list[Scraped], *, shows
         if value or shows_nought:
             into.append(Scraped(at, value, value - seen))
         seen = value
-
-
-class World:
-    """All targets; and one of each arm that is always there, so that no window is without requests."""
-
-    def __init__(self, habits: Habits, *, targets: int, until: int, seed: int) -> None:
-        chance = random.Random(seed)
-        steady = Habits(loses_nothing=True, missed=0, twice=0, lives=1, vanishes=False)
-        self._targets = [Target(chance.choice(ARMS), number, habits, until=until, chance=chance) for number in range(targets)]
-        self._targets += [_steady(arm, until, steady) for arm in ARMS]
-
-    def scraped(self, what: str, arms: tuple[str, ...], *, since: int, until: int) -> int:
-        """The truth: how many events of some arms were first seen in `(since, until]`."""
-        samples = (each for target in self._targets if target.arm in arms for each in getattr(target, what))
-        return sum(each.news for each in samples if since < each.at <= until)
-
-    def increases(self, what: str, edges: tuple[int, ...]) -> tuple[Mapping[str, float], ...]:
-        """What the counters say, asked as the adapter asks: with a margin, and for what has no base with a longer memory."""
-        whole = [target.series(what) for target in self._targets]
-        near = [one for one in (_cut(each, edges[0] - LOOKBACK_MS, edges[-1]) for each in whole) if one.samples]
-        wanted = without_base(near, start=edges[0], end=edges[-1])
-        past = (_cut(each, -BEFORE_MS - 1, edges[0]) for each in whole if each.identity in wanted)
-        earlier = {one.identity: one.samples[-1][1] for one in past if one.samples}
-        return tuple(increases(near, start=start, end=end, earlier=earlier) for start, end in pairwise(edges))
-
-
-def _steady(arm: str, until: int, habits: Habits) -> Target:
-    target = Target(arm, 0, habits, until=until, chance=random.Random(0))
-    target._labels = {"variant": arm, "pod": "steady"}
-    target.total = [Scraped(at, (at + BEFORE_MS) // 1000, 1) for at in range(-BEFORE_MS + 1000, until, 1000)]
-    target.events = []
-    return target
 
 
 def _cut(series: Series, after: int, until: int) -> Series:

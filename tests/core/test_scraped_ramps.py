@@ -14,7 +14,7 @@ from tests.core.story import COUNTED
 
 STEPS = {"steps": [{"percent": percent, "hold": "60s"} for percent in (1, 10, 50, 100)]}
 UNTIL = 250_000
-"""Milliseconds after which nobody serves; a ramp of events is shorter."""
+"""Milliseconds after which all but the steady targets are gone."""
 Counts = tuple[float, float, float, float]
 COUNTED_AND_TOLD = {**COUNTED, "onBreach": "Notify"}
 EVENTS = st.lists(st.sampled_from(["look", "look", "look", "late", "persist", "restart"]), min_size=15, max_size=40)
