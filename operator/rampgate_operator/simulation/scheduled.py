@@ -34,3 +34,9 @@ class Scheduled:
         row = ramp * self.looks + look
         total, events = self.counts.totals[row].tolist(), self.counts.events[guardrail][row].tolist()
         return {TOTAL: dict(zip(self._arms, total, strict=True)), EVENTS: dict(zip(self._arms, events, strict=True))}
+
+    def treated(self, looks: Whole) -> Whole:
+        """Give how many requests treatments had served after so many looks of each ramp."""
+        served = self.counts.totals[:, :-1].sum(axis=1).reshape(looks.size, self.looks).cumsum(axis=1)
+        treated: Whole = served[np.arange(looks.size), looks - 1]
+        return treated
