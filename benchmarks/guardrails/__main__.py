@@ -85,7 +85,11 @@ def main() -> int:
     figures = figures_of(asked, outcomes) | sample_ratio_figures(options.ramps, say)
     record(figures, RESULTS if options.record else None)
     for name, bar in BARS.items():
-        say(f"{name}: {figures[name]:,.3f} {bar.sign} {bar.value:g}{'' if bar.holds(figures[name]) else '  MISSED'}" if name in figures else f"{name}: not measured")
+        say(
+            f"{name}: {figures[name]:,.3f} {bar.sign} {bar.value:g}{'' if bar.holds(figures[name]) else '  MISSED'}"
+            if name in figures
+            else f"{name}: not measured"
+        )
     return int(bool(missed(figures)))
 
 

@@ -1,17 +1,18 @@
 """The kinds of ramps that are played, and one kind played: so many ramps, from a seed."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Phase
+from rampgate_operator.simulation.plan import plan
 from rampgate_operator.simulation.product import play
 from rampgate_operator.simulation.scheduled import Scheduled
-from rampgate_operator.simulation.twin import plan, run
-from rampgate_operator.simulation.world import Flags, Pattern, Whole, World, constant, drift, draw, incident
+from rampgate_operator.simulation.twin import run
+from rampgate_operator.simulation.world import Flags, Pattern, Whole, World, arriving, constant, drift, incident
 from tests.guardrails.ramps import RAMP, counters, ramp_of
 
 BASE_RATE = 0.01
@@ -72,19 +73,14 @@ def _longer(times: int) -> Spec:
 
 def _world(rate: float, spec: Spec, *, pattern: Pattern = constant, harm: float = 1.0) -> World:
     names = [guardrail.name for guardrail in spec.guardrails or ()]
-    return World(per_second=rate, rates=dict.fromkeys(names, BASE_RATE), harm={names[0]: harm}, pattern=pattern)
+    return World(per_second=rate, rates=dict.fromkeys(names, (BASE_RATE,)), harm={names[0]: harm}, pattern=pattern)
 
 
 def measure(cell: Cell, *, ramps: int, seed: tuple[int, ...]) -> Outcome:
     """Play so many ramps."""
     chance, planned = np.random.default_rng(seed), plan(cell.spec)
     if not cell.is_product:
-        ended = run(
-            planned,
-            lambda numbers, percent, over: draw(cell.spec, cell.world, percent=percent, over=over, chance=chance),
-            number=ramps,
-            most_looks=planned.scheduled,
-        )
+        ended = run(planned, arriving(cell.spec, cell.world, chance), number=ramps, most_looks=planned.scheduled)
         return Outcome(ended.by >= 0, ended.looks, ended.treated, ended.held)
     drawn = Scheduled(planned, cell.world, number=ramps, chance=chance)
     played = [

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from rampgate_operator.core.status import Phase
+from rampgate_operator.simulation.plan import plan
 from rampgate_operator.simulation.product import Played, begin, play
 from rampgate_operator.simulation.scheduled import Scheduled
-from rampgate_operator.simulation.twin import plan
 from rampgate_operator.simulation.world import World, constant, incident
 from tests.guardrails.ramps import LOOKS, ramp_of
 
@@ -27,7 +27,7 @@ def test_equal_arms_are_rolled_back_no_more_often_than_promised() -> None:
     ended = [
         one
         for pattern in (constant, incident)
-        for one in played(World(per_second=10, rates={"orders": 0.01}, pattern=pattern), ramps=RAMPS // 2)[0]
+        for one in played(World(per_second=10, rates={"orders": (0.01,)}, pattern=pattern), ramps=RAMPS // 2)[0]
     ]
     phases = [one.status.phase for one in ended]
     assert {one.looks for one in ended if one.status.phase is Phase.COMPLETED} == {LOOKS}
@@ -37,7 +37,7 @@ def test_equal_arms_are_rolled_back_no_more_often_than_promised() -> None:
 
 @pytest.mark.timeout(600)
 def test_twice_the_errors_are_found_before_many_have_met_them() -> None:
-    ended, drawn = played(World(per_second=100, rates={"orders": 0.01}, harm={"orders": 2.0}), ramps=RAMPS)
+    ended, drawn = played(World(per_second=100, rates={"orders": (0.01,)}, harm={"orders": 2.0}), ramps=RAMPS)
     assert {one.status.phase for one in ended} == {Phase.ROLLED_BACK}
     assert np.median(drawn.treated(np.array([one.looks for one in ended]))) <= 1300
 

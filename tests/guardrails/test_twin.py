@@ -1,5 +1,7 @@
 """The twin is the product, thousands of ramps at once: the same evidence, the same end."""
 
+from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -8,30 +10,43 @@ import pytest
 from rampgate_operator.core.sequential import NO_EVIDENCE, Batch, add_harm, log_mean
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Phase
+from rampgate_operator.simulation.plan import Compared, plan
 from rampgate_operator.simulation.product import Played, play
 from rampgate_operator.simulation.scheduled import Scheduled
-from rampgate_operator.simulation.twin import Ended, plan, run
+from rampgate_operator.simulation.twin import Ended, run
 from rampgate_operator.simulation.world import Counts, World, incident
 from tests.guardrails.ramps import LOOKS, counters, ramp_of
 
 CONTROL_TOO = [{"name": "off", "value": False}, {"name": "on", "value": True}, {"name": "new", "value": True, "weight": 2}]
 TO_ALL = {"steps": [{"percent": percent, "hold": "15m"} for percent in (5, 50, 100)]}
+FORMS = [
+    {"name": "orders", "errorRate": {}, "maxIncrease": "10%"},
+    {"name": "slow", "slowerThan": "300ms", "maxIncrease": "20%"},
+    {"name": "latency", "latency": {"buckets": ["100ms", "300ms", "1s"]}, "maxIncrease": "5%"},
+]
+PROVEN = counters("orders", maxIncrease="100%", onInconclusive="Hold")
 CASES: dict[str, tuple[Spec, dict[str, Any], int]] = {
-    "harm that takes long to find": (ramp_of(), {"per_second": 10, "harm": {"orders": 2.0}}, 100),
-    "no harm, in an incident": (ramp_of(), {"per_second": 100, "pattern": incident}, 40),
+    "harm that takes long to find": (ramp_of(), {"per_second": 10, "harm": {"orders": 2.0}}, 80),
+    "no harm, in an incident": (ramp_of(), {"per_second": 100, "pattern": incident}, 20),
     "hardly any traffic": (ramp_of(), {"per_second": 0.2, "harm": {"orders": 5.0}}, 20),
     "two guardrails, two treatments and a margin": (
         ramp_of(counters("orders", maxIncrease="10%"), counters("payments", maxIncrease="5%"), variants=CONTROL_TOO),
         {"per_second": 20, "harm": {"payments": 2.0}},
         20,
     ),
-    "up to everybody": (ramp_of(ramp=TO_ALL), {"per_second": 10}, 20),
+    "every form that compares": (ramp_of(*FORMS), {"per_second": 20, "harm": {"latency": 1.5}}, 20),
+    "steps that wait for proof": (ramp_of(PROVEN), {"per_second": 20}, 20),
+    "up to everybody": (ramp_of(ramp=TO_ALL), {"per_second": 10}, 10),
+    "up to everybody, with proof": (ramp_of(counters("orders", maxIncrease="50%"), ramp=TO_ALL), {"per_second": 5}, 10),
 }
+RATES = {"latency": (0.3, 0.05, 0.01)}
 
 
-def both(spec: Spec, ramps: int, **of_the_world: Any) -> tuple[list[Played], Ended, Scheduled]:
+@cache
+def both(case: str) -> tuple[list[Played], Ended, Scheduled]:
+    spec, of_the_world, ramps = CASES[case]
     planned = plan(spec)
-    world = World(rates={guardrail.name: 0.01 for guardrail in planned.guardrails}, **of_the_world)
+    world = World(rates={tested.name: RATES.get(tested.name, (0.01,)) for tested in planned.guardrails}, **of_the_world)
     drawn = Scheduled(planned, world, number=ramps, chance=np.random.default_rng(7))
     played = [
         play(spec, lambda look, guardrail, ramp=ramp: drawn.at(ramp, look, guardrail), most_looks=drawn.looks) for ramp in range(ramps)
@@ -42,8 +57,7 @@ def both(spec: Spec, ramps: int, **of_the_world: Any) -> tuple[list[Played], End
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("case", CASES)
 def test_the_twin_ends_as_the_product_does(case: str) -> None:
-    spec, of_the_world, ramps = CASES[case]
-    played, ended, drawn = both(spec, ramps, **of_the_world)
+    played, ended, drawn = both(case)
     planned, names = drawn.planned, [guardrail.name for guardrail in drawn.planned.guardrails]
     for ramp, one in enumerate(played):
         latch = one.status.latch
@@ -56,28 +70,42 @@ def test_the_twin_ends_as_the_product_does(case: str) -> None:
 @pytest.mark.parametrize("case", CASES)
 def test_the_twin_has_the_product_s_evidence(case: str) -> None:
     """To 1e-9 that of the functions the product calls, for the same batches; status has it rounded down, by up to 1e-6 at every look."""
-    spec, of_the_world, ramps = CASES[case]
-    played, ended, drawn = both(spec, ramps, **of_the_world)
+    spec, (played, ended, drawn) = CASES[case][0], both(case)
     for ramp, one in enumerate(played):
-        for index, guardrail in enumerate(drawn.planned.guardrails):
-            known = one.status.guardrail(guardrail.name)
+        for index, tested in enumerate(drawn.planned.guardrails):
+            known = one.status.guardrail(tested.name)
             assert known is not None
-            stands = {evidence.treatment: log_mean(evidence.log_e_values) for evidence in known.evidence}
             for arm, treatment in enumerate(spec.drawn_treatments):
-                exact = evidence_of(drawn, ramp, guardrail.name, arm=arm, looks=one.looks)
+                exact = evidence_of(drawn, ramp, tested, arm=arm, percents=percents_of(one))
+                stands = [each for found in known.evidence if found.treatment == treatment.name for each in found.log_e_values or ()]
                 assert ended.log_e[ramp, index, arm] == pytest.approx(exact, abs=1e-9)
-                assert -1e-9 <= exact - stands.get(treatment.name, 0.0) <= 1e-6 * LOOKS
+                assert -1e-9 <= exact - log_mean(stands or NO_EVIDENCE) <= 1e-6 * LOOKS
 
 
-def evidence_of(drawn: Scheduled, ramp: int, guardrail: str, *, arm: int, looks: int) -> float:
+def percents_of(one: Played) -> list[float]:
+    """What was served while each look counted."""
+    rises = [(each.at, each.percent) for each in one.status.history if each.percent > 0]
+    ends = [*(at for at, _ in rises[1:]), one.at]
+    return [percent for (at, percent), end in zip(rises, ends, strict=True) for _ in range((end - at) // timedelta(minutes=1))]
+
+
+def evidence_of(drawn: Scheduled, ramp: int, tested: Compared, *, arm: int, percents: list[float]) -> float:
     """What the functions of core/sequential.py make of these batches."""
-    limits = {each.name: 1 + float((each.max_increase or "0%").rstrip("%")) / 100 for each in drawn.planned.guardrails}
-    blind_from = LOOKS if not drawn.planned.blind else int(drawn.planned.looks[drawn.planned.percents < 100].sum())
-    evidence = NO_EVIDENCE
-    for row in range(ramp * drawn.looks, ramp * drawn.looks + min(looks, blind_from)):
-        total, events = drawn.counts.totals[row], drawn.counts.events[guardrail][row]
-        evidence = add_harm(evidence, Batch(total[arm], events[arm], total[-1], events[-1]), limit=limits[guardrail])
-    return log_mean(evidence)
+    logs: list[float] = []
+    for bound in range(len(tested.bounds)):
+        evidence, exposed, before = NO_EVIDENCE, np.zeros(2), 0.0
+        for look, percent in enumerate(percents):
+            exposed = exposed * (percent == before)
+            before = percent
+            total, events = (column[ramp * drawn.looks + look] for column in (drawn.counts.totals, drawn.counts.events[tested.name]))
+            total = total[[arm, -1]]
+            if total.all() and not (percent == 100 and drawn.planned.blind):
+                exposed = exposed + total
+                own, others = exposed if tested.is_per_unit else total
+                batch = Batch(own, events[arm, bound], others, events[-1, bound])
+                evidence = add_harm(evidence, batch, limit=tested.limit)
+        logs += evidence
+    return log_mean(logs)
 
 
 def test_two_hundred_ramps_are_compared() -> None:
@@ -100,4 +128,4 @@ def test_a_step_lasts_until_it_has_its_exposures() -> None:
 def counts(ramps: int, treatment: tuple[int, int], comparison: tuple[int, int]) -> Counts:
     """The same look for all: requests and failures."""
     totals, events = (np.tile([one, other], (ramps, 1)) for one, other in zip(treatment, comparison, strict=True))
-    return Counts(totals=totals, events={"orders": events})
+    return Counts(totals=totals, events={"orders": events[..., None]})

@@ -15,7 +15,7 @@ from rampgate_operator.core.looks import Answer, Increases, NoData
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KEY_SUFFIX, Observation, see_rules
 from rampgate_operator.core.promql import LOOKBACK
 from rampgate_operator.core.quantities import duration
-from rampgate_operator.core.questions import SCRAPE_LAG, Question, ask, read_answers
+from rampgate_operator.core.questions import Question, ask, lag, read_answers
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Phase, Status
 from rampgate_operator.core.waiting import Situation
@@ -31,10 +31,11 @@ Truth = Callable[[int, str], Mapping[str, Mapping[str, float]]]
 
 @dataclass(frozen=True, kw_only=True)
 class Played:
-    """How a ramp ended, and after how many looks."""
+    """How a ramp ended, after how many looks and when."""
 
     status: Status
     looks: int
+    at: datetime
 
 
 class Ramp:
@@ -97,16 +98,15 @@ def begin(spec: Spec) -> Ramp:
 def play(spec: Spec, truth: Truth, *, most_looks: int) -> Played:
     """Play a ramp until it ends, or for so many looks; each looks back on one whole interval."""
     ramp, interval = begin(spec), duration(spec.interval)
-    lag = min(SCRAPE_LAG, interval)
     started, of_step, looks = ramp.status.step_started_at, 0, 0
     while ramp.status.phase is Phase.RAMPING and looks < most_looks:
         if started != ramp.status.step_started_at:
             started, of_step = ramp.status.step_started_at, 0
         assert started is not None
-        ramp.now = started + (of_step + 1) * interval + lag
+        ramp.now = started + (of_step + 1) * interval + lag(spec)
         ramp.look(partial(_answers, truth=truth, look=looks, interval=interval))
         of_step, looks = of_step + 1, looks + 1
-    return Played(status=ramp.status, looks=looks)
+    return Played(status=ramp.status, looks=looks, at=ramp.now)
 
 
 def _answers(question: Question, *, truth: Truth, look: int, interval: timedelta) -> Mapping[Hashable, Answer]:

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from rampgate_operator.core.evidence import EVENTS, TOTAL
+from rampgate_operator.core.counted import EVENTS, REQUESTS, TOTAL, within
 from rampgate_operator.core.spec import BASELINE
-from rampgate_operator.simulation.twin import Plan
+from rampgate_operator.simulation.plan import Plan
 from rampgate_operator.simulation.world import Counts, Numbers, Whole, World, draw
 
 
@@ -22,6 +22,7 @@ class Scheduled:
         percent = np.tile(np.repeat(planned.percents, planned.looks), number)
         over = np.tile(np.arange(self.looks) / self.looks, number)
         self.counts = draw(planned.spec, world, percent=percent, over=over, chance=chance)
+        self._bounds = {tested.name: tested.bounds for tested in planned.guardrails}
         self._arms = (*(treatment.name for treatment in planned.spec.drawn_treatments), BASELINE)
 
     def of(self, ramps: Whole, _percent: Numbers, over: Numbers) -> Counts:
@@ -31,9 +32,11 @@ class Scheduled:
 
     def at(self, ramp: int, look: int, guardrail: str) -> Mapping[str, Mapping[str, float]]:
         """Give one look of one ramp, as the product asks for it; the comparison is all baseline."""
-        row = ramp * self.looks + look
-        total, events = self.counts.totals[row].tolist(), self.counts.events[guardrail][row].tolist()
-        return {TOTAL: dict(zip(self._arms, total, strict=True)), EVENTS: dict(zip(self._arms, events, strict=True))}
+        row, bounds = ramp * self.looks + look, self._bounds[guardrail]
+        total, events = self.counts.totals[row], self.counts.events[guardrail][row]
+        named = {TOTAL: total, REQUESTS: total, EVENTS: events[:, 0]}
+        named |= {within(bound): total - events[:, index] for index, bound in enumerate(bounds)}
+        return {name: dict(zip(self._arms, rose.tolist(), strict=True)) for name, rose in named.items()}
 
     def treated(self, looks: Whole) -> Whole:
         """Give how many requests treatments had served after so many looks of each ramp."""

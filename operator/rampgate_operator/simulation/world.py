@@ -5,7 +5,7 @@ with together, are one column. Knows percentages and chance. Must not know evide
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -22,6 +22,7 @@ Pattern = Callable[[Numbers], Numbers]
 """By what factor everybody's rate of failures differs, by how much of the ramp's scheduled looks is over (0 to 1)."""
 
 DRIFT, PERIODS, INCIDENT, INCIDENT_FROM, INCIDENT_UNTIL = 0.5, 2, 3.0, 0.48, 0.68
+_NONE = 1e-300
 
 
 def constant(_over: Numbers) -> Numbers:
@@ -45,13 +46,13 @@ class World:
 
     Attributes:
         per_second: requests of all eligible users together.
-        rates: the share of requests that fail in the comparison, by guardrail.
+        rates: the share of requests that fail in the comparison, by guardrail; of a latency the share above each bound, falling.
         harm: how many times as many fail in the first treatment, by guardrail; 1 where none is named.
         pattern: what happens to everybody.
     """
 
     per_second: float
-    rates: Mapping[str, float]
+    rates: Mapping[str, tuple[float, ...]]
     harm: Mapping[str, float] = field(default_factory=dict)
     pattern: Pattern = constant
 
@@ -62,11 +63,24 @@ class Counts:
 
     Attributes:
         totals: requests, looks × arms.
-        events: failures by guardrail, looks × arms.
+        events: failures by guardrail, looks × arms × bounds of a histogram (one when it is about none).
     """
 
     totals: Whole
     events: Mapping[str, Whole]
+
+
+Draw = Callable[[Whole, Numbers, Numbers], Counts]
+"""What a look brings: the numbers of the ramps, the percentage of each, and how much of its scheduled looks each has behind it."""
+
+
+def arriving(spec: Spec, world: World, chance: np.random.Generator) -> Draw:
+    """Draw each look when it is asked for."""
+
+    def arrive(_ramps: Whole, percent: Numbers, over: Numbers) -> Counts:
+        return draw(spec, world, percent=percent, over=over, chance=chance)
+
+    return arrive
 
 
 def shares(spec: Spec, percent: Numbers) -> Numbers:
@@ -82,8 +96,18 @@ def draw(spec: Spec, world: World, *, percent: Numbers, over: Numbers, chance: n
     totals = chance.poisson(world.per_second * seconds * np.clip(shares(spec, percent), 0, None))
     factor = world.pattern(over)[:, None]
     events = {}
-    for guardrail, rate in world.rates.items():
+    for guardrail, rates in world.rates.items():
         worse = np.ones(totals.shape[1])
         worse[0] = world.harm.get(guardrail, 1.0)
-        events[guardrail] = chance.binomial(totals, np.minimum(1.0, rate * factor * worse))
+        events[guardrail] = _failures(totals, [np.minimum(1.0, rate * factor * worse) for rate in rates], chance)
     return Counts(totals=totals, events=events)
+
+
+def _failures(totals: Whole, rates: Sequence[Numbers], chance: np.random.Generator) -> Whole:
+    """Draw who fails; what is above a bound of a histogram is above every lower one."""
+    columns, among, before = [], totals, np.ones(1)
+    for rate in rates:
+        among = chance.binomial(among, np.minimum(1.0, rate / np.maximum(before, _NONE)))
+        columns.append(among)
+        before = rate
+    return np.stack(columns, axis=-1)
