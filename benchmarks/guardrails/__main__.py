@@ -5,63 +5,24 @@ Ramps of 50 looks go through the product's own look, verdict and decision; longe
 """
 
 import argparse
-import multiprocessing
-import os
+import importlib
 import sys
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.guardrails.cells import SEED, Cell, Outcome, cells, measure
+from benchmarks.guardrails.cells import Cell, Outcome, cells
 from benchmarks.guardrails.exposures import sample_ratio_figures
 from benchmarks.guardrails.figures import BARS, figures_of, missed
+from benchmarks.guardrails.parts import play_all, tasks
 from benchmarks.scale import record, say
 
 RESULTS = Path(__file__).parents[1] / "results" / "guardrails.json"
-CHUNK = {True: 250, False: 2_500}
-"""Ramps that are played in one go: by the product, and by its twin."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """A part of a cell."""
-
-    cell: int
-    ramps: int
-    seed: tuple[int, ...]
-
-
-def tasks(asked: list[Cell], ramps: int) -> Iterator[Task]:
-    """Cut the cells into parts that keep every core busy."""
-    for index, cell in enumerate(asked):
-        chunk = CHUNK[cell.is_product]
-        for first in range(0, ramps, chunk):
-            yield Task(cell=index, ramps=min(chunk, ramps - first), seed=(SEED, index, first))
-
-
-def carry_out(task: Task) -> tuple[int, Outcome, float]:
-    """Play a part; gives its cell, how it ended, and the CPU seconds it took."""
-    began = time.process_time()
-    outcome = measure(list(cells())[task.cell], ramps=task.ramps, seed=task.seed)
-    return task.cell, outcome, time.process_time() - began
-
-
-def play_all(asked: list[Cell], ramps: int) -> dict[str, Outcome]:
-    """Play every cell on all cores, and tell each once it is complete."""
-    parts: dict[int, list[Outcome]] = {}
-    took: dict[int, float] = {}
-    done: dict[str, Outcome] = {}
-    with multiprocessing.get_context("spawn").Pool(os.cpu_count()) as pool:
-        for index, outcome, seconds in pool.imap_unordered(carry_out, tasks(asked, ramps)):
-            parts.setdefault(index, []).append(outcome)
-            took[index] = took.get(index, 0.0) + seconds
-            if sum(part.looks.size for part in parts[index]) == ramps:
-                done[asked[index].name] = whole = Outcome(*(np.concatenate(columns) for columns in zip(*parts.pop(index), strict=True)))
-                say(f"{asked[index].name:<60}{told(whole)}{took[index]:>8.0f} s of CPU")
-    return done
+def tell(cell: Cell, outcome: Outcome, seconds: float) -> None:
+    """Say how a cell ended, and what it cost."""
+    say(f"{cell.name:<48}{told(outcome)}{seconds:>8.0f} s of CPU")
 
 
 def told(outcome: Outcome) -> str:
@@ -78,19 +39,33 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.guardrails", description=__doc__)
     parser.add_argument("--ramps", type=int, default=10_000, help="how many of each kind (default: %(default)s)")
     parser.add_argument("--record", action="store_true", help="write benchmarks/results/guardrails.json")
+    parser.add_argument(
+        "--by-product",
+        type=int,
+        default=sys.maxsize,
+        metavar="N",
+        help="how many of them, of 50 looks, go through the product's own path, the others through its twin (default: all)",
+    )
     options = parser.parse_args()
     asked = list(cells())
     say(f"{options.ramps:,} ramps of each kind: rolled back, after how many looks and requests of treatment (medians)")
-    outcomes = play_all(asked, options.ramps)
-    figures = figures_of(asked, outcomes) | sample_ratio_figures(options.ramps, say)
+    outcomes = play_all(list(tasks(asked, options.ramps, options.by_product)), tell)
+    figures = figures_of(asked, outcomes) | sample_ratio_figures(options.ramps, say) | look_figures()
     record(figures, RESULTS if options.record else None)
     for name, bar in BARS.items():
-        say(
-            f"{name}: {figures[name]:,.3f} {bar.sign} {bar.value:g}{'' if bar.holds(figures[name]) else '  MISSED'}"
-            if name in figures
-            else f"{name}: not measured"
-        )
+        say(f"{name}: {bar.told(figures[name])}" if name in figures else f"{name}: not measured")
     return int(bool(missed(figures)))
+
+
+def look_figures() -> dict[str, float]:
+    """What one look of 1,000 Experiments costs, measured by another benchmark."""
+    try:
+        looks = importlib.import_module("benchmarks.looks")
+    except ModuleNotFoundError:
+        say("one look of 1,000 Experiments: left out, for there is no benchmarks.looks")
+        return {}
+    measured: dict[str, float] = looks.measure()
+    return {name: figure for name, figure in measured.items() if name in BARS}
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +14,7 @@ from rampgate_operator.simulation.product import play
 from rampgate_operator.simulation.scheduled import Scheduled
 from rampgate_operator.simulation.twin import run
 from rampgate_operator.simulation.world import Flags, Pattern, Whole, World, arriving, constant, drift, incident
-from tests.guardrails.ramps import RAMP, counters, ramp_of
+from tests.guardrails.ramps import LOOKS, RAMP, counters, ramp_of
 
 BASE_RATE = 0.01
 RATES = (10, 100, 1000)
@@ -28,17 +29,20 @@ class Cell:
 
     Attributes:
         name: what they have in common.
-        kind: which bar is theirs.
+        kind: which bar is theirs; empty for none.
         spec: the Experiment.
         world: what is so.
-        is_product: whether they go through the product's own path; else through its twin.
     """
 
     name: str
     kind: str
     spec: Spec
     world: World
-    is_product: bool = True
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the product's own path can play it in reasonable time."""
+        return plan(self.spec).scheduled <= LOOKS
 
 
 class Outcome(NamedTuple):
@@ -53,18 +57,15 @@ class Outcome(NamedTuple):
 def cells() -> Iterator[Cell]:
     """Give them all, the slow ones first."""
     one, three = ramp_of(), ramp_of(*(counters(name) for name in ("orders", "payments", "logins")))
+    for rate, (name, pattern), times in product(RATES, PATTERNS.items(), (100, 20)):
+        told = f"no harm, {name}, {rate}/s, {times * LOOKS:,} looks"
+        yield Cell(name=told, kind="any", spec=_longer(times), world=_world(rate, one, pattern=pattern))
     for rate in RATES:
-        yield Cell(name=f"no harm, three guardrails, constant, {rate}/s", kind="any", spec=three, world=_world(rate, three))
-    for rate in RATES:
-        for name, pattern in PATTERNS.items():
-            yield Cell(name=f"no harm, {name}, {rate}/s", kind="aa50", spec=one, world=_world(rate, one, pattern=pattern))
-            for times in (20, 100):
-                longer, looks = _longer(times), times * sum(looks for _, looks in RAMP)
-                told = f"no harm, {name}, {rate}/s, {looks:,} looks"
-                yield Cell(name=told, kind="any", spec=longer, world=_world(rate, one, pattern=pattern), is_product=False)
-    for harm in HARMS:
-        for rate in RATES:
-            yield Cell(name=f"{harm:g} times the errors, {rate}/s", kind=f"x{harm:g}", spec=one, world=_world(rate, one, harm=harm))
+        yield Cell(name=f"no harm, three guardrails, {rate}/s", kind="any", spec=three, world=_world(rate, three))
+    for rate, (name, pattern) in product(RATES, PATTERNS.items()):
+        yield Cell(name=f"no harm, {name}, {rate}/s", kind="aa50", spec=one, world=_world(rate, one, pattern=pattern))
+    for harm, rate in product(HARMS, RATES):
+        yield Cell(name=f"{harm:g} times the errors, {rate}/s", kind=f"x{harm:g}", spec=one, world=_world(rate, one, harm=harm))
 
 
 def _longer(times: int) -> Spec:
@@ -76,20 +77,20 @@ def _world(rate: float, spec: Spec, *, pattern: Pattern = constant, harm: float 
     return World(per_second=rate, rates=dict.fromkeys(names, (BASE_RATE,)), harm={names[0]: harm}, pattern=pattern)
 
 
-def measure(cell: Cell, *, ramps: int, seed: tuple[int, ...]) -> Outcome:
-    """Play so many ramps."""
-    chance, planned = np.random.default_rng(seed), plan(cell.spec)
-    if not cell.is_product:
-        ended = run(planned, arriving(cell.spec, cell.world, chance), number=ramps, most_looks=planned.scheduled)
-        return Outcome(ended.by >= 0, ended.looks, ended.treated, ended.held)
-    drawn = Scheduled(planned, cell.world, number=ramps, chance=chance)
+def play_twin(cell: Cell, *, ramps: int, seed: tuple[int, ...]) -> Outcome:
+    """Play so many ramps as arrays."""
+    planned, chance = plan(cell.spec), np.random.default_rng(seed)
+    ended = run(planned, arriving(cell.spec, cell.world, chance), number=ramps, most_looks=planned.scheduled)
+    return Outcome(ended.by >= 0, ended.looks, ended.treated, ended.held)
+
+
+def play_product(cell: Cell, *, ramps: int, seed: tuple[int, ...]) -> Outcome:
+    """Play so many ramps through the product's own look, verdict and decision."""
+    planned = plan(cell.spec)
+    drawn = Scheduled(planned, cell.world, number=ramps, chance=np.random.default_rng(seed))
     played = [
         play(cell.spec, lambda look, name, ramp=ramp: drawn.at(ramp, look, name), most_looks=planned.scheduled) for ramp in range(ramps)
     ]
     looks = np.array([one.looks for one in played])
-    return Outcome(
-        np.array([one.status.phase is Phase.ROLLED_BACK for one in played]),
-        looks,
-        drawn.treated(looks),
-        np.array([one.status.phase is Phase.RAMPING for one in played]),
-    )
+    phases = np.array([one.status.phase for one in played])
+    return Outcome(phases == Phase.ROLLED_BACK, looks, drawn.treated(looks), phases == Phase.RAMPING)

@@ -19,6 +19,10 @@ class Bar:
         """Whether the figure is on the right side."""
         return figure <= self.value if self.sign == "≤" else figure >= self.value
 
+    def told(self, figure: float) -> str:
+        """Say the figure beside what it must be."""
+        return f"{figure:,.4g} ({self.sign} {self.value:g}){'' if self.holds(figure) else ' MISSED'}"
+
 
 BARS = {
     "aa_false_rollback_50_looks_worst": Bar(sign="≤", value=0.03),
