@@ -114,7 +114,7 @@ class World:
         wanted = without_base(near, start=edges[0], end=edges[-1])
         past = (_cut(each, -BEFORE_MS - 1, edges[0]) for each in whole if each.identity in wanted)
         earlier = {one.identity: one.samples[-1][1] for one in past if one.samples}
-        return tuple(increases(near, start=start, end=end, earlier=earlier) for start, end in pairwise(edges))
+        return increases(near, edges=edges, earlier=earlier)
 
 
 def _scrapes(begins: int, ends: int, offset: int, habits: Habits, chance: random.Random) -> Iterator[int]:
