@@ -5,7 +5,7 @@ from datetime import datetime
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rampgate_operator.core.looks import Increases, LookRequest
+from rampgate_operator.core.looks import Answer, Increases, Kind, LookRequest, NoData
 from rampgate_operator.core.questions import ask, read_answers
 from rampgate_operator.core.status import Status, StepCounts, read_status
 from tests.core.scrapes import ARMS, Habits, World, milliseconds
@@ -52,7 +52,9 @@ class Ramp:
         if self.story.known.percent != before.percent:  # always before anything acts on it
             self.persisted = self.story.known
 
-    def _answer(self, request: LookRequest) -> Increases:
+    def _answer(self, request: LookRequest) -> Answer:
+        if request.kind is Kind.EXPOSURES:
+            return NoData("nobody counts exposures here")
         what = str(request.key[1])  # type: ignore[index]  # the guardrail and the counter
         return Increases(self.world.increases(what, tuple(map(milliseconds, request.edges))))
 
