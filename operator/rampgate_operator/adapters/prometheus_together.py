@@ -31,6 +31,9 @@ looks are due at one moment are through their decisions by then."""
 MOST_GATES = 100
 """Of one query. Ten pods of each make some 10 MB of it, which keep the event loop waiting for a tenth of a second while they are read."""
 
+_AT_ONCE = 4
+"""Queries: each may hold a large body, and one thread at a time reads them. It also leaves slots to questions that are asked alone."""
+
 _ROUNDS = 3
 """Timeouts that a common query may take: of samples, of processes or last values, and one to spare for what is rare."""
 
@@ -103,6 +106,7 @@ class Together:
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
+        self._few = asyncio.Semaphore(_AT_ONCE)
         self._lines: dict[_Kind, _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -136,16 +140,23 @@ class Together:
     async def _run(self, kind: _Kind, *, moment: float = 0.0) -> None:
         """Wait for a slot, then take from the line what one query takes; what remains is for the next slot."""
         await asyncio.sleep(moment)
-        await self._slots.acquire(_ALL_TENANTS)
-        line = self._lines[kind]
-        taken = line.take(MOST_GATES)
-        if line:
-            self._begin(self._run(kind))
-        else:
-            del self._lines[kind]
-        if not taken:
-            self._slots.release()
-            return
+        async with self._few:
+            await self._slots.acquire(_ALL_TENANTS)
+            line = self._lines[kind]
+            taken = line.take(MOST_GATES)
+            if line:
+                self._begin(self._run(kind))
+            else:
+                del self._lines[kind]
+            if not taken:
+                self._slots.release()
+                return
+            self._set_out(taken)
+            found = await self._ask(taken)
+        await self._tell(taken, found)
+
+    def _set_out(self, taken: Sequence[_Waiting]) -> None:
+        """From now on it is this task that they wait for."""
         task = asyncio.current_task()
         assert task is not None, "this runs in a task"
         batch = _Batch(taken, task)
@@ -154,15 +165,17 @@ class Together:
         for one in taken:
             one.batch = batch
             one.patience.reschedule(until)
-        await self._ask(taken)
 
-    async def _ask(self, waiting: Sequence[_Waiting]) -> None:
-        """Use the slot that was taken; where the answer is too large, one more for each half."""
+    async def _ask(self, waiting: Sequence[_Waiting]) -> Mapping[LookRequest, Answer] | Failed:
+        """Use the slot that was taken."""
         questions = tuple(dict.fromkeys(one.question for one in waiting))
         try:
-            found = await self._slots.work(partial(_found, questions), rounds=_ROUNDS)
+            return await self._slots.work(partial(_found, questions), rounds=_ROUNDS)
         except TimeoutError:
-            found = self._slots.too_slow
+            return self._slots.too_slow
+
+    async def _tell(self, waiting: Sequence[_Waiting], found: Mapping[LookRequest, Answer] | Failed) -> None:
+        """Hand the answers out; one that is too large is asked for again in halves, as long as there are two gates."""
         if isinstance(found, Failed) and found.reason is FailureReason.TOO_LARGE and (halves := _halves(waiting)):
             await asyncio.gather(*map(self._ask_again, halves))
             return
@@ -170,11 +183,13 @@ class Together:
             one.answer.set_result(found if isinstance(found, Failed) else found[one.question])
 
     async def _ask_again(self, waiting: Sequence[_Waiting]) -> None:
-        await self._slots.acquire(_ALL_TENANTS)
-        if still := _still(waiting):
-            await self._ask(still)
-        else:
-            self._slots.release()
+        async with self._few:
+            await self._slots.acquire(_ALL_TENANTS)
+            if not (still := _still(waiting)):
+                self._slots.release()
+                return
+            found = await self._ask(still)
+        await self._tell(still, found)
 
 
 def _still(waiting: Sequence[_Waiting]) -> list[_Waiting]:
