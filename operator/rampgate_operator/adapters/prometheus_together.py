@@ -20,7 +20,7 @@ from typing import TypeAlias
 from rampgate_operator.adapters.prometheus_http import Call, SourceError
 from rampgate_operator.adapters.prometheus_presets import ask_together
 from rampgate_operator.adapters.prometheus_slots import Slots
-from rampgate_operator.core.looks import Answer, Failed, FailureReason, LookRequest
+from rampgate_operator.core.looks import Answer, Failed, FailureReason, LookRequest, Metric
 from rampgate_operator.core.promql import QueryError
 from rampgate_operator.core.promql_gates import BOUND
 
@@ -42,7 +42,11 @@ _NEAR = timedelta(minutes=10)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALL_TENANTS = ""
-_Kind: TypeAlias = tuple[bool, int, int]
+_Gate: TypeAlias = tuple[str, str]
+"""Namespace, name."""
+
+_Kind: TypeAlias = tuple[bool, int, int, _Gate | None]
+"""What goes together: with a bound or without, where windows begin and end, and which gate where one goes alone."""
 
 
 @dataclass(eq=False, slots=True)
@@ -50,9 +54,14 @@ class _Waiting:
     """A question, and who waits for its answer."""
 
     question: LookRequest
+    metric: Metric
     answer: asyncio.Future[Answer]
     patience: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
     batch: _Batch | None = None
+
+    @property
+    def gate(self) -> _Gate:
+        return self.question.tenant, self.metric.gate
 
 
 @dataclass(eq=False, slots=True)
@@ -83,8 +92,9 @@ class _Line:
     def __bool__(self) -> bool:
         return bool(self._tenants)
 
-    def join(self, one: _Waiting, *, gate: str) -> None:
-        self._tenants.setdefault(one.question.tenant, {}).setdefault(gate, []).append(one)
+    def join(self, one: _Waiting) -> None:
+        tenant, gate = one.gate
+        self._tenants.setdefault(tenant, {}).setdefault(gate, []).append(one)
 
     def take(self, most: int) -> list[_Waiting]:
         """Take some gates, one of each tenant in turn, with all who still wait for them."""
@@ -109,10 +119,11 @@ class Together:
         self._few = asyncio.Semaphore(_AT_ONCE)
         self._lines: dict[_Kind, _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._large: set[_Gate] = set()
 
-    async def answer(self, question: LookRequest) -> Answer:
-        """Answer a question that has a metric, together with others."""
-        one = _Waiting(question, asyncio.get_running_loop().create_future())
+    async def answer(self, question: LookRequest, metric: Metric) -> Answer:
+        """Answer a question that has this metric, together with others."""
+        one = _Waiting(question, metric, asyncio.get_running_loop().create_future())
         try:
             async with asyncio.timeout(self._slots.patience) as one.patience:
                 self._join(one)
@@ -125,12 +136,15 @@ class Together:
                 one.batch.left()
 
     def _join(self, one: _Waiting) -> None:
-        kind = _kind(one.question)
+        kind = self._kind(one)
         if kind not in self._lines:
             self._lines[kind] = _Line()
             self._begin(self._run(kind, moment=MOMENT))
-        assert one.question.metric is not None, "a question without a metric is asked alone"
-        self._lines[kind].join(one, gate=one.question.metric.gate)
+        self._lines[kind].join(one)
+
+    def _kind(self, one: _Waiting) -> _Kind:
+        edges, has_bound = one.question.edges, any(name == BOUND for name, _ in one.metric.labels)
+        return has_bound, (edges[0] - _EPOCH) // _NEAR, (edges[-1] - _EPOCH) // _NEAR, one.gate if one.gate in self._large else None
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -176,9 +190,12 @@ class Together:
 
     async def _tell(self, waiting: Sequence[_Waiting], found: Mapping[LookRequest, Answer] | Failed) -> None:
         """Hand the answers out; one that is too large is asked for again in halves, as long as there are two gates."""
-        if isinstance(found, Failed) and found.reason is FailureReason.TOO_LARGE and (halves := _halves(waiting)):
-            await asyncio.gather(*map(self._ask_again, halves))
+        gates = {one.gate for one in waiting}
+        is_too_large = isinstance(found, Failed) and found.reason is FailureReason.TOO_LARGE
+        if is_too_large and len(gates) > 1:
+            await asyncio.gather(*map(self._ask_again, _halves(waiting)))
             return
+        (self._large.update if is_too_large else self._large.difference_update)(gates)
         for one in _still(waiting):
             one.answer.set_result(found if isinstance(found, Failed) else found[one.question])
 
@@ -205,18 +222,8 @@ def _found(questions: Sequence[LookRequest], call: Call) -> Mapping[LookRequest,
         return Failed(FailureReason.REFUSED, str(error))
 
 
-def _kind(question: LookRequest) -> _Kind:
-    metric, edges = question.metric, question.edges
-    has_bound = metric is not None and any(name == BOUND for name, _ in metric.labels)
-    return has_bound, (edges[0] - _EPOCH) // _NEAR, (edges[-1] - _EPOCH) // _NEAR
-
-
-def _halves(waiting: Sequence[_Waiting]) -> tuple[Sequence[_Waiting], ...]:
-    """Part the gates; a single one cannot be."""
-    gates: dict[tuple[str, str], list[_Waiting]] = {}
-    for one in _still(waiting):
-        if one.question.metric is not None:
-            gates.setdefault((one.question.tenant, one.question.metric.gate), []).append(one)
-    groups = list(gates.values())
-    parts = groups[: len(groups) // 2], groups[len(groups) // 2 :]
-    return tuple([one for group in part for one in group] for part in parts) if len(groups) > 1 else ()
+def _halves(waiting: Sequence[_Waiting]) -> tuple[Sequence[_Waiting], Sequence[_Waiting]]:
+    """Part the gates, of which there are two at least."""
+    gates = list(dict.fromkeys(one.gate for one in waiting))
+    first = set(gates[: len(gates) // 2])
+    return [one for one in waiting if one.gate in first], [one for one in waiting if one.gate not in first]
