@@ -5,7 +5,8 @@ whether it has a bound of a histogram, whose series are selected apart.
 
 Questions that come within a moment of each other go together, and so do those that wait while all slots are busy. One query is one turn in
 the line for a slot, as a tenant's single question is. It takes gates from the tenants in turn, so a tenant with a few gates is in the next
-query, however many another one has. An answer that is too large is asked again in halves, down to a single gate, which alone then fails.
+query, however many another one has. An answer that is too large is asked for again in halves, down to a single gate: it alone fails, and is
+asked for alone from then on.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from rampgate_operator.core.promql import QueryError
 from rampgate_operator.core.promql_gates import BOUND
 
 MOMENT = 0.25
-"""Seconds that the first question waits for others: little beside the seconds that a count lies in the past, yet all the Experiments whose
-looks are due at one moment are through their decisions by then."""
+"""Seconds that the first question waits for others: little beside the ten that counts lie in the past, yet enough for all the questions of
+an Experiment, and for those of many whose looks are due together, as after a restart."""
 
 MOST_GATES = 100
 """Of one query. Ten pods of each make some 10 MB of it, which keep the event loop waiting for a tenth of a second while they are read."""
