@@ -10,19 +10,38 @@ import pytest
 
 from rampgate_operator.core.checkpoint import must_persist
 from rampgate_operator.core.decide import decide
-from rampgate_operator.core.looks import Increases, LookRequest
+from rampgate_operator.core.looks import Answer, Increases, Kind, LookRequest, NoData
 from rampgate_operator.core.observation import Observation
 from rampgate_operator.core.questions import ask, read_answers
 from rampgate_operator.core.status import Evidence, Phase, Status, read_status
 from tests.core.shop import LOOKBACKS, begun
-from tests.core.story import COUNTED
-from tests.core.test_counted_ramps import AT_MOST, RAMP, RAMPS, WEIGHTLESS, constant, drawn, incident
+from tests.core.story import COUNTED, NOON
+from tests.guardrails.ramps import RAMP
+from tests.guardrails.test_simulated_ramps import AT_MOST, RAMPS
 
 INTERVAL = timedelta(minutes=1)
 PER_MINUTE, RESTART_EVERY = 600, 5
+WEIGHTLESS = [{"name": "off", "value": False, "weight": 0}, {"name": "on", "value": True}]
 STEPS = {"steps": [{"percent": percent, "hold": f"{number}m"} for percent, number in RAMP]}
 Counts = tuple[dict[str, float], dict[str, float]]
 Seen = list[tuple[Phase, float, tuple[Evidence, ...]]]
+
+
+def usual_rate(_minute: int) -> float:
+    return 0.01
+
+
+def rate_in_an_incident(minute: int) -> float:
+    """It swings with the hour, and for ten minutes everybody fails three times as often."""
+    return 0.01 * (1 + 0.5 * math.sin(minute / 4)) * (3 if 24 <= minute < 34 else 1)
+
+
+def drawn(number: int, rate: float, chance: random.Random) -> int:
+    """How many of so many independent requests fail: from one failure to the next."""
+    failed, at, miss = 0, 0, math.log1p(-rate)
+    while (at := at + 1 + int(math.log(1 - chance.random()) / miss)) <= number:
+        failed += 1
+    return failed
 
 
 class Traffic:
@@ -30,12 +49,12 @@ class Traffic:
 
     def __init__(self, seed: int, *, ratio: float = 1.0) -> None:
         self._seed, self._ratio = seed, ratio
-        self._rate = incident if seed % 2 else constant
+        self._rate = rate_in_an_incident if seed % 2 else usual_rate
 
     def between(self, since: datetime, until: datetime, percent: float) -> Counts:
-        chance, minute = random.Random(f"{self._seed} {since} {until} {percent}"), int(since.timestamp() // 60)
+        chance, minute = random.Random(f"{self._seed} {since} {until} {percent}"), round((since - NOON) / INTERVAL)
         requests = round(PER_MINUTE * ((until - since) / INTERVAL))
-        on, rate = round(requests * percent / 100), self._rate(minute % 50)
+        on, rate = round(requests * percent / 100), self._rate(minute)
         failed = {"on": float(drawn(on, self._ratio * rate, chance)), "baseline": float(drawn(requests - on, rate, chance))}
         return {"on": on, "baseline": requests - on}, failed
 
@@ -60,7 +79,9 @@ def play(traffic: Traffic, *, restart_every: int | None) -> Seen:
     return seen
 
 
-def answer(traffic: Traffic, request: LookRequest, percent: float) -> Increases:
+def answer(traffic: Traffic, request: LookRequest, percent: float) -> Answer:
+    if request.kind is Kind.EXPOSURES:
+        return NoData("this application counts no exposures")
     which = ("total", "events").index(request.key[1])  # type: ignore[index]  # the guardrail and the counter
     return Increases(tuple(traffic.between(since, until, percent)[which] for since, until in pairwise(request.edges)))
 
