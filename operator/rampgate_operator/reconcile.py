@@ -10,12 +10,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from rampgate_operator.cache import Cache, key_of
-from rampgate_operator.core.checkpoint import must_persist
+from rampgate_operator.core.checkpoint import for_people, must_persist
 from rampgate_operator.core.compile import compile_entry
 from rampgate_operator.core.conditions import RULES_RENDERED, Announcement
 from rampgate_operator.core.decide import Decision, decide
 from rampgate_operator.core.examine import examine
 from rampgate_operator.core.experiment import Experiment, read_experiment
+from rampgate_operator.core.grid import next_of_grid
 from rampgate_operator.core.guardrails import any_breach
 from rampgate_operator.core.observation import ExposureLook, Look, Observation, Ownership, see_rules
 from rampgate_operator.core.questions import Questions, ask, read_answers
@@ -272,7 +273,8 @@ class Reconciler:
     async def _persist(self, gathered: Gathered, status: Status) -> Body:
         before = gathered.persisted
         is_new_latch = status.phase in LATCHED and before is not None and before.latch != status.latch
-        return await (self._cluster.latch if is_new_latch else self._cluster.write_status)(gathered.body, status)
+        write = self._cluster.latch if is_new_latch else self._cluster.write_status
+        return await write(gathered.body, for_people(status, gathered.experiment.spec))
 
     async def _serve(self, gathered: Gathered, persisted: Status) -> None:
         experiment, config_map, seen = gathered.experiment, gathered.config_map, gathered.observation.rules
@@ -334,17 +336,17 @@ class Reconciler:
 
     def _ask(self, key: Key, gathered: Gathered, decision: Decision) -> None:
         spec, now, memory = gathered.experiment.spec, gathered.observation.now, self._memories[key]
-        if decision.look_every is None or spec is None:
+        every, first = decision.look_every, decision.look_from
+        if every is None or first is None or spec is None:
             return
-        due = now if memory.asked_at is None or memory.asked_at > now else memory.asked_at + decision.look_every
+        due = now if memory.asked_at is None or memory.asked_at > now else next_of_grid(memory.asked_at, origin=first, interval=every)
         if due <= now:
-            # a late look keeps to the grid, unless a whole interval was missed
-            self._memories[key] = replace(memory, asked_at=due if now - due < decision.look_every else now)
+            self._memories[key] = replace(memory, asked_at=now)
             situation = Situation(experiment=gathered.experiment, spec=spec, status=decision.status, observation=gathered.observation)
             for name, questions in ask(situation, self._metrics.lookbacks()).apart().items():
                 if (key, name) not in self._looking:
                     self._looking[key, name] = asyncio.create_task(self._look(key, name, questions, spec))
-            due = due + decision.look_every
+            due = next_of_grid(now, origin=first, interval=every)
         self._queue.add(key, delay=(due - now).total_seconds())
 
     async def _look(self, key: Key, name: str, questions: Questions, spec: Spec) -> None:

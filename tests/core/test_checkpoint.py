@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from rampgate_operator.core.checkpoint import must_persist
+from rampgate_operator.core.checkpoint import for_people, must_persist
 from rampgate_operator.core.looks import Value
 from rampgate_operator.core.observation import ExposureLook
-from tests.core.shop import exposed
+from tests.core.shop import begun, count, exposed, known
 from tests.core.story import BAD, ERRORS, FAILED, GOOD, NO_DATA, Story
 
 SAMPLES = {"steps": [{"percent": 1, "hold": "2h", "minExposures": 100}]}
@@ -39,6 +39,17 @@ def test_readings_are_written_every_five_minutes(seconds: int, written: bool) ->
     before = story.known
     story.wait(f"{seconds}s").decide_with(GOOD)
     assert must_persist(before, story.known) is written
+
+
+def test_what_is_counted_is_written_with_the_interval_that_nobody_acts_on() -> None:
+    story = begun()
+    count(story)
+    assert known(story).interval is None
+    (written,) = for_people(story.known, story.spec).guardrails
+    assert written.interval is not None
+    assert 0 < written.interval.low < 1 < (written.interval.high or 0)
+    assert written.model_copy(update={"interval": None}) == known(story)
+    assert for_people(story.known, None) == story.known
 
 
 def test_exposures_are_readings_too_and_their_trouble_is_written_at_once() -> None:

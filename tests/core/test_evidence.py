@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from rampgate_operator.core.evidence import needed
+from rampgate_operator.core.counted import needed
 from rampgate_operator.core.guardrails import any_breach
-from rampgate_operator.core.looks import Answer, NoData
+from rampgate_operator.core.looks import Answer, Increases, NoData
 from rampgate_operator.core.questions import ask
 from rampgate_operator.core.sequential import NO_EVIDENCE, Batch, add_harm
 from tests.core.shop import AWAY, EQUAL, HARM, LOOKBACKS, TOTALS, Counts, begun, count, known, look_of
@@ -18,13 +18,13 @@ OFF = {"name": "off", "value": 0}
 NONE = "on 0 % of 1,000 against 0 % of 3,000: no event to compare with, e = 1 < 20, look 1"
 PASSED = "on 1 % of 1,000 against 1 % of 3,000: ratio 1, e = 0.576 < 20, look 1"
 VERDICTS: list[tuple[str, Counts | Answer, Counts | Answer, str, str]] = [
-    ("equal rates", TOTALS, EQUAL, "Pass", PASSED),
-    ("no event yet", TOTALS, {}, "Pass", NONE),
-    ("no series of events", TOTALS, NoData("none"), "Pass", NONE),
+    ("equal rates", TOTALS, EQUAL, "Inconclusive", PASSED),
+    ("no event yet", TOTALS, {}, "Inconclusive", NONE),
+    ("no series of events", TOTALS, NoData("none"), "Inconclusive", NONE),
     ("twice the rate", TOTALS, HARM, "Breach", "on 6 % of 1,000 against 3 % of 3,000: ratio 2 (90 % always-valid 1."),
-    ("no baseline", {"on": 1000, "off": 3000}, {"on": 10, "off": 30}, "Pass", PASSED),
-    ("no control", {"on": 1000, "baseline": 3000}, {"on": 10, "baseline": 30}, "Pass", PASSED),
-    ("units that are not analysed", {**TOTALS, "override": 9, "none": 9}, {**EQUAL, "override": 9}, "Pass", PASSED),
+    ("no baseline", {"on": 1000, "off": 3000}, {"on": 10, "off": 30}, "Inconclusive", PASSED),
+    ("no control", {"on": 1000, "baseline": 3000}, {"on": 10, "baseline": 30}, "Inconclusive", PASSED),
+    ("units that are not analysed", {**TOTALS, "override": 9, "none": 9}, {**EQUAL, "override": 9}, "Inconclusive", PASSED),
     ("no series at all", NoData("none"), NoData("none"), "NoData", "no data: total has no sample of on"),
     ("no treatment", {"off": 5}, {}, "NoData", "no data: total has no sample of on"),
     ("nothing to compare with", {"on": 5}, {}, "NoData", "no data: total has no sample of off or baseline"),
@@ -91,7 +91,7 @@ def test_evidence_is_the_product_over_batches_rounded_down() -> None:
 def test_what_is_allowed_is_no_harm() -> None:
     story = begun(guardrails=[{**COUNTED, "maxIncrease": "100%"}])
     count(story, TOTALS, HARM)
-    assert known(story).verdict == "Pass"
+    assert known(story).verdict == "Inconclusive"
 
 
 @pytest.mark.parametrize(
@@ -140,10 +140,27 @@ def test_a_counter_is_asked_once_for_all_arms() -> None:
 
 def test_windows_follow_each_other_a_little_in_the_past() -> None:
     story = begun()
-    assert ask(story.wait("10s").situation(), LOOKBACKS).guardrails == ()
-    assert windows(story.wait("1s")) == (0, 1)
-    count(story, wait="10s")
-    assert windows(story.wait("20s")) == (11, 31)
+    assert ask(story.wait("19s").situation(), LOOKBACKS).guardrails == ()
+    assert windows(story.wait("1s")) == (0, 10)
+    count(story, wait="11s")
+    assert windows(story.wait("21s")) == (20, 40)
+
+
+def test_windows_are_cut_on_the_grid_of_the_step_however_late_a_look_comes() -> None:
+    story = begun().wait("47s")
+    (question,) = ask(story.situation(), LOOKBACKS).guardrails
+    edges = {tuple((edge - NOON).total_seconds() for edge in request.edges) for request in question.requests.values()}
+    assert edges == {(0, 10, 20, 30)}
+
+
+def test_several_windows_in_one_look_are_the_same_evidence_as_one_look_for_each() -> None:
+    apart, together = begun(), begun()
+    apart.wait("10s")
+    for events in (EQUAL, HARM, {}):
+        count(apart, TOTALS, events, wait="10s")
+    together.wait("40s").decide(look_of(together, Increases((TOTALS,) * 3), Increases((EQUAL, HARM, {}))))
+    assert known(together).evidence == known(apart).evidence != ()
+    assert known(together).evidence[0].looks == 3
 
 
 def test_before_the_first_step_any_window_will_do_and_nothing_is_counted() -> None:
@@ -192,7 +209,7 @@ def test_of_several_treatments_one_may_be_quiet_for_a_while() -> None:
     story = begun(variants=THREE)
     count(story, {"a": 1000, "b": 1000, "off": 3000}, {})
     count(story, {"a": 1000, "off": 3000}, {}, wait="1m")
-    assert (known(story).verdict, known(story).looked_at) == ("Pass", story.now)
+    assert (known(story).verdict, known(story).looked_at) == ("Inconclusive", story.now)
     count(story, {"a": 1000, "off": 3000}, {}, wait="1m")
     assert known(story).message == "no data: total has no sample of b"
 
@@ -219,15 +236,15 @@ def test_a_window_between_two_scrapes_is_no_news_until_two_minutes_are_over() ->
     looked_at = known(story).looked_at
     for _ in range(3):
         count(story, NoData("no sample"), NoData("no sample"))
-        assert (known(story).verdict, known(story).looked_at, known(story).evidence[0].looks) == ("Pass", looked_at, 1)
+        assert (known(story).verdict, known(story).looked_at, known(story).evidence[0].looks) == ("Inconclusive", looked_at, 1)
         assert known(story).counted_to == story.looking_ahead(-10)
     count(story, NoData("no sample"), NoData("no sample"))
     assert known(story).verdict == "NoData"
     count(story)
-    assert (known(story).verdict, known(story).evidence[0].looks) == ("Pass", 2)
+    assert (known(story).verdict, known(story).evidence[0].looks) == ("Inconclusive", 2)
 
 
-@pytest.mark.parametrize(("minutes", "verdict"), [(19, "Pass"), (21, "NoData")])
+@pytest.mark.parametrize(("minutes", "verdict"), [(19, "Inconclusive"), (21, "NoData")])
 def test_with_long_intervals_it_may_be_quiet_for_two_of_them(minutes: int, verdict: str) -> None:
     story = begun(interval="10m")
     count(story, wait="11m")

@@ -170,9 +170,15 @@ DOUBTS: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
     (
         "counters, with nobody left at the end",
         {**NO_WEIGHT, "guardrails": [COUNTED]},
-        [("spec.guardrails[0].counters", "at 100 % nobody is left to compare with: the verdict is NoComparison there")],
+        [("spec.guardrails[0].maxIncrease", "at 100 % nobody is left to compare with: the verdict is NoComparison there")],
     ),
     ("counters, with control to the end", {"guardrails": [COUNTED]}, []),
+    (
+        "a step that waits for what no counts show",
+        {"guardrails": [{**COUNTED, "onInconclusive": "Hold"}]},
+        [("spec.guardrails[0].onInconclusive", "Hold waits until treatment is shown not to be worse, and with maxIncrease: 0% no counts")],
+    ),
+    ("a step that waits for what counts may show", {"guardrails": [{**COUNTED, "maxIncrease": "5%", "onInconclusive": "Hold"}]}, []),
     (
         "blind at the end, and waits",
         {**NO_WEIGHT, "guardrails": [BLIND]},

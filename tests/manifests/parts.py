@@ -125,21 +125,79 @@ SCHEDULE = (
     Row("a window's time zone may be left out", {f"{WINDOW}.timeZone": REMOVED}),
 )
 
-_BOTH = (
-    (COUNTERS, "give either query or counters"),
-    (f"{COUNTERS}.counters", "max and min go with query: what counters may do is said by maxIncrease"),
-)
+BREACHES = "breaches goes with query: the evidence of what is counted adds up by itself"
+INCREASE_OF_COUNTS = "maxIncrease goes with what is counted: a query has max and min"
+RATE_OF_ONE = "a rate is between 0 and 1: write 0.02 for 2 %"
+_ONE = "give exactly one of query, counters, errorRate, slowerThan and latency"
 _INCREASE, _RATE = f"{COUNTERS}.maxIncrease", "spec.analysis.falseRollbackRate"
-_NEEDED = "counters need maxIncrease, and maxIncrease needs counters"
+_LIMITS = "give maxIncrease, max or both: a rate is compared with control's, or with a limit"
+ERRORS, SLOW, LATENCY = "spec.guardrails[3]", "spec.guardrails[4]", "spec.guardrails[5]"
+_BOUND = "a request is slower than 0 anyway: write a bound of the histogram's buckets, such as 250ms"
 
 COUNTED = (
-    Row("counters without maxIncrease are refused", {_INCREASE: REMOVED}, ((_INCREASE, _NEEDED),)),
-    Row("maxIncrease beside a query is refused", {f"{GUARDRAIL}.maxIncrease": "5%"}, ((f"{GUARDRAIL}.maxIncrease", _NEEDED),)),
-    Row("a maximum beside counters is refused", {f"{COUNTERS}.max": 0.1}, _BOTH[1:]),
+    Row("counters without any limit are refused", {_INCREASE: REMOVED}, ((_INCREASE, _LIMITS),)),
+    Row("counters with an absolute limit are accepted", {f"{COUNTERS}.max": 0.1}),
+    Row("counters with an absolute limit alone are accepted", {f"{COUNTERS}.max": 0.1, _INCREASE: REMOVED}),
+    *(
+        Row(f"a rate of at most {limit} is refused", {f"{COUNTERS}.max": limit}, ((f"{COUNTERS}.max", RATE_OF_ONE),))
+        for limit in (0, 1, 2, -0.1)
+    ),
+    Row(
+        "maxIncrease beside a query is refused",
+        {f"{GUARDRAIL}.maxIncrease": "5%"},
+        ((f"{GUARDRAIL}.maxIncrease", INCREASE_OF_COUNTS),),
+    ),
+    Row(
+        "a minimum beside counters is refused",
+        {f"{COUNTERS}.min": 0.1},
+        ((f"{COUNTERS}.min", "min goes with query: of what is counted only too much is harm"),),
+    ),
     Row(
         "breaches beside counters are refused",
         {f"{COUNTERS}.breaches": {"count": 1}},
-        ((f"{COUNTERS}.breaches", "breaches goes with query: the evidence of counters adds up by itself"),),
+        ((f"{COUNTERS}.breaches", BREACHES),),
+    ),
+    Row(
+        "onInconclusive beside a query is refused",
+        {f"{GUARDRAIL}.onInconclusive": "Hold"},
+        ((f"{GUARDRAIL}.onInconclusive", "onInconclusive goes with what is counted: a query is within its limits or not"),),
+    ),
+    Row("onInconclusive may advance", {f"{COUNTERS}.onInconclusive": "Advance"}),
+    Row(
+        "onInconclusive may not roll back",
+        {f"{COUNTERS}.onInconclusive": "Rollback"},
+        ((f"{COUNTERS}.onInconclusive", 'Unsupported value: "Rollback": supported values: "Advance", "Hold"'),),
+    ),
+    Row("an error rate of requests is accepted", {f"{ERRORS}.errorRate.per": "Request"}),
+    Row("an error rate is of units unless it says so", {f"{ERRORS}.errorRate": {}}),
+    Row(
+        "an error rate of anything else is refused",
+        {f"{ERRORS}.errorRate.per": "User"},
+        ((f"{ERRORS}.errorRate.per", 'Unsupported value: "User": supported values: "Unit", "Request"'),),
+    ),
+    Row("two forms at once are refused", {f"{ERRORS}.slowerThan": "1s"}, ((ERRORS, _ONE),)),
+    Row("slower than a limit is accepted", {f"{SLOW}.max": 0.05, f"{SLOW}.maxIncrease": REMOVED}),
+    Row("slower than a number is refused", {f"{SLOW}.slowerThan": 300}, must_be(f"{SLOW}.slowerThan", "string", "integer")),
+    Row("slower than nothing is refused", {f"{SLOW}.slowerThan": "0ms"}, ((f"{SLOW}.slowerThan", _BOUND),)),
+    Row(
+        "latency with a limit is refused",
+        {f"{LATENCY}.max": 0.1},
+        ((f"{LATENCY}.max", "latency is compared, with maxIncrease: for a limit use slowerThan"),),
+    ),
+    Row(
+        "latency at two bounds is refused",
+        {f"{LATENCY}.latency.buckets": ["100ms", "300ms"]},
+        ((f"{LATENCY}.latency.buckets", "should have at least 3 items"),),
+    ),
+    Row(
+        "latency at six bounds is refused",
+        {f"{LATENCY}.latency.buckets": ["1s", "2s", "3s", "4s", "5s", "6s"]},
+        ((f"{LATENCY}.latency.buckets", "Too many: 6: must have at most 5 items"),),
+    ),
+    Row(
+        "latency at 0 is refused",
+        {f"{LATENCY}.latency.buckets": ["0s", "2s", "3s"]},
+        ((f"{LATENCY}.latency.buckets[0]", _BOUND),),
     ),
     Row(
         "counters without events are refused",
@@ -179,8 +237,12 @@ GUARDRAILS = (
     Row("a minimum at the maximum is refused", {f"{GUARDRAIL}.min": 0.8}, ((f"{GUARDRAIL}.min", "min must be smaller than max"),)),
     Row("a bound beyond all whole numbers is accepted", {f"{GUARDRAIL}.max": 1e30}),
     Row("a bound as text is refused", {f"{GUARDRAIL}.max": "0.8"}, must_be(f"{GUARDRAIL}.max", "number", "string")),
-    Row("neither query nor counters is refused", {f"{GUARDRAIL}.query": REMOVED}, ((GUARDRAIL, "give either query or counters"),)),
-    Row("a query beside counters is refused", {f"{COUNTERS}.query": "x", f"{COUNTERS}.min": 1}, _BOTH),
+    Row("a guardrail of no form is refused", {f"{GUARDRAIL}.query": REMOVED}, ((GUARDRAIL, _ONE), (f"{GUARDRAIL}.breaches", BREACHES))),
+    Row(
+        "a query beside counters is refused",
+        {f"{COUNTERS}.query": "x", f"{COUNTERS}.min": 1},
+        ((COUNTERS, _ONE), (_INCREASE, INCREASE_OF_COUNTS)),
+    ),
     Row("an empty query is refused", {f"{GUARDRAIL}.query": ""}, ((f"{GUARDRAIL}.query", "should be at least 1 chars long"),)),
     Row(
         "a query of 2049 characters is refused",

@@ -11,10 +11,10 @@ import pytest
 from rampgate_operator import reconcile, rules
 from rampgate_operator.core import compile as compiling
 from rampgate_operator.core import decide, guardrails, lost, ramp, triggers, waiting
-from rampgate_operator.core.evidence import Tally
 from rampgate_operator.core.ramp import Change, Trigger
 from rampgate_operator.core.reasons import Reason
 from rampgate_operator.core.status import Phase, Verdict
+from rampgate_operator.core.weigh import Tally
 from tests.simulation.histories import WEIGHTED, end_well, play
 
 Plant = Callable[[pytest.MonkeyPatch], None]

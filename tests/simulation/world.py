@@ -41,7 +41,12 @@ _EACH = '{variant="$variant"}'
 GUARDRAILS: list[dict[str, Any]] = [
     {"name": "errors", "query": "errors", "max": 1, "breaches": {"count": 1, "of": 2}},
     {"name": "orders", "query": "orders", "max": 1, "onBreach": "Hold", "onNoData": "Rollback"},
-    {"name": "failed", "counters": {"events": f"failed{_EACH}", "total": f"served{_EACH}"}, "maxIncrease": "10%"},
+    {
+        "name": "failed",
+        "counters": {"events": f"failed{_EACH}", "total": f"served{_EACH}"},
+        "maxIncrease": "10%",
+        "onInconclusive": "Advance",
+    },
 ]
 SPEC: dict[str, Any] = {
     "owner": "payments",
@@ -129,7 +134,8 @@ class World:
         if request.kind is Kind.EXPOSURES:
             return self._exposed(request, mode)
         if part == "total":  # both are one reading, which reaches back to where its window begins
-            self.ledger.answered(name, self.now(), ANSWERS[mode], reach=self.now() - (request.since or self.now()))
+            begins = request.since or request.at
+            self.ledger.answered(name, self.now(), ANSWERS[mode], reach=self.now() - begins)
         return COUNTS[mode][part]
 
     def _exposed(self, request: LookRequest, mode: str) -> Answer:

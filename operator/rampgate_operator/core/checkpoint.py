@@ -2,7 +2,11 @@
 
 from datetime import datetime, timedelta
 
-from rampgate_operator.core.status import Status
+from rampgate_operator.core.counted import needed
+from rampgate_operator.core.evidence_text import interval
+from rampgate_operator.core.guardrail_spec import Guardrail
+from rampgate_operator.core.spec import Spec
+from rampgate_operator.core.status import GuardrailStatus, Status
 
 LONGEST_SILENCE = timedelta(minutes=5)
 """Looks are persisted at least this often while they come in."""
@@ -13,6 +17,21 @@ def must_persist(persisted: Status | None, decided: Status) -> bool:
     if persisted is None or _outline(persisted) != _outline(decided):
         return True
     return _last_reading(decided) - _last_reading(persisted) >= LONGEST_SILENCE
+
+
+def for_people(status: Status, spec: Spec | None) -> Status:
+    """Add to a status that is about to be written what is there to be read alone: the interval of each guardrail that counts."""
+    if spec is None:
+        return status
+    guardrails = {guardrail.name: guardrail for guardrail in spec.guardrails or ()}
+    known = tuple(_with_interval(each, guardrails.get(each.name), spec) for each in status.guardrails)
+    return status.model_copy(update={"guardrails": known})
+
+
+def _with_interval(known: GuardrailStatus, guardrail: Guardrail | None, spec: Spec) -> GuardrailStatus:
+    if known.interval or guardrail is None:
+        return known
+    return known.model_copy(update={"interval": interval(guardrail, known.evidence, needed=needed(spec))})
 
 
 def _outline(status: Status) -> Status:

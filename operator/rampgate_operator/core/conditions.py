@@ -10,7 +10,16 @@ from rampgate_operator.core.ramp import Change
 from rampgate_operator.core.reasons import Reason, percent_text, say
 from rampgate_operator.core.sample_ratio import describe_ratio, worst_ratio
 from rampgate_operator.core.status import MESSAGE_LIMIT, Condition, LatchCause, Phase, Status, Verdict, WaitingFor
-from rampgate_operator.core.waiting import LAST_ACCEPTED, RAMPS, Finding, Situation, metrics_missing, rules_out, sample_ratio_off
+from rampgate_operator.core.waiting import (
+    LAST_ACCEPTED,
+    RAMPS,
+    Finding,
+    Situation,
+    is_failing,
+    metrics_missing,
+    rules_out,
+    sample_ratio_off,
+)
 
 VALID, RULES_RENDERED, GUARDRAILS_PASSING, PROGRESSING = "Valid", "RulesRendered", "GuardrailsPassing", "Progressing"
 RESULTS_VALID, FLAGD_RENDERED = "ResultsValid", "FlagdRendered"
@@ -25,9 +34,10 @@ _ANNOUNCED = frozenset(
     {
         Reason.INVALID, Reason.BREAK_GLASS, Reason.FOREIGN_CONFIG_MAP, Reason.CONFIG_MAP_FULL, Reason.METRICS, Reason.GUARDRAIL,
         Reason.SAMPLE_RATIO, Reason.DEADLINE, Reason.APPROVAL, Reason.SHIP_REFUSED, Reason.CONFIG_MAP_IMMUTABLE, Reason.RULES_BEHIND,
-        Reason.NOT_RENDERABLE, Reason.FOREIGN_FLAGD_CONFIG_MAP, Reason.FLAGD_BEHIND,
+        Reason.NOT_RENDERABLE, Reason.FOREIGN_FLAGD_CONFIG_MAP, Reason.FLAGD_BEHIND, Reason.NOT_SHOWN_SAFE,
     }
 )  # fmt: skip
+_ASKED = frozenset({Reason.APPROVAL, Reason.NOT_SHOWN_SAFE})  # for a person's consent: nothing is wrong
 _ALARMING = frozenset({Reason.KILLED, Reason.GUARDRAIL_BREACHED, Reason.READINGS_MISSING, Reason.DEADLINE_PASSED})
 
 
@@ -85,7 +95,7 @@ def announce(before: Status | None, after: Status, change: Change | None) -> tup
             continue
         if known is None or known.reason != condition.reason:
             reason = Reason(condition.reason)
-            said[reason] = Announcement(reason=reason, message=condition.message, warning=reason is not Reason.APPROVAL)
+            said[reason] = Announcement(reason=reason, message=condition.message, warning=reason not in _ASKED)
     return tuple(said.values())
 
 
@@ -143,12 +153,16 @@ def _guardrails_passing(situation: Situation) -> Judged:
         return _judged(GUARDRAILS_PASSING, "Unknown", Reason.NOT_LOOKING if status.latch else Reason.LOOKS_ENDED)
     if not spec.guardrails:
         return _judged(GUARDRAILS_PASSING, "True", Reason.NO_GUARDRAILS)
-    failing = next((known for known in status.guardrails if known.verdict in {Verdict.BREACH, Verdict.INCONCLUSIVE}), None)
+    looked_at = [(each, known) for each in spec.guardrails if (known := status.guardrail(each.name)) is not None]
+    failing = next((known for each, known in looked_at if is_failing(each, known)), None)
     if failing is not None:
         return _judged(GUARDRAILS_PASSING, "False", Reason.GUARDRAIL, guardrail=failing.name, message=failing.message)
     missing = metrics_missing(situation)
     if missing is not None:
         return Judged(type=GUARDRAILS_PASSING, status="Unknown", reason=missing.reason, message=missing.message)
+    undecided = next((known for _, known in looked_at if known.verdict is Verdict.INCONCLUSIVE), None)
+    if undecided is not None:
+        return _judged(GUARDRAILS_PASSING, "Unknown", Reason.INCONCLUSIVE, guardrail=undecided.name, message=undecided.message)
     return _judged(GUARDRAILS_PASSING, "True", Reason.PASSING)
 
 

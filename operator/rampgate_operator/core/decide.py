@@ -15,7 +15,7 @@ from rampgate_operator.core.guardrails import take_in
 from rampgate_operator.core.lost import restore
 from rampgate_operator.core.observation import Entry, Observation, digest
 from rampgate_operator.core.quantities import duration
-from rampgate_operator.core.questions import is_looking
+from rampgate_operator.core.questions import is_looking, lag
 from rampgate_operator.core.ramp import LATCHED, STARTED, move
 from rampgate_operator.core.revision import spec_digest
 from rampgate_operator.core.status import Phase, Rules, Status
@@ -33,6 +33,8 @@ class Decision:
     """When time alone could change the decision."""
     look_every: timedelta | None = None
     """How often to look at the guardrails; None when nothing is to be read."""
+    look_from: datetime | None = None
+    """Looks are due at this instant and whole multiples of `look_every` from it: as soon as a window of the grid is over."""
 
 
 def decide(experiment: Experiment, status: Status | None, observation: Observation) -> Decision:
@@ -61,6 +63,7 @@ def decide(experiment: Experiment, status: Status | None, observation: Observati
         announcements=announce(status, explained, change),
         recheck_at=_recheck_at(situation, findings),
         look_every=duration(situation.spec.interval) if is_looking(situation, findings) else None,
+        look_from=(explained.step_started_at or explained.attempt_started_at) + lag(situation.spec),
     )
 
 

@@ -11,12 +11,12 @@ from functools import cached_property
 
 from rampgate_operator.core.eligibility import Item
 from rampgate_operator.core.eligibility_doubts import conditions_that_exclude_each_other, negations_of_negations
-from rampgate_operator.core.guardrail_spec import Guardrail, OnBreach, OnMissing
+from rampgate_operator.core.guardrail_spec import Guardrail, OnBreach, OnInconclusive, OnMissing
 from rampgate_operator.core.guardrails import blocking
 from rampgate_operator.core.problems import Problem
 from rampgate_operator.core.promql_parse import parse
 from rampgate_operator.core.promql_tree import Node
-from rampgate_operator.core.quantities import duration, timestamp
+from rampgate_operator.core.quantities import duration, share, timestamp
 from rampgate_operator.core.query_doubts import blind_step, matchers_of, passes_for_ever, reads_series
 from rampgate_operator.core.reasons import percent_text
 from rampgate_operator.core.spec import OnDeadline, Schedule, Spec, Step
@@ -108,16 +108,24 @@ def compares_with_nobody(plan: Plan) -> Iterator[Problem]:
 
 
 def compares_with_nobody_at_the_end(plan: Plan) -> Iterator[Problem]:
-    """Counters are compared with control and baseline, and on the last step there is neither."""
+    """What is counted is compared with control and baseline, and on the last step there is neither."""
     spec = plan.spec
     if spec.control in spec.arms or spec.ramp.steps[-1].percent < 100:
         return
     for index, guardrail in enumerate(spec.guardrails or ()):
-        if guardrail.counters is not None:
+        if guardrail.is_counted and guardrail.max is None:
             text = "at 100 % nobody is left to compare with: the verdict is NoComparison there, which neither holds nor rolls back"
-            yield Problem(
-                f"spec.guardrails[{index}].counters", f"{text}; give {spec.control} a weight above 0, or end the ramp below 100 %"
-            )
+            remedy = f"give {spec.control} a weight above 0, add max, or end the ramp below 100 %"
+            yield Problem(f"spec.guardrails[{index}].maxIncrease", f"{text}; {remedy}")
+
+
+def never_shown(plan: Plan) -> Iterator[Problem]:
+    """A step waits for what no counts can show."""
+    for index, guardrail in enumerate(plan.spec.guardrails or ()):
+        is_nothing = guardrail.max_increase is not None and share(guardrail.max_increase) == 0
+        if is_nothing and guardrail.on_inconclusive is OnInconclusive.HOLD and guardrail.on_breach is not OnBreach.NOTIFY:
+            text = "Hold waits until treatment is shown not to be worse, and with maxIncrease: 0% no counts show that unless it is better"
+            yield Problem(f"spec.guardrails[{index}].onInconclusive", f"{text}; allow a little, such as maxIncrease: 10%")
 
 
 def passes_without_series(plan: Plan) -> Iterator[Problem]:
@@ -171,6 +179,7 @@ DOUBTS: tuple[Callable[[Plan], Iterator[Problem]], ...] = (
     step_lasts_longer,
     compares_with_nobody,
     compares_with_nobody_at_the_end,
+    never_shown,
     passes_without_series,
     notifies_and_rolls_back,
     negates_a_negation,

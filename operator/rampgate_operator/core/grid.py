@@ -13,3 +13,8 @@ def edges(since: datetime, until: datetime, *, origin: datetime, interval: timed
     """
     passed, over = (since - origin) // interval, (until - origin) // interval
     return (since, *(origin + k * interval for k in range(passed + 1, over + 1)))
+
+
+def next_of_grid(after: datetime, *, origin: datetime, interval: timedelta) -> datetime:
+    """Give the first instant `origin + k * interval` that is later than `after`."""
+    return origin + ((after - origin) // interval + 1) * interval

@@ -9,7 +9,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from rampgate_operator.core.quantities import Name, Percentage
+from rampgate_operator.core.quantities import Duration, Name, Percentage
 from rampgate_operator.core.schema import Model, Obeys, Rule
 
 Query = Annotated[str, Field(min_length=1, max_length=2048)]
@@ -27,6 +27,18 @@ Increase = Annotated[
 ]
 """How much higher a rate may be: `5%`."""
 
+Bound = Annotated[
+    Duration,
+    Obeys(
+        Rule(
+            cel="!self.matches('^0+[a-z]')",
+            holds=lambda text: re.match("0+[a-z]", text) is None,
+            message="a request is slower than 0 anyway: write a bound of the histogram's buckets, such as 250ms",
+        )
+    ),
+]
+"""A bound of a histogram's buckets: `250ms`."""
+
 FalseRollbackRate = Annotated[
     Percentage,
     _written_as(
@@ -42,6 +54,13 @@ class OnBreach(StrEnum):
     ROLLBACK = "Rollback"
     HOLD = "Hold"
     NOTIFY = "Notify"
+
+
+class OnInconclusive(StrEnum):
+    """What counts that show neither harm nor its absence do."""
+
+    ADVANCE = "Advance"
+    HOLD = "Hold"
 
 
 class OnMissing(StrEnum):
@@ -80,6 +99,28 @@ class Counters(Model):
     """A counter of everything that `events` is a part of, written in the same way."""
 
 
+class Per(StrEnum):
+    """Of what a rate is."""
+
+    UNIT = "Unit"
+    REQUEST = "Request"
+
+
+class ErrorRate(Model):
+    """What `gates.measure()` and the middlewares count as errors."""
+
+    per: Per = Per.UNIT
+    """`Unit`: how many of the exposed units met an error, each counted once a step; right also when few units send many requests.
+    `Request`: how many requests failed, as if each were somebody else's."""
+
+
+class Latency(Model):
+    """Durations of requests, by what share of them is slower than each of some bounds."""
+
+    buckets: Annotated[list[Bound], Field(min_length=3, max_length=5)]
+    """Three to five bounds of the buckets of `rampgate_request_duration_seconds`, such as `[100ms, 300ms, 1s]`; evidence is averaged."""
+
+
 class Guardrail(Model):
     """Something that must not get worse, read from Prometheus at every interval."""
 
@@ -90,17 +131,27 @@ class Guardrail(Model):
 
     With `$variant` it is asked once per treatment and the worst verdict counts."""
     counters: Counters | None = None
-    """Instead of a query, two counters: treatment's rate of events is tested against that of control and baseline together."""
+    """Two counters of your own: events, and all that they are a part of."""
+    error_rate: ErrorRate | None = None
+    """The SDK's own counts of errors; `{}` counts units."""
+    slower_than: Bound | None = None
+    """The share of requests that took longer than this, such as `250ms`; it must be a bound of the histogram's buckets."""
+    latency: Latency | None = None
+    """The whole distribution of durations, compared at three to five bounds. With `maxIncrease`."""
     max_increase: Increase | None = None
-    """By how much treatment's rate may be above the comparison's, such as `5%`: with 5% it may be 1.05 times as high. With `counters`."""
+    """By how much treatment's rate may be above the comparison's, such as `5%`: with 5% it may be 1.05 times as high. Not with `query`."""
     max: Annotated[float, Field(allow_inf_nan=False)] | None = None
-    """A value above this one is a breach. With `query`."""
+    """Of a query: a value above this one is a breach. Else the highest rate allowed to a treatment, such as `0.02`, tested sequentially."""
     min: Annotated[float, Field(allow_inf_nan=False)] | None = None
     """A value below this one is a breach. With `query`."""
     breaches: Breaches | None = None
     """How many of the last looks must breach before the guardrail acts; by default one is enough.
 
-    With `query` alone: the evidence of counters adds up by itself."""
+    With `query` alone: the evidence of what is counted adds up by itself."""
+    on_inconclusive: OnInconclusive | None = None
+    """What happens while counts show neither harm nor that it stays within `maxIncrease` and `max`; a step never waits longer than it must.
+
+    By default they do not hold a step, but for the one to 100 % (and not even that with `maxIncrease: 0%`, which no counts can show)."""
     on_breach: OnBreach = OnBreach.ROLLBACK
     """`Rollback` puts everybody back on control; `Hold` stops the ramp while it lasts; `Notify` only reports, and never blocks."""
     on_no_data: OnMissing = OnMissing.HOLD
@@ -110,11 +161,17 @@ class Guardrail(Model):
     source: Name = "default"
     """Which Prometheus, by the name that the operator's configuration gives it."""
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether it tests counts, rather than reading one number."""
+        return self.query is None
+
     RULES: ClassVar = (
         Rule(
-            cel="has(self.query) != has(self.counters)",
-            holds=lambda self: (self.query is None) != (self.counters is None),
-            message="give either query or counters",
+            cel="[has(self.query), has(self.counters), has(self.errorRate), has(self.slowerThan), has(self.latency)]"
+            ".exists_one(form, form)",
+            holds=lambda self: sum(form is not None for form in _forms(self)) == 1,
+            message="give exactly one of query, counters, errorRate, slowerThan and latency",
         ),
         Rule(
             cel="!has(self.query) || has(self.max) || has(self.min)",
@@ -122,22 +179,46 @@ class Guardrail(Model):
             message="give max, min or both",
         ),
         Rule(
-            cel="has(self.counters) == has(self.maxIncrease)",
-            holds=lambda self: (self.counters is None) == (self.max_increase is None),
+            cel="has(self.query) || has(self.maxIncrease) || has(self.max)",
+            holds=lambda self: self.query is not None or self.max_increase is not None or self.max is not None,
             path=".maxIncrease",
-            message="counters need maxIncrease, and maxIncrease needs counters",
+            message="give maxIncrease, max or both: a rate is compared with control's, or with a limit",
         ),
         Rule(
-            cel="!has(self.counters) || !(has(self.max) || has(self.min))",
-            holds=lambda self: self.counters is None or (self.max is None and self.min is None),
-            path=".counters",
-            message="max and min go with query: what counters may do is said by maxIncrease",
+            cel="!has(self.query) || !has(self.maxIncrease)",
+            holds=lambda self: self.query is None or self.max_increase is None,
+            path=".maxIncrease",
+            message="maxIncrease goes with what is counted: a query has max and min",
         ),
         Rule(
-            cel="!has(self.counters) || !has(self.breaches)",
-            holds=lambda self: self.counters is None or self.breaches is None,
+            cel="has(self.query) || !has(self.min)",
+            holds=lambda self: self.query is not None or self.min is None,
+            path=".min",
+            message="min goes with query: of what is counted only too much is harm",
+        ),
+        Rule(
+            cel="has(self.query) || !has(self.max) || (self.max > 0.0 && self.max < 1.0)",
+            holds=lambda self: self.query is not None or self.max is None or 0 < self.max < 1,
+            path=".max",
+            message="a rate is between 0 and 1: write 0.02 for 2 %",
+        ),
+        Rule(
+            cel="!has(self.latency) || !has(self.max)",
+            holds=lambda self: self.latency is None or self.max is None,
+            path=".max",
+            message="latency is compared, with maxIncrease: for a limit use slowerThan",
+        ),
+        Rule(
+            cel="has(self.query) || !has(self.breaches)",
+            holds=lambda self: self.query is not None or self.breaches is None,
             path=".breaches",
-            message="breaches goes with query: the evidence of counters adds up by itself",
+            message="breaches goes with query: the evidence of what is counted adds up by itself",
+        ),
+        Rule(
+            cel="!has(self.query) || !has(self.onInconclusive)",
+            holds=lambda self: self.query is None or self.on_inconclusive is None,
+            path=".onInconclusive",
+            message="onInconclusive goes with what is counted: a query is within its limits or not",
         ),
         Rule(
             cel="!has(self.max) || !has(self.min) || self.min < self.max",
@@ -148,9 +229,13 @@ class Guardrail(Model):
     )
 
 
+def _forms(guardrail: Guardrail) -> tuple[object, ...]:
+    return guardrail.query, guardrail.counters, guardrail.error_rate, guardrail.slower_than, guardrail.latency
+
+
 class Analysis(Model):
     """How sure a rollback must be."""
 
     false_rollback_rate: FalseRollbackRate = "5%"
     """The chance that an experiment whose treatments are within every `maxIncrease` is rolled back all the same, however often it is looked
-    at: shared by all guardrails with `counters` and all treatments."""
+    at: shared by all limits of all guardrails that count, and all treatments."""

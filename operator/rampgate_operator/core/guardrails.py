@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
 
-from rampgate_operator.core.evidence import is_void, needed, weigh
+from rampgate_operator.core.counted import needed
 from rampgate_operator.core.guardrail_spec import Breaches, Guardrail, OnBreach
 from rampgate_operator.core.judgement import Judgement, failed, without_data, worst
 from rampgate_operator.core.looks import Answer, Exposed, Failed, Increases, NoData, Value
@@ -17,6 +17,7 @@ from rampgate_operator.core.observation import Look, digest
 from rampgate_operator.core.quantities import timestamp
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import MESSAGE_LIMIT, GuardrailStatus, Status, Verdict
+from rampgate_operator.core.weigh import is_void, weigh
 
 RECENT_LIMIT = 10
 _WITHOUT_DATA = frozenset({Verdict.NO_DATA, Verdict.ERROR})
@@ -26,9 +27,12 @@ _NO_READING = _WITHOUT_DATA | {Verdict.NO_COMPARISON}
 
 def guardrail_digest(guardrail: Guardrail, spec: Spec) -> str:
     """Identify a guardrail's definition: evidence for another one is void. What it *does* is no part of what it measures."""
-    if guardrail.counters is None:
+    if not guardrail.is_counted:
         return digest(guardrail.model_dump(mode="json", include={"query", "max", "min", "source"}))
-    return digest(guardrail.model_dump(mode="json", include={"counters", "max_increase", "source"}) | {"needed": needed(spec)})
+    forms = {"counters", "error_rate", "slower_than", "latency"}
+    return digest(
+        guardrail.model_dump(mode="json", include=forms | {"max_increase", "max", "source"}, exclude_none=True) | {"needed": needed(spec)}
+    )
 
 
 def look_known(status: Status, guardrail: Guardrail, spec: Spec) -> GuardrailStatus | None:
@@ -108,7 +112,7 @@ def _is_news(known: GuardrailStatus | None, look: Look, now: datetime) -> bool:
 
 
 def _may_breach(guardrail: Guardrail, look: Look, *, status: Status | None, spec: Spec) -> bool:
-    if guardrail.counters is None:
+    if not guardrail.is_counted:
         return any(judge(guardrail, answer, "").verdict is Verdict.BREACH for answer in look.answers.values())
     known = look_known(status, guardrail, spec) if status else None
     added = _add(known, guardrail, look, status=status, spec=spec) if status else None
@@ -116,7 +120,7 @@ def _may_breach(guardrail: Guardrail, look: Look, *, status: Status | None, spec
 
 
 def _add(known: GuardrailStatus | None, guardrail: Guardrail, look: Look, *, status: Status, spec: Spec) -> GuardrailStatus | None:
-    if guardrail.counters is None:
+    if not guardrail.is_counted:
         return _noted(known, look, _judge_look(guardrail, look, status.attempt_started_at))
     if is_void(look, status, known):
         return known

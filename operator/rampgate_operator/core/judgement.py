@@ -15,10 +15,11 @@ class Compared:
     """A treatment beside the comparison; rates are events per total."""
 
     treatment: float
-    control: float
+    control: float | None
     ratio: float | None
     interval: Interval | None
     samples: float
+    samples_to_decision: int | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,17 +4,19 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rampgate_operator.core.evidence import EVENTS, TOTAL, watermark
+from rampgate_operator.core.counted import asked
 from rampgate_operator.core.exposures import LONGEST_WINDOW, METRIC, counts_exposures
 from rampgate_operator.core.grid import edges
-from rampgate_operator.core.guardrail_spec import Counters, Guardrail
+from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.guardrails import guardrail_digest, look_known
 from rampgate_operator.core.looks import Answer, Kind, LookRequest, Metric
 from rampgate_operator.core.observation import ExposureLook, Look
-from rampgate_operator.core.promql import LOOKBACK, CompiledQuery, counter_for, query_for
+from rampgate_operator.core.promql import LOOKBACK, CompiledQuery, query_for
 from rampgate_operator.core.quantities import duration
+from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Phase
 from rampgate_operator.core.waiting import READINGS, Finding, Situation
+from rampgate_operator.core.weigh import watermark
 
 EXPOSURES_SOURCE = "default"
 SCRAPE_LAG = timedelta(seconds=10)
@@ -56,6 +58,11 @@ class Questions:
         return alone | ({_EXPOSURES_KEY: replace(self, guardrails=())} if self.exposures else {})
 
 
+def lag(spec: Spec) -> timedelta:
+    """Say how far in the past counts are taken."""
+    return min(SCRAPE_LAG, duration(spec.interval))
+
+
 def is_looking(situation: Situation, findings: tuple[Finding, ...]) -> bool:
     """Tell whether there is something to read: a ramp under way, or one whose first step waits for readings alone."""
     spec, status = situation.spec, situation.status
@@ -66,8 +73,8 @@ def is_looking(situation: Situation, findings: tuple[Finding, ...]) -> bool:
 def ask(situation: Situation, lookbacks: Mapping[str, timedelta]) -> Questions:
     """Give the questions of one look. `lookbacks` says, by source, how old a sample an instant selector may return."""
     spec = situation.spec
-    asked = (_question(situation, guardrail, lookbacks.get(guardrail.source, LOOKBACK)) for guardrail in spec.guardrails or ())
-    guardrails = tuple(question for question in asked if question is not None)
+    given = (_question(situation, guardrail, lookbacks.get(guardrail.source, LOOKBACK)) for guardrail in spec.guardrails or ())
+    guardrails = tuple(question for question in given if question is not None)
     return Questions(guardrails=guardrails, exposures=_exposures(situation))
 
 
@@ -85,32 +92,30 @@ def read_answers(questions: Questions, answers: Mapping[Hashable, Answer]) -> tu
         )
         for question in questions.guardrails
     )
-    asked = questions.exposures
-    if asked is None:
+    request = questions.exposures
+    if request is None:
         return looks, None
-    since, *cuts, until = asked.edges
-    return looks, ExposureLook(since=since, until=until, cuts=tuple(cuts), answer=answers[asked.key])
+    since, *cuts, until = request.edges
+    return looks, ExposureLook(since=since, until=until, cuts=tuple(cuts), answer=answers[request.key])
 
 
 def _exposures(situation: Situation) -> LookRequest | None:
-    """Ask for the windows that follow the last one, no more of them than LONGEST_WINDOW holds; None while none is over."""
-    status, spec, started = situation.status, situation.spec, situation.status.step_started_at
-    if started is None or not counts_exposures(spec):
+    """Ask for the windows that follow the last one; None before the first step, and while none is over."""
+    status, started = situation.status, situation.status.step_started_at
+    if started is None or not counts_exposures(situation.spec):
         return None
-    interval = min(duration(spec.interval), LONGEST_WINDOW)
-    since = status.exposures.counted_to if status.exposures else started
-    following = edges(since, _visible(situation), origin=started, interval=interval)[-(LONGEST_WINDOW // interval + 1) :]
-    if len(following) < 2:
+    since, *ends = _windows(situation, status.exposures.counted_to if status.exposures else started)
+    if not ends:
         return None
     return LookRequest(
         key=(_EXPOSURES_KEY, ""),
         source=EXPOSURES_SOURCE,
         metric=Metric(name=METRIC, gate=situation.experiment.name),
-        at=following[-1],
+        at=ends[-1],
         tenant=situation.experiment.namespace,
         kind=Kind.EXPOSURES,
-        since=following[0],
-        cuts=following[1:-1],
+        since=since,
+        cuts=tuple(ends[:-1]),
         generation=status.rules.generation if status.rules else 0,
     )
 
@@ -118,44 +123,52 @@ def _exposures(situation: Situation) -> LookRequest | None:
 def _question(situation: Situation, guardrail: Guardrail, lookback: timedelta) -> Question | None:
     if guardrail.query is not None:
         return _question_of_query(situation, guardrail, guardrail.query, lookback)
-    return None if guardrail.counters is None else _question_of_counters(situation, guardrail, guardrail.counters)
+    return _question_of_counts(situation, guardrail)
 
 
-def _question_of_counters(situation: Situation, guardrail: Guardrail, counters: Counters) -> Question | None:
-    """Ask for one window that follows the last one; before the first step for any, to see that it is answered. None while it is empty."""
-    status, spec, until = situation.status, situation.spec, _visible(situation)
-    since = watermark(status, look_known(status, guardrail, spec))
-    since = until - duration(spec.interval) if since is None else max(since, until - LONGEST_WINDOW)
-    if until <= since:
+def _question_of_counts(situation: Situation, guardrail: Guardrail) -> Question | None:
+    """Ask for the windows that follow the last one; before the first step for any, to see that it is answered."""
+    experiment, status, spec = situation.experiment, situation.status, situation.spec
+    since, *ends = _windows(situation, watermark(status, look_known(status, guardrail, spec)))
+    if not ends:
         return None
-    texts = {EVENTS: counters.events, TOTAL: counters.total}
-    place = {"gate": situation.experiment.name, "namespace": situation.experiment.namespace}
+    counted = asked(guardrail, gate=experiment.name, namespace=experiment.namespace, arms=spec.arms)
     return Question(
         guardrail=guardrail.name,
         digest=guardrail_digest(guardrail, spec),
         attempt=status.attempt,
         at=situation.now,
         reads_from=since,
-        counted_to=until,
+        counted_to=ends[-1],
         requests={
             name: LookRequest(
                 key=(guardrail.name, name),
                 source=guardrail.source,
-                query=counter_for(spec.arms, text=text, **place),
-                at=until,
-                tenant=situation.experiment.namespace,
+                query=what if isinstance(what, str) else "",
+                metric=what if isinstance(what, Metric) else None,
+                at=ends[-1],
+                tenant=experiment.namespace,
                 kind=Kind.INCREASES,
                 since=since,
+                cuts=tuple(ends[:-1]),
             )
-            for name, text in texts.items()
+            for name, what in counted.items()
         },
     )
+
+
+def _windows(situation: Situation, since: datetime | None) -> tuple[datetime, ...]:
+    """Give the edges of what is to be counted now, on the step's grid; a watermark that is too old skips forward."""
+    until, interval, started = _visible(situation), duration(situation.spec.interval), situation.status.step_started_at
+    if since is None or started is None:
+        return (until - interval, until)
+    return edges(max(since, until - LONGEST_WINDOW), until, origin=started, interval=interval)
 
 
 def _question_of_query(situation: Situation, guardrail: Guardrail, query: str, lookback: timedelta) -> Question:
     treatments = [variant.name for variant in situation.spec.drawn_treatments]
     first = _compile(situation, query, treatments[0], lookback)
-    asked = treatments if "variant" in first.uses else [""]
+    subjects = treatments if "variant" in first.uses else [""]
     return Question(
         guardrail=guardrail.name,
         digest=guardrail_digest(guardrail, situation.spec),
@@ -170,7 +183,7 @@ def _question_of_query(situation: Situation, guardrail: Guardrail, query: str, l
                 at=situation.now,
                 tenant=situation.experiment.namespace,
             )
-            for treatment in asked
+            for treatment in subjects
         },
     )
 
@@ -181,4 +194,4 @@ def _compile(situation: Situation, query: str, treatment: str, lookback: timedel
 
 
 def _visible(situation: Situation) -> datetime:
-    return situation.now - min(SCRAPE_LAG, duration(situation.spec.interval))
+    return situation.now - lag(situation.spec)

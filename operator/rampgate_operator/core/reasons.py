@@ -30,6 +30,7 @@ class Reason(StrEnum):
     READING_TOO_EARLY = "ReadingTooEarly"
     GUARDRAIL = "Guardrail"
     SAMPLE_RATIO = "SampleRatio"
+    NOT_SHOWN_SAFE = "NotShownSafe"
     PAUSED = "Paused"
     DEADLINE = "Deadline"
     NOT_BEFORE = "NotBefore"
@@ -44,6 +45,7 @@ class Reason(StrEnum):
     CONFIG_MAP_FULL = "ConfigMapFull"
     CONFIG_MAP_IMMUTABLE = "ConfigMapImmutable"
     PASSING = "Passing"
+    INCONCLUSIVE = "Inconclusive"
     NO_GUARDRAILS = "NoGuardrails"
     NOT_LOOKING = "NotLooking"
     LOOKS_ENDED = "LooksEnded"
@@ -99,6 +101,10 @@ SENTENCES = {
         "some callers ask for one arm alone; the unit changes between requests. "
         "To begin again, mend it and set spec.attempt to {needed} or higher."
     ),
+    Reason.NOT_SHOWN_SAFE: (
+        "Guardrail {guardrail}: {message}. The step to {next} % waits until it is shown to stay within its limits; "
+        "to step without that, set its onInconclusive to Advance."
+    ),
     Reason.PAUSED: "spec.paused is set: it stays at {percent} %; guardrails still act.",
     Reason.DEADLINE: "The deadline {deadline} has passed: it stays at {percent} %. Move schedule.deadline, ship, or kill.",
     Reason.NOT_BEFORE: "No step before {not_before}.",
@@ -119,6 +125,7 @@ SENTENCES = {
         "ConfigMap {config_map} is immutable: pods still obey {obeyed}. Delete it, and it comes back with all its gates."
     ),
     Reason.PASSING: "All guardrails pass.",
+    Reason.INCONCLUSIVE: "No guardrail breaches; guardrail {guardrail} is not yet shown to stay within its limits: {message}.",
     Reason.NO_GUARDRAILS: "There are no guardrails.",
     Reason.NOT_LOOKING: "Nothing is exposed to guard: no readings are taken.",
     Reason.LOOKS_ENDED: (

@@ -58,9 +58,12 @@ class Obeys:
 
 @dataclass(frozen=True)
 class KeyedBy:
-    """A list in which each `key` occurs once, so that server-side apply merges by it (`x-kubernetes-list-type: map`)."""
+    """A list in which each value of these fields occurs once, so that server-side apply merges by it (`x-kubernetes-list-type: map`)."""
 
-    key: str
+    fields: tuple[str, ...]
+
+    def __init__(self, *fields: str) -> None:
+        object.__setattr__(self, "fields", fields)
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         """Refuse duplicates after the items were read."""
@@ -68,12 +71,12 @@ class KeyedBy:
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Add the list's type to its schema."""
-        return handler(schema) | {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [self.key]}
+        return handler(schema) | {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": list(self.fields)}
 
     def _unique(self, items: Sequence[Any]) -> Sequence[Any]:
-        keys = [getattr(item, self.key) for item in items]
+        keys = [{field: getattr(item, field) for field in self.fields} for item in items]
         duplicates = [
-            (f"[{index}]", f"Duplicate value: {json.dumps({self.key: key}, separators=(',', ':'))}")
+            (f"[{index}]", f"Duplicate value: {json.dumps(key, separators=(',', ':'))}")
             for index, key in enumerate(keys)
             if key in keys[:index]
         ]

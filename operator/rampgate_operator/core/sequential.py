@@ -22,7 +22,8 @@ NO_EVIDENCE: tuple[float, ...] = (0.0,) * GRID_SIZE
 """Where evidence starts: one log e-value for each ratio of the grid."""
 
 _WIDEST = log(1e6)
-_BISECTIONS = 60
+_EXACT = 1e-12
+_ROUGHLY = 8
 
 
 class Batch(NamedTuple):
@@ -85,38 +86,51 @@ def log_mean(logs: Sequence[float]) -> float:
     return largest if largest == -inf else largest + log(fsum(exp(each - largest) for each in logs) / len(logs))
 
 
-def ratio_interval(batches: Sequence[Batch], *, alpha: float) -> Interval:
+def ratio_interval(batches: Sequence[Batch], *, alpha: float, precision: float = _EXACT) -> Interval:
     """Ratios of treatment's rate to the comparison's that evidence has not ruled out: with chance 1 - alpha the true one is always within.
 
-    Both one-sided tests at alpha / 2, inverted by bisection over the batches.
+    Both one-sided tests at alpha / 2, inverted by bisection over the batches; `precision` is that of the logarithm of the ends.
     """
-    bound = log(2 / alpha)
+    bound, compared = log(2 / alpha), [batch for batch in batches if batch.is_comparable]
 
-    def is_too_low(log_ratio: float) -> bool:
-        evidence = NO_EVIDENCE
-        for batch in batches:
-            evidence = add_harm(evidence, batch, limit=exp(log_ratio))
-        return log_mean(evidence) >= bound
+    def is_ruled_out(log_ratio: float, direction: int) -> bool:
+        null = exp(log_ratio)
+        alternatives = (null * ratio**direction for ratio in GRID)
+        return log_mean([fsum(log_likelihood_ratio(batch, ratio, null) for batch in compared) for ratio in alternatives]) >= bound
 
-    def is_too_high(log_ratio: float) -> bool:
-        evidence = NO_EVIDENCE
-        for batch in batches:
-            evidence = add_safety(evidence, batch, limit=exp(log_ratio))
-        return log_mean(evidence) >= bound
-
-    low = _boundary(is_too_low, -_WIDEST, _WIDEST)
-    high = _boundary(is_too_high, _WIDEST, -_WIDEST)
+    low = _boundary(lambda log_ratio: is_ruled_out(log_ratio, 1), -_WIDEST, _WIDEST, precision)
+    high = _boundary(lambda log_ratio: is_ruled_out(log_ratio, -1), _WIDEST, -_WIDEST, precision)
     return Interval(0.0 if low is None else exp(low), inf if high is None else exp(high))
 
 
-def _boundary(is_ruled_out: Callable[[float], bool], outside: float, inside: float) -> float | None:
+def _boundary(is_ruled_out: Callable[[float], bool], outside: float, inside: float, precision: float) -> float | None:
     """Between a ratio that is ruled out and one that is not, the place where that changes; None when none is ruled out."""
     if not is_ruled_out(outside):
         return None
-    for _ in range(_BISECTIONS):
+    while abs(outside - inside) > precision:
         middle = (outside + inside) / 2
         outside, inside = (middle, inside) if is_ruled_out(middle) else (outside, middle)
     return inside
+
+
+def more_needed(evidence: Sequence[float], *, typical: Batch, limit: float, bound: float, is_harm: bool) -> float | None:
+    """How many more of treatment's total the evidence needs to reach `bound` (a logarithm), if what comes is like `typical`.
+
+    By the expected growth of each ratio of the grid (Lindon & Malek 2022); None when none explains `typical` better than the limit does.
+    """
+    growths = [
+        log_likelihood_ratio(typical, limit * ratio if is_harm else limit / ratio, limit) / typical.treatment_total for ratio in GRID
+    ]
+    alone = bound + log(GRID_SIZE)  # by then one ratio suffices, whatever the others say
+    waits = [max(0.0, alone - log_e) / growth for log_e, growth in zip(evidence, growths, strict=True) if growth > 0]
+    if not waits:
+        return None
+    too_few, enough = 0.0, min(waits)
+    for _ in range(_ROUGHLY):
+        middle = (too_few + enough) / 2
+        reached = log_mean([log_e + middle * growth for log_e, growth in zip(evidence, growths, strict=True)]) >= bound
+        too_few, enough = (too_few, middle) if reached else (middle, enough)
+    return enough
 
 
 TILTS: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2, 0.5)

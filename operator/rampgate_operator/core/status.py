@@ -153,12 +153,20 @@ class Evidence(StatusModel):
 
     treatment: Word
     """The treatment."""
-    log_e_values: Numbers
+    bound: Word = ""
+    """The bound of the histogram's buckets that it is about; empty when it is about none."""
+    log_e_values: Numbers | None = None
     """Natural logarithms of the e-values against "within `maxIncrease`", one for each ratio that is considered; rounded down."""
+    log_safe_values: Numbers | None = None
+    """The same against "at `maxIncrease` or above"."""
     looks: int
     """How many looks they are made of."""
     counted_to: Moment
     """The end of the last one."""
+    total: float = 0.0
+    """Of the treatment, in this attempt: how much was counted, for `max`."""
+    events: float = 0.0
+    """Of the treatment, in this attempt: how many events."""
     steps: Annotated[tuple[StepCounts, ...], Field(max_length=20)]
     """The counts of the last steps, to be read: they are not what is tested."""
 
@@ -188,15 +196,17 @@ class GuardrailStatus(StatusModel):
     value: float | None = None
     """What the query read, of the treatment with the worst verdict."""
     treatment: float | None = None
-    """Of counters, and the treatment with the worst verdict: its rate of events in this attempt."""
+    """Of what is counted, and the treatment with the worst verdict: its rate of events in this attempt."""
     control: float | None = None
     """The comparison's rate, with each step's weighted as the treatment's requests are."""
     ratio: float | None = None
     """The treatment's rate divided by the comparison's; absent when the comparison had no event."""
     interval: Interval | None = None
-    """Of a breach: the ratios that the counts do not rule out."""
+    """The ratios that the counts do not rule out."""
     samples: float | None = None
-    """How much `total` rose for the treatment."""
+    """How many units or requests of the treatment were counted."""
+    samples_to_decision: int | None = None
+    """About how many more a Pass or a Breach needs, if things go on like this; absent when there is no telling."""
     looked_at: Moment
     """When it was read."""
     reads_from: Moment
@@ -208,9 +218,9 @@ class GuardrailStatus(StatusModel):
     recent: Annotated[tuple[Verdict, ...], Field(max_length=10)] = ()
     """The last verdicts, newest last."""
     counted_to: Moment | None = None
-    """Of counters: what rose after this instant is not counted yet."""
-    evidence: Annotated[tuple[Evidence, ...], Field(max_length=15), KeyedBy("treatment")] = ()
-    """Of counters: what they say of each treatment."""
+    """Of what is counted: what rose after this instant is not counted yet."""
+    evidence: Annotated[tuple[Evidence, ...], Field(max_length=75), KeyedBy("treatment", "bound")] = ()
+    """Of what is counted: what it says of each treatment."""
 
 
 class VariantExposures(StatusModel):

@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 
 from rampgate_operator.core.compile import compile_entry, fits
 from rampgate_operator.core.experiment import Experiment
+from rampgate_operator.core.guardrail_spec import Guardrail, OnInconclusive
 from rampgate_operator.core.guardrails import blocking, breaches_of, is_broken, recent_breaches
 from rampgate_operator.core.observation import ROOM, Entry, Observation, Ownership
-from rampgate_operator.core.quantities import duration, timestamp
+from rampgate_operator.core.quantities import duration, share, timestamp
 from rampgate_operator.core.reasons import Reason, percent_text, say
 from rampgate_operator.core.sample_ratio import describe_ratio, is_mismatch, worst_ratio
 from rampgate_operator.core.spec import Spec, Step
-from rampgate_operator.core.status import Phase, Rules, Status, Verdict, WaitingFor
+from rampgate_operator.core.status import GuardrailStatus, Phase, Rules, Status, Verdict, WaitingFor
 from rampgate_operator.core.windows import is_open, next_opening
 
 LAST_ACCEPTED = "the last accepted one stays in force"
@@ -136,10 +137,10 @@ def metrics_missing(situation: Situation) -> Finding | None:
 
 
 def guardrail_not_passing(situation: Situation) -> Finding | None:
-    """A guardrail that may block breaches, cannot tell, or breached so often lately that a step would be taken back at once."""
+    """A guardrail that may block breaches, or breached so often lately that a step would be taken back at once."""
     for guardrail in blocking(situation.spec):
         known = situation.status.guardrail(guardrail.name)
-        if known is not None and known.verdict in {Verdict.BREACH, Verdict.INCONCLUSIVE}:
+        if known is not None and is_failing(guardrail, known):
             return _found(Reason.GUARDRAIL, guardrail=guardrail.name, message=known.message)
         if known is not None and is_broken(guardrail, known):
             message = f"{recent_breaches(guardrail, known)} of its last {breaches_of(guardrail).of} looks breached"
@@ -232,6 +233,38 @@ def reading_older_than_step(situation: Situation) -> Finding | None:
     return None
 
 
+def not_shown_safe(situation: Situation) -> Finding | None:
+    """What was counted shows no harm, but this step needs that it is shown to be none. Asked last: until the hold is over it may yet be."""
+    step = situation.next_step
+    for guardrail in blocking(situation.spec) if step else ():
+        known = situation.status.guardrail(guardrail.name)
+        if step and known is not None and known.verdict is Verdict.INCONCLUSIVE and _needs_proof(guardrail, step):
+            return _found(
+                Reason.GUARDRAIL,
+                closer=Reason.NOT_SHOWN_SAFE,
+                guardrail=guardrail.name,
+                message=known.message,
+                next=percent_text(step.percent),
+            )
+    return None
+
+
+def is_failing(guardrail: Guardrail, known: GuardrailStatus) -> bool:
+    """Tell whether the last look speaks against the ramp: of counts only a breach does, of one number also what cannot be told."""
+    return known.verdict is Verdict.BREACH or (known.verdict is Verdict.INCONCLUSIVE and not guardrail.is_counted)
+
+
+def _needs_proof(guardrail: Guardrail, step: Step) -> bool:
+    """Tell whether a step must not begin on a guardrail that is inconclusive.
+
+    By default only the one to 100 %, after which little is left to compare with: early steps are there to get the counts. No counts
+    can show that nothing at all is worse.
+    """
+    if guardrail.on_inconclusive is not None:
+        return guardrail.on_inconclusive is OnInconclusive.HOLD
+    return step.percent == 100 and (guardrail.max_increase is None or share(guardrail.max_increase) > 0)
+
+
 CHECKS: tuple[Check, ...] = (
     invalid,
     break_glass,
@@ -247,6 +280,7 @@ CHECKS: tuple[Check, ...] = (
     too_few_samples,
     hold_not_over,
     reading_older_than_step,
+    not_shown_safe,
 )
 
 

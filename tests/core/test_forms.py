@@ -1,0 +1,291 @@
+"""What each form of a guardrail that counts asks for, and what it makes of the answers."""
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rampgate_operator.core.guardrails import guardrail_digest
+from rampgate_operator.core.limits import log_above
+from rampgate_operator.core.looks import Answer, Failed, FailureReason, Increases, Metric, NoData
+from rampgate_operator.core.questions import ask, read_answers
+from rampgate_operator.core.sequential import NO_EVIDENCE, Batch, add_harm, add_safety, log_mean
+from rampgate_operator.core.status import Exposures, VariantExposures
+from tests.core.shop import AWAY, LOOKBACKS, begun, known
+from tests.core.story import COUNTED, NOON, Story, steps
+
+UNITS = {"name": "failed", "errorRate": {}, "maxIncrease": "10%", "onBreach": "Hold"}
+REQUESTS = {"name": "failed", "errorRate": {"per": "Request"}, "maxIncrease": "10%", "onBreach": "Hold"}
+SLOW = {"name": "failed", "slowerThan": "300ms", "maxIncrease": "10%", "onBreach": "Hold"}
+LATENCY = {"name": "failed", "latency": {"buckets": ["100ms", "300ms", "1s"]}, "maxIncrease": "10%", "onBreach": "Hold"}
+LIMIT = {**COUNTED, "max": 0.05, "onBreach": "Hold"}
+LIMIT_ALONE = {name: value for name, value in LIMIT.items() if name != "maxIncrease"}
+DURATIONS = "rampgate_request_duration_seconds"
+
+
+def metric(name: str, *labels: tuple[str, str]) -> Metric:
+    return Metric(name=name, gate="new-checkout", labels=labels)
+
+
+FORMS: list[tuple[str, dict[str, Any], dict[str, Metric]]] = [
+    (
+        "an error rate of units",
+        UNITS,
+        {
+            "events": metric("rampgate_first_errors_total"),
+            "total": metric("rampgate_first_exposures_total"),
+            "requests": metric("rampgate_requests_total"),
+        },
+    ),
+    (
+        "an error rate of requests",
+        REQUESTS,
+        {"events": metric("rampgate_requests_total", ("outcome", "error")), "total": metric("rampgate_requests_total")},
+    ),
+    (
+        "requests that are slow",
+        SLOW,
+        {"total": metric(f"{DURATIONS}_count"), "within 300ms": metric(f"{DURATIONS}_bucket", ("le", "0.3"))},
+    ),
+    (
+        "the latency",
+        LATENCY,
+        {
+            "total": metric(f"{DURATIONS}_count"),
+            "within 100ms": metric(f"{DURATIONS}_bucket", ("le", "0.1")),
+            "within 300ms": metric(f"{DURATIONS}_bucket", ("le", "0.3")),
+            "within 1s": metric(f"{DURATIONS}_bucket", ("le", "1")),
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("guardrail", "metrics"), [row[1:] for row in FORMS], ids=[row[0] for row in FORMS])
+def test_a_form_asks_for_the_sdks_own_counters(guardrail: dict[str, Any], metrics: dict[str, Metric]) -> None:
+    (question,) = ask(begun(guardrails=[COUNTED]).edit(guardrails=[guardrail]).wait("30s").situation(), LOOKBACKS).guardrails
+    assert {name: request.metric for name, request in question.requests.items()} == metrics
+    assert {(request.query, request.tenant) for request in question.requests.values()} == {("", "shop")}
+
+
+def story_of(guardrail: dict[str, Any], **fields: Any) -> Story:
+    """A ramp on its first step, whose guardrail is of this form."""
+    return begun(guardrails=[{**COUNTED, "onBreach": "Hold"}], **fields).edit(guardrails=[guardrail])
+
+
+def answer(story: Story, *, wait: str = "30s", **rose: dict[str, float] | Answer) -> None:
+    """Answer one look: by name of what is asked for, `_` for a blank."""
+    story.wait(wait)
+    questions = replace(ask(story.situation(), LOOKBACKS), exposures=None)
+    told = {name.replace("_", " "): each if not isinstance(each, dict) else Increases((each,)) for name, each in rose.items()}
+    looks, _ = read_answers(questions, {request.key: told[request.key[1]] for request in questions.requests})  # type: ignore[index]
+    story.decide(*looks)
+
+
+SERVED = {"on": 1000.0, "off": 1000.0, "baseline": 2000.0}
+BUSY = dict.fromkeys(SERVED, 5000.0)
+
+
+# Units: failures fall to the arms as all who were exposed on the step do.
+
+
+def test_a_unit_that_fails_is_weighed_among_all_that_the_step_has_exposed() -> None:
+    story = story_of(UNITS)
+    answer(story, total=SERVED, events={"on": 4.0, "off": 6.0}, requests=BUSY)
+    answer(story, total={**SERVED, "on": 0.0}, events={"on": 9.0}, requests=BUSY)
+    wanted = add_harm(NO_EVIDENCE, Batch(1000, 4, 3000, 6), limit=1.1)
+    wanted = add_harm(wanted, Batch(1000, 9, 6000, 0), limit=1.1)
+    (found,) = known(story).evidence
+    assert found.log_e_values is not None
+    assert found.log_e_values == pytest.approx(wanted, abs=5e-6)
+    assert known(story).message.startswith("on 1.3 % of 1,000 units failed against 0.1 % of 6,000: ratio 13")
+
+
+def test_a_new_step_begins_a_new_count_of_the_exposed() -> None:
+    story = story_of(UNITS, ramp=steps(1, 10, hold="30s"))
+    answer(story, total=SERVED, events={}, requests=BUSY)
+    assert story.known.percent == 10
+    answer(story, total={"on": 10.0, "off": 90.0}, events={"off": 9.0, "on": 1.0}, requests=BUSY)
+    assert [(step.treatment_total, step.comparison_total) for step in known(story).evidence[0].steps] == [(1000, 3000), (10, 90)]
+
+
+def test_evidence_that_begins_within_a_step_counts_those_who_were_exposed_before() -> None:
+    story = story_of(UNITS, interval="1m").wait("30m")
+    seen = (("on", 500), ("off", 400), ("baseline", 3600))
+    counts = tuple(VariantExposures(variant=name, count=count) for name, count in seen)
+    story.status = story.known.model_copy(update={"exposures": Exposures(counted_to=NOON, variants=counts)})
+    answer(story, total={"on": 50.0, "off": 0.0, "baseline": 600.0}, events={"on": 1.0}, requests=BUSY)
+    (step,) = known(story).evidence[0].steps
+    assert (step.treatment_total, step.comparison_total) == (500, 4000)
+
+
+def test_units_that_failed_without_being_exposed_anew_are_no_evidence() -> None:
+    story = story_of(UNITS)
+    answer(story, total={"on": 1.0, "off": 1.0, "baseline": 1.0}, events={"on": 5.0}, requests=BUSY)
+    assert known(story).evidence == ()
+
+
+def test_nobody_who_sends_a_request_is_no_data_however_many_were_exposed() -> None:
+    story = story_of(UNITS)
+    answer(story, total=SERVED, events={}, requests=dict.fromkeys(SERVED, 0.0))
+    assert known(story).message == "no data: requests of on did not rise"
+    answer(story, total=SERVED, events={}, requests=NoData("none"))
+    assert known(story).message == "no data: requests has no sample of on"
+
+
+# Durations: what is slower than a bound is all but what its bucket holds.
+
+
+def test_slower_than_a_bound_is_what_is_not_in_its_bucket() -> None:
+    story = story_of(SLOW)
+    answer(story, total=SERVED, within_300ms={"on": 900.0, "off": 950.0, "baseline": 1900.0})
+    (step,) = known(story).evidence[0].steps
+    assert (step.treatment_total, step.treatment_events, step.comparison_total, step.comparison_events) == (1000, 100, 3000, 150)
+    assert known(story).message.startswith("on 10 % of 1,000 requests slower than 300ms against 5 % of 3,000: ratio 2")
+
+
+def test_a_bound_that_is_no_bucket_is_an_error_that_says_so() -> None:
+    refused = Failed(FailureReason.REFUSED, "0.3 s is no bucket of rampgate_request_duration_seconds: the nearest are 0.25 s and 0.5 s.")
+    story = story_of(SLOW)
+    answer(story, total=SERVED, within_300ms=refused)
+    assert known(story).message == f"counting within 300ms failed (Refused): {refused.message.rstrip('.')}"
+    answer(story, total=SERVED, within_300ms=NoData("none"))
+    assert (known(story).verdict, known(story).message) == ("Error", "total of off rose by 1000, but no bucket 300ms was counted")
+
+
+def test_more_in_a_bucket_than_in_all_is_an_error() -> None:
+    story = story_of(SLOW)
+    answer(story, total=SERVED, within_300ms={**SERVED, "on": 1001.0})
+    assert known(story).message == "a counter of on rose by -1: no counter does"
+
+
+def test_latency_is_the_average_of_the_evidence_at_its_bounds() -> None:
+    story = story_of(LATENCY)
+    slower = {"100ms": (500.0, 900.0), "300ms": (200.0, 300.0), "1s": (20.0, 30.0)}
+    answer(
+        story,
+        total=SERVED,
+        **{f"within_{bound}": {"on": 1000 - on, "off": 1000 - off, "baseline": 2000.0} for bound, (on, off) in slower.items()},
+    )
+    logs = [add_harm(NO_EVIDENCE, Batch(1000, on, 3000, off), limit=1.1) for on, off in slower.values()]
+    wanted = log_mean([each for evidence in logs for each in evidence])
+    assert {each.bound for each in known(story).evidence} == set(slower)
+    assert "requests slower than 100ms against 30 %" in known(story).message
+    assert (
+        f"on average of 3 bounds e = {'over 1,000,000' if wanted > math.log(1e6) else f'{math.exp(wanted):,.0f}'}" in known(story).message
+    )
+
+
+# Limits: what is allowed to anybody.
+
+
+@pytest.mark.parametrize("guardrail", [LIMIT, LIMIT_ALONE])
+def test_a_rate_above_its_limit_breaches_also_where_control_is_no_better(guardrail: dict[str, Any]) -> None:
+    story = story_of(guardrail)
+    answer(story, total=SERVED, events={"on": 90.0, "off": 90.0, "baseline": 180.0})
+    assert known(story).verdict == "Breach"
+    assert "against a limit of 5 %" in known(story).message
+
+
+def test_a_limit_is_tested_on_all_counts_of_the_attempt() -> None:
+    story = story_of(LIMIT_ALONE)
+    for events in (3.0, 9.0):
+        answer(story, total={"on": 100.0}, events={"on": events})
+    (found,) = known(story).evidence
+    assert (found.total, found.events, found.log_e_values) == (200, 12, None)
+    wanted = math.exp(log_above(12, 200, limit=0.05))
+    assert f"on 6 % of 200 against a limit of 5 %, e = {wanted:.3g} < 20, look 2" in known(story).message
+    assert (known(story).treatment, known(story).control, known(story).ratio) == (0.06, None, None)
+
+
+def test_a_limit_goes_on_where_nobody_is_left_to_compare_with() -> None:
+    weightless = [{"name": "off", "value": False, "weight": 0}, {"name": "on", "value": True}]
+    story = story_of(LIMIT, variants=weightless, ramp=steps(50, 100, hold="1m"))
+    answer(story, total={"on": 5000.0, "baseline": 5000.0}, events={"on": 50.0, "baseline": 50.0}, wait="1m")
+    story.edit(guardrails=[{**LIMIT, "onInconclusive": "Advance"}]).decide()
+    assert story.known.percent == 100
+    answer(story, total={"on": 5000.0}, events={"on": 600.0})
+    assert known(story).verdict == "Breach"
+
+
+# Neither harm nor its absence.
+
+
+def test_it_passes_once_it_is_shown_to_stay_within_its_limits() -> None:
+    story = story_of({**COUNTED, "maxIncrease": "100%"})
+    answer(story, total=SERVED, events={"on": 50.0, "off": 50.0, "baseline": 100.0})
+    safe = log_mean(add_safety(NO_EVIDENCE, Batch(1000, 50, 3000, 150), limit=2))
+    assert safe > math.log(20)
+    assert known(story).verdict == "Pass"
+    assert known(story).message.endswith(f", shown to stay within 100 % more (e = {math.exp(safe):,.0f} ≥ 20)")
+    assert story.condition("GuardrailsPassing").status == "True"
+
+
+def test_it_is_inconclusive_until_then_and_says_how_much_is_missing() -> None:
+    story = story_of({**COUNTED, "maxIncrease": "50%"})
+    answer(story, total=SERVED, events={"on": 10.0, "off": 10.0, "baseline": 20.0})
+    more = known(story).samples_to_decision
+    assert more is not None
+    assert known(story).verdict == "Inconclusive"
+    assert known(story).message.endswith(f", about {more:,} more of total to a decision")
+    condition = story.condition("GuardrailsPassing")
+    assert (condition.status, condition.reason) == ("Unknown", "Inconclusive")
+    looks = 0
+    while known(story).verdict == "Inconclusive":
+        answer(story, total=SERVED, events={"on": 10.0, "off": 10.0, "baseline": 20.0})
+        looks += 1
+    assert known(story).verdict == "Pass"
+    assert 0.7 * more <= looks * 1000 <= 1.1 * more + 1000
+
+
+def test_it_says_how_much_is_missing_to_a_breach() -> None:
+    story = story_of({**COUNTED, "maxIncrease": "10%", "onBreach": "Hold"})
+    answer(story, total=SERVED, events={"on": 13.0, "off": 10.0, "baseline": 20.0})
+    more, looks = known(story).samples_to_decision, 0
+    assert more is not None
+    while known(story).verdict == "Inconclusive":
+        answer(story, total=SERVED, events={"on": 13.0, "off": 10.0, "baseline": 20.0})
+        looks += 1
+    assert known(story).verdict == "Breach"
+    assert 0.5 * more <= looks * 1000 <= 1.1 * more + 1000
+
+
+INCONCLUSIVE = [
+    ("0%", None, True, True),
+    ("10%", None, True, False),
+    ("10%", "Advance", True, True),
+    ("10%", "Hold", False, False),
+    ("0%", "Hold", False, False),
+]
+
+
+@pytest.mark.parametrize(("increase", "policy", "early", "last"), INCONCLUSIVE)
+def test_by_default_only_the_step_to_100_percent_needs_that_it_is_shown(increase: str, policy: str | None, early: bool, last: bool) -> None:
+    fields = {"maxIncrease": increase, **({"onInconclusive": policy} if policy else {})}
+    story = begun(guardrails=[{**COUNTED, **fields}], ramp=steps(10, 50, 100, hold="30s"))
+    answer(story, total=SERVED, events={"on": 10.0, "off": 10.0, "baseline": 20.0}, wait="40s")
+    assert (story.known.percent == 50) is early
+    answer(story, total=SERVED, events={"on": 10.0, "off": 10.0, "baseline": 20.0}, wait="40s")
+    assert (story.known.percent == 100) is last
+    if not last:
+        assert (story.waiting, story.condition("Progressing").reason) == ("Guardrail", "NotShownSafe")
+        assert "set its onInconclusive to Advance" in story.condition("Progressing").message
+
+
+def test_until_the_hold_is_over_it_is_nothing_to_report() -> None:
+    story = begun(guardrails=[{**COUNTED, "onInconclusive": "Hold"}])
+    answer(story, total=SERVED, events={"on": 10.0, "off": 10.0, "baseline": 20.0})
+    assert (story.waiting, story.condition("Progressing").status) == ("Hold", "True")
+
+
+@pytest.mark.parametrize("change", [{"errorRate": {"per": "Request"}}, {"max": 0.1}, {"maxIncrease": "20%"}])
+def test_another_form_or_limit_is_another_plan(change: dict[str, Any]) -> None:
+    before, after = story_of(UNITS), story_of({**UNITS, **change})
+    digests = [guardrail_digest((story.spec.guardrails or [])[0], story.spec) for story in (before, after)]
+    assert digests[0] != digests[1]
+
+
+def test_a_source_that_is_away_counts_nothing() -> None:
+    story = story_of(UNITS)
+    answer(story, total=AWAY, events=AWAY, requests=AWAY)
+    assert (known(story).verdict, known(story).evidence) == ("Error", ())
