@@ -134,8 +134,7 @@ class World:
         if request.kind is Kind.EXPOSURES:
             return self._exposed(request, mode)
         if part == "total":  # both are one reading, which reaches back to where its window begins
-            begins = request.since or request.at
-            self.ledger.answered(name, self.now(), ANSWERS[mode], reach=self.now() - begins)
+            self.ledger.answered(name, self.now(), ANSWERS[mode], reach=self.now() - (request.since or self.now()))
         return COUNTS[mode][part]
 
     def _exposed(self, request: LookRequest, mode: str) -> Answer:

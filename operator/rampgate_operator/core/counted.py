@@ -54,6 +54,11 @@ def bounds(guardrail: Guardrail) -> tuple[str, ...]:
     return (guardrail.slower_than or "",)
 
 
+def within(bound: str) -> str:
+    """Name the counter of what took no longer than a bound."""
+    return _WITHIN + bound
+
+
 def asked(guardrail: Guardrail, *, gate: str, namespace: str, arms: tuple[str, ...]) -> Mapping[str, str | Metric]:
     """Give what is to be counted: for each name a finished selector, or a metric of the SDK. Empty for a query."""
     if guardrail.counters is not None:
@@ -73,7 +78,7 @@ def _metrics(guardrail: Guardrail) -> Iterator[tuple[str, str, tuple[tuple[str, 
     elif guardrail.query is None:
         yield TOTAL, f"{_DURATIONS}_count", ()
         for bound in bounds(guardrail):
-            yield _WITHIN + bound, f"{_DURATIONS}_bucket", (("le", f"{duration(bound).total_seconds():g}"),)
+            yield within(bound), f"{_DURATIONS}_bucket", (("le", f"{duration(bound).total_seconds():g}"),)
 
 
 def failure(answers: Mapping[str, Answer]) -> tuple[str, Failed] | None:
@@ -94,7 +99,7 @@ def _rises(answer: Answer) -> tuple[Arms, ...]:
 
 def _window(guardrail: Guardrail, rose: Mapping[str, Arms]) -> Window:
     totals = rose[TOTAL]
-    events = {"": rose[EVENTS]} if EVENTS in rose else {bound: _slower(totals, rose[_WITHIN + bound]) for bound in bounds(guardrail)}
+    events = {"": rose[EVENTS]} if EVENTS in rose else {bound: _slower(totals, rose[within(bound)]) for bound in bounds(guardrail)}
     return Window(totals=totals, events=events, requests=rose.get(REQUESTS, totals))
 
 

@@ -92,30 +92,30 @@ def read_answers(questions: Questions, answers: Mapping[Hashable, Answer]) -> tu
         )
         for question in questions.guardrails
     )
-    request = questions.exposures
-    if request is None:
+    asked = questions.exposures
+    if asked is None:
         return looks, None
-    since, *cuts, until = request.edges
-    return looks, ExposureLook(since=since, until=until, cuts=tuple(cuts), answer=answers[request.key])
+    since, *cuts, until = asked.edges
+    return looks, ExposureLook(since=since, until=until, cuts=tuple(cuts), answer=answers[asked.key])
 
 
 def _exposures(situation: Situation) -> LookRequest | None:
-    """Ask for the windows that follow the last one; None before the first step, and while none is over."""
-    status, started = situation.status, situation.status.step_started_at
-    if started is None or not counts_exposures(situation.spec):
+    """Ask for the windows that follow the last one; None while none is over."""
+    status = situation.status
+    if status.step_started_at is None or not counts_exposures(situation.spec):
         return None
-    since, *ends = _windows(situation, status.exposures.counted_to if status.exposures else started)
-    if not ends:
+    following = _windows(situation, status.exposures.counted_to if status.exposures else status.step_started_at)
+    if len(following) < 2:
         return None
     return LookRequest(
         key=(_EXPOSURES_KEY, ""),
         source=EXPOSURES_SOURCE,
         metric=Metric(name=METRIC, gate=situation.experiment.name),
-        at=ends[-1],
+        at=following[-1],
         tenant=situation.experiment.namespace,
         kind=Kind.EXPOSURES,
-        since=since,
-        cuts=tuple(ends[:-1]),
+        since=following[0],
+        cuts=following[1:-1],
         generation=status.rules.generation if status.rules else 0,
     )
 
@@ -158,11 +158,12 @@ def _question_of_counts(situation: Situation, guardrail: Guardrail) -> Question 
 
 
 def _windows(situation: Situation, since: datetime | None) -> tuple[datetime, ...]:
-    """Give the edges of what is to be counted now, on the step's grid; a watermark that is too old skips forward."""
-    until, interval, started = _visible(situation), duration(situation.spec.interval), situation.status.step_started_at
+    """Give the edges of what is to be counted now, on the step's grid, and no more than LONGEST_WINDOW holds: else it skips forward."""
+    until, started = _visible(situation), situation.status.step_started_at
+    interval = min(duration(situation.spec.interval), LONGEST_WINDOW)
     if since is None or started is None:
         return (until - interval, until)
-    return edges(max(since, until - LONGEST_WINDOW), until, origin=started, interval=interval)
+    return edges(since, until, origin=started, interval=interval)[-(LONGEST_WINDOW // interval + 1) :]
 
 
 def _question_of_query(situation: Situation, guardrail: Guardrail, query: str, lookback: timedelta) -> Question:

@@ -29,8 +29,8 @@ class Reason(StrEnum):
     NO_DATA_YET = "NoDataYet"
     READING_TOO_EARLY = "ReadingTooEarly"
     GUARDRAIL = "Guardrail"
-    SAMPLE_RATIO = "SampleRatio"
     NOT_SHOWN_SAFE = "NotShownSafe"
+    SAMPLE_RATIO = "SampleRatio"
     PAUSED = "Paused"
     DEADLINE = "Deadline"
     NOT_BEFORE = "NotBefore"
@@ -96,14 +96,14 @@ SENTENCES = {
     Reason.NO_DATA_YET: "Guardrail {guardrail}: {message}. The step has just begun.",
     Reason.READING_TOO_EARLY: "Guardrail {guardrail} reads back to before this step began; from {ripe} on its readings count.",
     Reason.GUARDRAIL: "Guardrail {guardrail}: {message}.",
+    Reason.NOT_SHOWN_SAFE: (
+        "Guardrail {guardrail}: {message}. The step to {next} % waits until it is shown to stay within its limits; "
+        "to step without that, set its onInconclusive to Advance."
+    ),
     Reason.SAMPLE_RATIO: (
         "{ratio}: the results of this attempt are invalid. Usual causes: one arm fails, redirects or is cached before it is counted; "
         "some callers ask for one arm alone; the unit changes between requests. "
         "To begin again, mend it and set spec.attempt to {needed} or higher."
-    ),
-    Reason.NOT_SHOWN_SAFE: (
-        "Guardrail {guardrail}: {message}. The step to {next} % waits until it is shown to stay within its limits; "
-        "to step without that, set its onInconclusive to Advance."
     ),
     Reason.PAUSED: "spec.paused is set: it stays at {percent} %; guardrails still act.",
     Reason.DEADLINE: "The deadline {deadline} has passed: it stays at {percent} %. Move schedule.deadline, ship, or kill.",

@@ -238,7 +238,7 @@ def not_shown_safe(situation: Situation) -> Finding | None:
     step = situation.next_step
     for guardrail in blocking(situation.spec) if step else ():
         known = situation.status.guardrail(guardrail.name)
-        if step and known is not None and known.verdict is Verdict.INCONCLUSIVE and _needs_proof(guardrail, step):
+        if step and known is not None and known.verdict is Verdict.INCONCLUSIVE and needs_proof(guardrail, step):
             return _found(
                 Reason.GUARDRAIL,
                 closer=Reason.NOT_SHOWN_SAFE,
@@ -254,7 +254,7 @@ def is_failing(guardrail: Guardrail, known: GuardrailStatus) -> bool:
     return known.verdict is Verdict.BREACH or (known.verdict is Verdict.INCONCLUSIVE and not guardrail.is_counted)
 
 
-def _needs_proof(guardrail: Guardrail, step: Step) -> bool:
+def needs_proof(guardrail: Guardrail, step: Step) -> bool:
     """Tell whether a step must not begin on a guardrail that is inconclusive.
 
     By default only the one to 100 %, after which little is left to compare with: early steps are there to get the counts. No counts
