@@ -19,12 +19,12 @@ KEEP ?=
 UNTIMED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz bench-scale bench-sdk lint crds docs build clean
+.PHONY: help demo test fuzz bench-scale bench-rollback bench-sdk lint crds docs build clean
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(SYNCED) build ## Show the main job on real parts, about a minute once built (KEEP=1 leaves it running)
+demo: $(SYNCED) build ## Show the main job on real parts, some 80 seconds once built (KEEP=1 leaves it running)
 	$(PY) -m tools.demo $(if $(KEEP),--keep) $(if $(UNTIMED),--untimed)
 
 test: $(SYNCED) build ## Run all tests on a real API server and a real Prometheus (PYTEST_ARGS="-k latch")
@@ -52,6 +52,9 @@ lint: $(SYNCED) ## Check style, types, import contracts, and that what is genera
 
 bench-scale: $(SYNCED) build ## Measure 1,000 Experiments on a real API server, and write benchmarks/results/scale.json (some minutes)
 	$(PY) -m benchmarks.scale --record
+
+bench-rollback: $(SYNCED) build ## Measure the time from a fault to its rollback, and write benchmarks/results/rollback.json (some minutes)
+	$(PY) -m benchmarks.rollback --record
 
 crds: $(SYNCED) ## Generate crds/ from the models
 	$(PY) -m tools.crds

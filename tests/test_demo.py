@@ -17,7 +17,7 @@ from examples.shop.tally import KEPT_STEPS, Tally
 from rampgate_operator.core.examine import examine
 from rampgate_operator.core.problems import problems
 from rampgate_operator.core.status import HISTORY_LIMIT, WaitingFor
-from tools.demo import audience, keeping, scenario
+from tools.demo import audience, deeds, keeping
 from tools.demo.__main__ import interrupt
 from tools.demo.checks import Check, Report, Result
 from tools.demo.sources import reading
@@ -177,8 +177,9 @@ def examined(name: str) -> object:
     return examine(yaml.safe_load((EXPERIMENTS / name).read_text()), sources={"default": timedelta(minutes=5)})
 
 
-def test_the_demos_experiment_is_accepted_by_the_models():
-    assert not isinstance(examined("new-checkout.yaml"), str)
+@pytest.mark.parametrize("name", ["new-checkout.yaml", "new-checkout-compared.yaml"])
+def test_the_demos_experiments_are_accepted_by_the_models(name: str):
+    assert not isinstance(examined(name), str)
 
 
 def test_the_demos_bad_manifest_is_refused_by_the_models_too():
@@ -209,7 +210,7 @@ Status:
   Phase:  RolledBack
 Events: <none>
 """
-    assert scenario.excerpt(description, "Conditions", "Latch").splitlines() == [
+    assert deeds.excerpt(description, "Conditions", "Latch").splitlines() == [
         "Conditions:",
         "  Message:  All guardrails pass.",
         "  Type:     GuardrailsPassing",

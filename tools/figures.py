@@ -20,7 +20,10 @@ when they change. Each names its command.
 
 
 class Row(NamedTuple):
-    """A figure in words: its name in the JSON, what it is, its bar (empty: none), how many decimals, and its unit."""
+    """A figure in words: its name in the JSON, what it is, its bar (empty: none), how many decimals, and its unit.
+
+    Of many measurements the JSON has NAME_min, NAME_median and NAME_max in place of NAME.
+    """
 
     name: str
     what: str
@@ -109,22 +112,39 @@ FAILOVER = Table(
         Row("hand_over_s", "SIGTERM of the leader until the other one watches", "≤ 2", 1, "s"),
     ),
 )
+ROLLBACK = Table(
+    "rollback.json",
+    "From a fault to its rollback",
+    "make bench-rollback",
+    "A real API server, a real Prometheus that scrapes every 5 seconds, the operator, and an application of three processes. 30 requests a "
+    "second, three of them of the treatment; 1 % of all fail, until the treatment's errors rise to what the row says. Measured until the "
+    "last process is back on control; least, median and most of 20 Experiments, each with its fault at a moment of its own.",
+    tuple(
+        Row(f"{what}_1_to_{percent}_every_{interval}", f"1 → {percent} %, a look every {interval[:-1]} s: {told}", unit=unit, decimals=0)
+        for interval in ("5s", "30s")
+        for percent in (10, 30, 100)
+        for what, told, unit in (("seconds", "time", "s"), ("requests", "the treatment's requests", ""))
+    ),
+)
+SPREAD = ("min", "median", "max")
 
 
 def text() -> str:
     """Give the page's content."""
-    return HEADER + "".join(_section(table) for table in (SDK, OPERATOR, FAILOVER))
+    return HEADER + "".join(_section(table) for table in (SDK, OPERATOR, FAILOVER, ROLLBACK))
 
 
 def _section(table: Table) -> str:
     results = json.loads((RESULTS / table.file).read_text(encoding="utf-8"))
-    lines = [f"| {row.what} | {_shown(results['figures'], row)} | {row.bar} |" for row in table.rows if row.name in results["figures"]]
+    shown = [(row, _shown(results["figures"], row)) for row in table.rows]
+    lines = [f"| {row.what} | {measured} | {row.bar} |" for row, measured in shown if measured]
     head = f"\n## {table.title}\n\n`{table.command}`, {results['date']}, {results['machine']}. {table.about}\n\n"
     return head + "| | measured | bar |\n|---|--:|--:|\n" + "\n".join(lines) + "\n"
 
 
 def _shown(figures: dict[str, Any], row: Row) -> str:
-    return f"{figures[row.name]:,.{row.decimals}f} {row.unit}".rstrip()
+    names = [name for name in (row.name, *(f"{row.name}_{each}" for each in SPREAD)) if name in figures]
+    return f"{' / '.join(f'{figures[name]:,.{row.decimals}f}' for name in names)} {row.unit}".strip() if names else ""
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """A tiny shop that asks Rampgate which checkout to show: one process, one HTTP server.
 
 GET  /checkout?user=ID                    a checkout: 200, or 500 when it fails
+POST /checkouts                           many, as a queue's worker takes them: a JSON list of users; answers what came of each
 GET  /rules?user=ID                       what this user would be shown, and by which rules
 GET  /metrics                             for Prometheus
 POST /fault?variant=treatment&rate=0.3    make that share of a variant's checkouts fail (rate=0: none)
@@ -62,11 +63,17 @@ class Handler(BaseHTTPRequestHandler):
             self._answer_json(HTTPStatus.NOT_FOUND, {"error": "try /checkout?user=ID, /rules?user=ID or /metrics"})
 
     def do_POST(self) -> None:
-        """Turn a fault on or off."""
+        """Serve many checkouts, or turn a fault on or off."""
         path, query = self._request()
-        if path != "/fault":
-            self._answer_json(HTTPStatus.NOT_FOUND, {"error": "try /fault?variant=treatment&rate=0.3"})
-            return
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if path == "/checkouts":
+            self._answer_json(HTTPStatus.OK, [self._check_out(user) for user in json.loads(body)])
+        elif path == "/fault":
+            self._fault(query)
+        else:
+            self._answer_json(HTTPStatus.NOT_FOUND, {"error": "try /checkouts or /fault?variant=treatment&rate=0.3"})
+
+    def _fault(self, query: dict[str, str]) -> None:
         try:
             self.server.fault_rates[query["variant"]] = float(query["rate"])
         except (KeyError, ValueError):
@@ -75,14 +82,18 @@ class Handler(BaseHTTPRequestHandler):
         self._answer_json(HTTPStatus.OK, self.server.fault_rates)
 
     def _checkout(self, user: str) -> None:
-        status = HTTPStatus.OK
+        came_of_it = self._check_out(user)
+        self._answer_json(HTTPStatus.INTERNAL_SERVER_ERROR if came_of_it["failed"] else HTTPStatus.OK, came_of_it)
+
+    def _check_out(self, user: str) -> dict[str, object]:
+        failed = False
         with self.server.gates.measure(GATE, {"userId": user}, default=False) as measured:
             try:
                 page = self._one_page_checkout() if measured.value else self._classic_checkout()
             except CheckoutError as error:
-                page, status = str(error), HTTPStatus.INTERNAL_SERVER_ERROR
+                page, failed = str(error), True
                 measured.fail()
-        self._answer_json(status, {"page": page, "user": user, **measured.decision._asdict()})
+        return {"page": page, "failed": failed, "user": user, **measured.decision._asdict()}
 
     def _classic_checkout(self) -> str:
         self._maybe_fail("control")

@@ -1,4 +1,4 @@
-"""Users of the shop: each in turn checks out at one of the processes, at a steady rate.
+"""Users of the shop: each in turn checks out at one of the processes, at a steady rate, some of them with one request.
 
 Prints one line of JSON twice a second: what the users were shown so far. Knows HTTP and the shop's address, nothing else.
 """
@@ -9,7 +9,6 @@ import json
 import math
 import threading
 import time
-from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
@@ -29,39 +28,39 @@ class Load:
         self._tally = Tally()
         self._lock = threading.Lock()
 
-    def run(self, shops: list[str], *, workers_each: int) -> None:
-        """Send requests until the time is over, and print what came of them."""
-        pause = len(shops) * workers_each / self._rate
+    def run(self, shops: list[str], *, workers_each: int, batch: int) -> None:
+        """Send requests, each for `batch` users, until the time is over, and print what came of them."""
+        pause = batch * len(shops) * workers_each / self._rate
         for shop in shops * workers_each:
-            threading.Thread(target=self._work, args=(shop, pause), daemon=True).start()
+            threading.Thread(target=self._work, args=(shop, pause, batch), daemon=True).start()
         while time.monotonic() < self._until:
             time.sleep(0.5)
             with self._lock:
                 summary = self._tally.summary()
             print(json.dumps(summary), flush=True)
 
-    def _work(self, shop: str, pause: float) -> None:
+    def _work(self, shop: str, pause: float, batch: int) -> None:
         connection = HTTPConnection(urlsplit(shop).netloc, timeout=TIMEOUT)
         due = time.monotonic()
         while time.monotonic() < self._until:
             with self._lock:
-                user = next(self._users)
-            self._check_out(connection, user)
+                users = list(itertools.islice(self._users, batch))
+            self._check_out(connection, users)
             due = max(due + pause, time.monotonic() - LATEST)
             time.sleep(max(0.0, due - time.monotonic()))
 
-    def _check_out(self, connection: HTTPConnection, user: str) -> None:
+    def _check_out(self, connection: HTTPConnection, users: list[str]) -> None:
         try:
-            connection.request("GET", f"/checkout?user={user}")
-            response = connection.getresponse()
-            answer = json.loads(response.read())
-        except (OSError, HTTPException):
+            connection.request("POST", "/checkouts", json.dumps(users))
+            answers = json.loads(connection.getresponse().read())
+        except (OSError, HTTPException, ValueError):
             connection.close()  # the next request opens it again
             with self._lock:
-                self._tally.unanswered += 1
+                self._tally.unanswered += len(users)
             return
         with self._lock:
-            self._tally.add(user, answer, failed=response.status != HTTPStatus.OK)
+            for answer in answers:
+                self._tally.add(answer["user"], answer, failed=answer["failed"])
 
 
 def main() -> None:
@@ -69,11 +68,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shops", nargs="+", metavar="URL", help="http://host:port of each process")
     parser.add_argument("--users", type=int, default=3000, help="distinct users (default: %(default)s)")
-    parser.add_argument("--rate", type=float, default=400.0, help="requests a second in all (default: %(default)s)")
+    parser.add_argument("--rate", type=float, default=400.0, help="checkouts a second in all (default: %(default)s)")
+    parser.add_argument("--batch", type=int, default=1, help="checkouts that one request asks for (default: %(default)s)")
     parser.add_argument("--seconds", type=float, default=math.inf, help="how long (default: until it is stopped)")
     options = parser.parse_args()
     load = Load(users=options.users, rate=options.rate, until=time.monotonic() + options.seconds)
-    load.run(options.shops, workers_each=2)
+    load.run(options.shops, workers_each=2, batch=options.batch)
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ FAULTS: dict[str, bytes] = {
     "vector-of-nonsense": success("vector", '[{"metric":{},"value":"x"}]'),
     "matrix-of-nonsense": success("matrix", '[{"metric":{},"values":[["x"]]}]'),
     "huge-time": success("matrix", '[{"metric":{},"values":[[1e999,"1"]]}]'),
+    "labels-of-nonsense": success("matrix", '[{"metric":{"variant":[]},"values":[[1,"1"]]}]'),
     "invented-kind": success("tensor", "[]"),
     "histogram": success("vector", '[{"metric":{},"histogram":[1,{}]}]'),
     "histograms": success("matrix", '[{"metric":{},"histograms":[[1,{}]]}]'),

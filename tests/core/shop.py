@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from rampgate_operator.core.looks import Answer, Failed, FailureReason, Increases, NoData
+from rampgate_operator.core.looks import Answer, Exposed, Failed, FailureReason, Increases, NoData
 from rampgate_operator.core.observation import Look
 from rampgate_operator.core.questions import ask, read_answers
 from rampgate_operator.core.status import GuardrailStatus
@@ -22,9 +22,14 @@ def answered(counts: Counts | Answer) -> Answer:
     return Increases((dict(counts),)) if isinstance(counts, Mapping) else counts
 
 
+def exposed(*windows: Counts, settled: bool = True, processes: float = 1) -> Exposed:
+    """First exposures, by window and variant."""
+    return Exposed(tuple(dict(window) for window in windows), (settled,) * len(windows), processes)
+
+
 def look_of(story: Story, total: Counts | Answer, events: Counts | Answer) -> Look:
     """What the operator asks for now, answered."""
-    asked = ask(story.situation(), LOOKBACKS)
+    asked = ask(story.situation(), LOOKBACKS).apart()["failed"]
     answers = {("failed", "total"): answered(total), ("failed", "events"): answered(events)}
     looks, _ = read_answers(asked, answers)
     (look,) = looks

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from rampgate_operator.core.checkpoint import for_people, must_persist
-from rampgate_operator.core.looks import Increases, Value
+from rampgate_operator.core.looks import Value
 from rampgate_operator.core.observation import ExposureLook
-from tests.core.shop import begun, count, known
+from tests.core.shop import begun, count, exposed, known
 from tests.core.story import BAD, ERRORS, FAILED, GOOD, NO_DATA, Story
 
 SAMPLES = {"steps": [{"percent": 1, "hold": "2h", "minExposures": 100}]}
@@ -54,18 +54,28 @@ def test_what_is_counted_is_written_with_the_interval_that_nobody_acts_on() -> N
 
 def test_exposures_are_readings_too_and_their_trouble_is_written_at_once() -> None:
     story = Story(ramp=SAMPLES).ramp_to(1)
-    before = story.known
 
     def look(answer: Any, seconds: int) -> ExposureLook:
         return ExposureLook(since=story.now, until=story.now + timedelta(seconds=seconds), answer=answer)
 
-    story.decide(exposures=look(Increases(({"on": 1.0},)), 10))
+    story.decide(exposures=look(exposed({"on": 1}), 10))
+    before = story.known
+    story.now += timedelta(seconds=10)
+    story.decide(exposures=look(exposed({"on": 1}), 10))
     assert not must_persist(before, story.known)
     story.now += timedelta(seconds=10)
     story.decide(exposures=look(FAILED, 10))
     assert must_persist(before, story.known)
-    story.now += timedelta(seconds=290)
-    story.decide(exposures=look(Increases(({"on": 1.0},)), 0))
+    story.now += timedelta(seconds=280)
+    story.decide(exposures=look(exposed({"on": 1}), 10))
+    assert must_persist(before, story.known)
+
+
+def test_that_results_can_be_judged_now_is_written() -> None:
+    story = Story(ramp=SAMPLES).ramp_to(1)
+    before = story.known
+    story.wait("10s")
+    story.decide(exposures=ExposureLook(since=story.now - timedelta(seconds=10), until=story.now, answer=exposed({"on": 1})))
     assert must_persist(before, story.known)
 
 

@@ -36,11 +36,11 @@ ROWS = [
 
 @pytest.mark.parametrize(("samples", "expected"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
 def test_one_series_in_a_window_from_10_to_20(samples: list[Sample], expected: float) -> None:
-    assert increases([series(*samples)], start=10, end=20) == {"b": expected}
+    assert increases([series(*samples)], edges=(10, 20)) == ({"b": expected},)
 
 
 def test_a_series_without_a_sample_in_the_window_is_absent() -> None:
-    assert increases([series((5, 10.0), (25, 12.0))], start=10, end=20) == {}
+    assert increases([series((5, 10.0), (25, 12.0))], edges=(10, 20)) == ({},)
 
 
 def test_series_are_summed_by_variant_after_their_restarts() -> None:
@@ -50,22 +50,22 @@ def test_series_are_summed_by_variant_after_their_restarts() -> None:
         series((5, 1.0), (15, 3.0), variant="a", pod="1"),
         series((15, 7.0), pod="3"),
     ]
-    assert increases(pods, start=10, end=20) == {"b": 100.0, "a": 2.0, "": 7.0}
+    assert increases(pods, edges=(10, 20)) == ({"b": 100.0, "a": 2.0, "": 7.0},)
 
 
 def test_a_series_back_after_a_gap_counts_from_its_earlier_value() -> None:
     back = series((15, 1005.0), (18, 1006.0))
-    assert increases([back], start=10, end=20, earlier={back.identity: 1000.0}) == {"b": 6.0}
+    assert increases([back], edges=(10, 20), earlier={back.identity: 1000.0}) == ({"b": 6.0},)
 
 
 def test_a_series_that_restarted_in_a_gap_counts_from_0() -> None:
     back = series((15, 5.0), (18, 6.0))
-    assert increases([back], start=10, end=20, earlier={back.identity: 1000.0}) == {"b": 6.0}
+    assert increases([back], edges=(10, 20), earlier={back.identity: 1000.0}) == ({"b": 6.0},)
 
 
 def test_an_earlier_value_does_not_replace_a_base() -> None:
     known = series((5, 10.0), (15, 12.0))
-    assert increases([known], start=10, end=20, earlier={known.identity: 1.0}) == {"b": 2.0}
+    assert increases([known], edges=(10, 20), earlier={known.identity: 1.0}) == ({"b": 2.0},)
 
 
 def test_the_name_of_the_metric_is_not_part_of_the_identity() -> None:
@@ -142,6 +142,13 @@ def test_disjoint_windows_add_up_to_the_truth(world: World, margin: int) -> None
         samples = fetched(world, after=start - margin, until=end)
         wanted = without_base(samples, start=start, end=end)
         memory = {one.identity: one.samples[-1][1] for one in fetched(world, after=-1, until=start) if one.identity in wanted}
-        for variant, count in increases(samples, start=start, end=end, earlier=memory).items():
+        for variant, count in increases(samples, edges=(start, end), earlier=memory)[0].items():
             counted[variant] = counted.get(variant, 0.0) + count
     assert counted == world.truth
+
+
+@given(world=worlds())
+def test_windows_counted_together_are_those_counted_one_by_one(world: World) -> None:
+    samples = fetched(world, after=-1, until=world.edges[-1])
+    alone = tuple(increases(samples, edges=pair)[0] for pair in zip(world.edges, world.edges[1:], strict=False))
+    assert increases(samples, edges=world.edges) == alone

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from rampgate_operator.core.checkpoint import must_persist
 from rampgate_operator.core.compile import draw_digest
-from rampgate_operator.core.looks import Increases
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY, ExposureLook
 from rampgate_operator.core.status import WaitingFor
+from tests.core.shop import exposed
 from tests.core.story import BAD, ERRORS, GOOD, KEY, NO_DATA, NOON, Story, steps
 
 
@@ -175,7 +175,7 @@ def test_after_an_outage_of_the_rules_clock_and_evidence_start_again(key: str, v
 def test_after_an_outage_exposures_are_counted_anew() -> None:
     ramp = {"steps": [{"percent": 1, "hold": "1m", "minExposures": 100}]}
     story = Story(ramp=ramp).ramp_to(1).wait("30s")
-    story.decide(exposures=ExposureLook(since=NOON, until=story.now, answer=Increases(({"on": 60.0},))))
+    story.decide(exposures=ExposureLook(since=NOON, until=story.now, answer=exposed({"on": 60, "off": 60, "baseline": 11_880})))
     assert story.known.exposures is not None
     put(story, KILL_KEY, "*")
     story.decide()

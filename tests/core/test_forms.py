@@ -77,7 +77,7 @@ def answer(story: Story, *, wait: str = "30s", **rose: dict[str, float] | Answer
     story.wait(wait)
     questions = ask(story.situation(), LOOKBACKS)
     told = {name.replace("_", " "): each if not isinstance(each, dict) else Increases((each,)) for name, each in rose.items()}
-    looks, _ = read_answers(questions, {request.key: told[request.key[1]] for request in questions.requests})  # type: ignore[index]
+    looks, _ = read_answers(questions, {request.key: told.get(str(request.key[1]), NoData("")) for request in questions.requests})  # type: ignore[index]
     story.decide(*looks)
 
 

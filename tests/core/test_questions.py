@@ -1,13 +1,15 @@
 """core/questions: what is asked of Prometheus, when, and what the answers are answers to."""
 
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from rampgate_operator.core.looks import Increases, Kind, Value
+from rampgate_operator.core.looks import Kind, Metric, Value
 from rampgate_operator.core.questions import ask, is_looking, read_answers
 from rampgate_operator.core.waiting import find_all
+from tests.core.shop import exposed
 from tests.core.story import BAD, ERRORS, GOOD, NOON, Story, steps
 
 SAMPLES = {"steps": [{"percent": 1, "hold": "1h", "minExposures": 100}, {"percent": 10, "hold": "1m"}]}
@@ -110,7 +112,7 @@ def test_answers_are_put_to_what_was_asked() -> None:
     asked = ask(story.situation(), LOOKBACKS)
     values = {request.key: Value(float(index)) for index, request in enumerate(asked.requests[:-1])}
     assert asked.exposures is not None
-    looks, exposures = read_answers(asked, {**values, asked.exposures.key: Increases(({"on": 3.0},))})
+    looks, exposures = read_answers(asked, {**values, asked.exposures.key: exposed(*[{"on": 1}] * 5)})
     assert [(look.guardrail, look.answers, look.at, look.attempt) for look in looks] == [
         ("slow", {"on": Value(0.0)}, story.now, 1),
         ("errors", {"": Value(1.0)}, story.now, 1),
@@ -118,7 +120,8 @@ def test_answers_are_put_to_what_was_asked() -> None:
     assert [look.digest for look in looks] == [question.digest for question in asked.guardrails]
     assert [look.reads_from for look in looks] == [question.reads_from for question in asked.guardrails]
     assert exposures is not None
-    assert (exposures.since, exposures.until, exposures.answer) == (NOON, story.looking_ahead(-10), Increases(({"on": 3.0},)))
+    assert (exposures.since, exposures.until, exposures.answer) == (NOON, story.looking_ahead(-10), exposed(*[{"on": 1}] * 5))
+    assert exposures.windows == tuple(pairwise(asked.exposures.edges))
     story.decide(*looks, exposures=exposures)
     assert story.known.guardrail("errors") is not None
 
@@ -130,33 +133,67 @@ def test_without_exposures_there_are_looks_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("fields", "waited", "window"),
+    ("fields", "waited", "ends"),
     [
-        ({}, "10s", None),
-        ({}, "11s", (0, 1)),
-        ({}, "1m", (0, 50)),
-        ({"interval": "2s"}, "10s", (0, 8)),
-        ({}, "20m", (590, 1190)),
+        ({}, "19s", None),
+        ({}, "20s", (0, 10)),
+        ({}, "59s", (0, 10, 20, 30, 40)),
+        ({"interval": "30s"}, "1m", (0, 30)),
+        ({"interval": "2s"}, "6s", (0, 2, 4)),
+        ({"interval": "5m"}, "20m", (300, 600, 900)),
+        ({}, "20m", tuple(range(590, 1200, 10))),
+        ({"interval": "1h"}, "25m", (600, 1200)),
     ],
-    ids=["too soon", "a second", "a minute", "a shorter interval lags less", "no more than ten minutes"],
-)
-def test_exposures_are_counted_a_little_in_the_past(fields: dict[str, Any], waited: str, window: tuple[int, int] | None) -> None:
+    ids=[
+        "too soon", "one window", "several windows", "as long as an interval", "a shorter interval lags less", "no more than ten minutes",
+        "and no more", "no window is longer than ten minutes",
+    ],
+)  # fmt: skip
+def test_exposures_are_counted_a_little_in_the_past_in_windows_on_the_grid(
+    fields: dict[str, Any], waited: str, ends: tuple[int, ...] | None
+) -> None:
     story = Story(ramp=SAMPLES, **fields).ramp_to(1).wait(waited)
-    asked = ask(story.situation(), LOOKBACKS)
-    if window is None:
-        assert (asked.exposures, asked.requests) == (None, ())
+    request = ask(story.situation(), LOOKBACKS).exposures
+    if ends is None:
+        assert (request, ask(story.situation(), LOOKBACKS).requests) == (None, ())
         return
-    since, until = (NOON + timedelta(seconds=seconds) for seconds in window)
-    request = asked.exposures
     assert request is not None
-    assert (asked.exposures_since, request.at, request.since, request.kind) == (since, until, since, Kind.INCREASES)
-    assert (request.query, request.source) == ('rampgate_first_exposures_total{gate="new-checkout",namespace="shop"}', "default")
+    assert request.edges == tuple(NOON + timedelta(seconds=seconds) for seconds in ends)
+    assert (request.kind, request.metric) == (Kind.EXPOSURES, Metric(name="rampgate_first_exposures_total", gate="new-checkout"))
+    assert (request.source, request.tenant, request.generation) == ("default", "shop", story.entry.generation)
 
 
 def test_the_next_count_begins_where_the_last_ended() -> None:
-    story = Story(ramp=SAMPLES).ramp_to(1).wait("1m")
+    story = Story(ramp=SAMPLES).ramp_to(1).wait("59s")
     asked = ask(story.situation(), LOOKBACKS)
     assert asked.exposures is not None
-    _, exposures = read_answers(asked, {asked.exposures.key: Increases(({"on": 3.0},))})
-    story.decide(exposures=exposures)
-    assert ask(story.wait("30s").situation(), LOOKBACKS).exposures_since == NOON + timedelta(seconds=50)
+    _, look = read_answers(asked, {asked.exposures.key: exposed({"on": 1}, {}, {"on": 1}, {})})
+    story.decide(exposures=look)
+    following = ask(story.wait("10s").situation(), LOOKBACKS).exposures
+    assert following is not None
+    assert following.edges == tuple(NOON + timedelta(seconds=seconds) for seconds in (30, 40, 50))
+
+
+def test_after_an_edit_of_the_interval_what_is_left_of_a_window_is_a_shorter_one() -> None:
+    story = Story(ramp=SAMPLES).ramp_to(1).wait("39s")
+    asked = ask(story.situation(), LOOKBACKS)
+    assert asked.exposures is not None
+    _, look = read_answers(asked, {asked.exposures.key: exposed({"on": 1}, {})})
+    story.decide(exposures=look)
+    following = ask(story.edit(interval="15s").wait("20s").situation(), LOOKBACKS).exposures
+    assert following is not None
+    assert following.edges == tuple(NOON + timedelta(seconds=seconds) for seconds in (10, 15, 30, 45))
+
+
+@pytest.mark.parametrize(
+    ("fields", "counts"),
+    [
+        ({}, False),
+        ({"guardrails": [ERRORS]}, True),
+        ({"ramp": {"steps": [{"percent": 1, "hold": "1m"}, {"percent": 5, "hold": "1m", "minExposures": 1}]}}, True),
+    ],
+    ids=["nothing asks for them", "something is guarded", "a later step waits for them"],
+)
+def test_exposures_are_counted_where_something_is_guarded_or_waits_for_them(fields: dict[str, Any], counts: bool) -> None:
+    story = Story(**fields).ramp_to(1).wait("30s")
+    assert (ask(story.situation(), LOOKBACKS).exposures is not None) is counts

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from rampgate_operator.core.observation import ExposureLook
 from rampgate_operator.core.status import LatchCause, Phase, read_status
-from tests.core.shop import begun, count
-from tests.core.story import BAD, COUNTED, ERRORS, GOOD, Story
+from tests.core.shop import begun, count, exposed
+from tests.core.story import BAD, COUNTED, ERRORS, Story
 
 LATER = "AWordOfALaterVersion"
 
@@ -17,7 +18,9 @@ def written() -> dict[str, Any]:
     count(story)
     counted = story.known.to_wire()["guardrails"]
     story = Story(guardrails=[ERRORS]).ramp_to(10)
-    story.decide_with(GOOD)
+    began = story.now
+    story.wait("30s")
+    story.decide(story.look(), exposures=ExposureLook(since=began, until=story.now, answer=exposed({"on": 5, "baseline": 95})))
     status = story.known.to_wire()
     return status | {"guardrails": status["guardrails"] + counted}
 
@@ -28,6 +31,8 @@ def written() -> dict[str, Any]:
         (["guardrails", 0, "verdict"], "guardrails"),
         (["guardrails", 0, "recent"], "guardrails"),
         (["guardrails", 1, "evidence", 0, "logEValues"], "guardrails"),
+        (["exposures", "countedTo"], "exposures"),
+        (["sampleRatios", 0, "logEValues"], "sample_ratios"),
         (["history", 0, "to"], "history"),
         (["waitingFor"], "waiting_for"),
         (["conditions", 0, "status"], "conditions"),

@@ -6,7 +6,7 @@ from typing import Any
 
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY
 from rampgate_operator.process import resync
-from tests.simulation.world import GATE, GUARDRAILS, NEIGHBOUR, RULES, SPEC, STEPS, World
+from tests.simulation.world import EXPOSURES, GATE, GUARDRAILS, NEIGHBOUR, RULES, SPEC, STEPS, World
 
 Act = Callable[[World], Awaitable[None] | None]
 STRICTER = [{**GUARDRAILS[0], "max": 0.9}, *GUARDRAILS[1:]]
@@ -116,6 +116,11 @@ ACTS: dict[str, tuple[int, Act]] = {  # how often, beside what
     "failed: nan": (1, read("failed", "nan")),
     "failed: failing": (1, read("failed", "error")),
     "failed: late": (1, read("failed", "late")),
+    "exposures: as drawn": (10, read(EXPOSURES, "good")),
+    "exposures: lost by one arm": (1, read(EXPOSURES, "bad")),
+    "exposures: none": (1, read(EXPOSURES, "none")),
+    "exposures: failing": (1, read(EXPOSURES, "error")),
+    "exposures: late": (1, read(EXPOSURES, "late")),
     "kill": (1, edit(killed=True)),
     "remove killed": (2, edit(killed=None)),
     "begin again": (6, begin_again(killed=None)),

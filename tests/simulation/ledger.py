@@ -182,6 +182,7 @@ class Ledger:
         higher = [step for step in accepted.ramp.steps if step.percent > before["percent"]]
         assert after["percent"] == higher[0].percent, "I4: not the next step"
         assert not spec.get("paused"), "I1: a step while paused"
+        assert not _is_doubtful(before), "I1: a step though exposures are not as drawn"
         assert not self._outage, "I1: a step while pods do not obey"
         consent = (spec.get("approved") or {}).get("attempt") == after["attempt"]
         assert consent or not higher[0].approval, "I1: a step without consent"
@@ -292,6 +293,10 @@ class Ledger:
             return {name: value for name, value in json.loads(line).items() if name != "generation"}
         except ValueError:
             return line
+
+
+def _is_doubtful(status: Mapping[str, Any]) -> bool:
+    return any(each["type"] == "ResultsValid" and each["status"] == "False" for each in status.get("conditions", ()))
 
 
 def _judge_units(lower: Entry, higher: Entry) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Collection, Hashable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from rampgate_operator.core.looks import Answer, Failed, FailureReason, Increases, Kind, LookRequest, NoData, Value
+from rampgate_operator.core.looks import Answer, Exposed, Failed, FailureReason, Increases, Kind, LookRequest, NoData, Value
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY, RULES_LABEL
 from rampgate_operator.core.quantities import timestamp
 from rampgate_operator.handlers import take_config_map, take_experiment
@@ -72,6 +72,7 @@ COUNTS: dict[str, dict[str, Answer]] = {  # what a window brings
     "error": {"total": _SERVED, "events": ANSWERS["error"]},
 }
 """The worst of what a window of counters says, for the books."""
+EXPOSURES = "exposures of the step"
 
 
 class CrashError(BaseException):
@@ -97,7 +98,7 @@ class World:
         self.cluster.on_write, self.cluster.on_change = self._before_write, self._changed
         self.ledger = Ledger(self)
         self.elapsed, self.offset = 0.0, timedelta(0)
-        self.modes = {"errors": "good", "orders": "good", "failed": "good"}
+        self.modes = {"errors": "good", "orders": "good", "failed": "good", EXPOSURES: "good"}
         self.looking: list[tuple[float, asyncio.Future[None]]] = []
         self.events: list[tuple[str, str, Mapping[str, Any]]] = []
         self.blind = False
@@ -130,10 +131,21 @@ class World:
         if request.kind is Kind.VALUE:
             self.ledger.answered(name, request.at, ANSWERS[mode], reach=LOOKBACK)
             return ANSWERS[mode]
+        if request.kind is Kind.EXPOSURES:
+            return self._exposed(request, mode)
         if part == "total":  # both are one reading, which reaches back to where its window begins
-            begins = request.since or request.at
-            self.ledger.answered(name, self.now(), ANSWERS[mode], reach=self.now() - begins)
+            self.ledger.answered(name, self.now(), ANSWERS[mode], reach=self.now() - (request.since or self.now()))
         return COUNTS[mode][part]
+
+    def _exposed(self, request: LookRequest, mode: str) -> Answer:
+        """Give 9,000 first exposures a window: as they are drawn, or with two of three lost by one treatment."""
+        if mode not in {"good", "bad"}:
+            return ANSWERS[mode]
+        percent = self.cluster.experiments.get(GATE, {}).get("status", {}).get("percent", 0)
+        counts = dict.fromkeys(("off", "on", "more"), 30.0 * percent) | {"baseline": 9000.0 - 90.0 * percent}
+        counts["on"] *= 1 if mode == "good" else 1 / 3
+        windows = len(request.edges) - 1
+        return Exposed((counts,) * windows, (True,) * windows, 1.0)
 
     def decided(self, before: object, after: object, now: datetime, *, due: datetime | None) -> None:
         """Nobody counts here."""

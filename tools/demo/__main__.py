@@ -17,8 +17,9 @@ from typing import NoReturn
 
 from tools.demo.audience import seat
 from tools.demo.checks import Report
+from tools.demo.deeds import Play
 from tools.demo.keeping import invite, wait_for_interrupt
-from tools.demo.scenario import Play, play
+from tools.demo.scenario import play
 from tools.demo.sources import Sources
 from tools.demo.stage import set_up
 from tools.demo.timeline import Timeline

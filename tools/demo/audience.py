@@ -30,6 +30,7 @@ WAITS = {
     WaitingFor.RULES: "the ConfigMap does not say yet what it must",
     WaitingFor.METRICS: "fresh readings of its guardrails",
     WaitingFor.GUARDRAIL: "one breaches",
+    WaitingFor.SAMPLE_RATIO: "the arms do not get the users that are drawn",
     WaitingFor.PAUSED: "spec.paused is set",
     WaitingFor.DEADLINE: "it has passed",
     WaitingFor.NOT_BEFORE: "the schedule begins later",

@@ -25,6 +25,8 @@ class Check(StrEnum):
     OBEYED = "  decision -> the last of 3 processes obeys"
     REAPPLIED = "the same file applied again does not undo it"
     NEXT_ATTEMPT = "a higher attempt starts at 0 %"
+    SUBTLE = "1 -> 2 % errors in the treatment: RolledBack, by itself"
+    INCIDENT = "errors of both arms triple: no rollback"
     KILL = "kubectl patch killed -> the last of 3 processes obeys"
     BREAK_GLASS = "break-glass, operator down -> the last process obeys"
     BREAK_GLASS_HELD = "operator back: the ramp waits, waitingFor BreakGlass"

@@ -30,7 +30,7 @@ Break the treatment, and see it rolled back; repair it, and begin again (the att
   for shop in {shops}; do curl -sX POST "$shop/fault?variant=treatment&rate=0.3"; echo; done
   kubectl get rexp {gate} -n {namespace} -o jsonpath='{{.status.latch.message}}'; echo
   for shop in {shops}; do curl -sX POST "$shop/fault?variant=treatment&rate=0"; echo; done
-  kubectl patch rexp {gate} -n {namespace} --type=merge -p '{{"spec":{{"attempt":4,"killed":null}}}}'
+  kubectl patch rexp {gate} -n {namespace} --type=merge -p '{{"spec":{{"attempt":5,"killed":null}}}}'
 
 Pause it, and let it go on:
   kubectl patch rexp {gate} -n {namespace} --type=merge -p '{{"spec":{{"paused":true}}}}'
@@ -39,8 +39,8 @@ Pause it, and let it go on:
 Give it a last step that waits for approval; approve it, and ship (both name the attempt that runs):
   kubectl patch rexp {gate} -n {namespace} --type=merge \\
     -p '{{"spec":{{"ramp":{{"steps":[{{"percent":50,"hold":"5s"}},{{"percent":100,"hold":"10m","approval":true}}]}}}}}}'
-  kubectl patch rexp {gate} -n {namespace} --type=merge -p '{{"spec":{{"approved":{{"attempt":4,"upTo":100}}}}}}'
-  kubectl patch rexp {gate} -n {namespace} --type=merge -p '{{"spec":{{"ship":{{"attempt":4,"variant":"treatment"}}}}}}'
+  kubectl patch rexp {gate} -n {namespace} --type=merge -p '{{"spec":{{"approved":{{"attempt":5,"upTo":100}}}}}}'
+  kubectl patch rexp {gate} -n {namespace} --type=merge -p '{{"spec":{{"ship":{{"attempt":5,"variant":"treatment"}}}}}}'
 
 Stop it by hand:
   kubectl patch rexp {gate} -n {namespace} --type=merge -p '{{"spec":{{"killed":true}}}}'

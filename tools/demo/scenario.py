@@ -1,24 +1,32 @@
-"""The story: an experiment is applied, ramps, survives a crash, breaks a guardrail, and is stopped by hand in two ways.
+"""The story: an experiment is applied, ramps, survives a crash, breaks a guardrail, is compared, and is stopped by hand in two ways.
 
-Each act does what a person would do, and judges what came of it by what the witnesses saw. How they look is audience.py's, what plays is
-stage.py's. Unix time throughout: the operator's timestamps and ours are compared, on one machine.
+Each act does what a person would do (deeds.py), and judges what came of it by what the witnesses saw. How they look is audience.py's, what
+plays is stage.py's, and the acts in which treatment is compared with control are comparison.py's. Unix time throughout: the operator's
+timestamps and ours are compared, on one machine.
 """
 
-import json
 import math
-import textwrap
 import time
-from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
-from typing import Any
 
-from tools.demo.audience import Audience
-from tools.demo.checks import Check, Report
-from tools.demo.stage import CONFIG_MAP, EXPERIMENTS, GATE, PROCESSES, USERS, Stage
-from tools.demo.timeline import Timeline
-from tools.demo.witness import Seen
-from tools.devcluster.roles import Role
+from tools.demo.checks import Check
+from tools.demo.comparison import (
+    an_incident_hits_everybody_and_nothing_is_rolled_back,
+    the_next_attempt_compares_with_control,
+    the_treatment_gets_a_little_worse_and_is_rolled_back,
+)
+from tools.demo.deeds import (
+    Play,
+    apply,
+    begin_attempt,
+    excerpt,
+    patch_experiment,
+    patch_rules,
+    show_overview,
+    unix,
+    wait_for_percent,
+)
+from tools.demo.stage import EXPERIMENTS, GATE, PROCESSES, USERS
 
 INTERVAL_SECONDS = 1.0
 DECISION_LIMIT = INTERVAL_SECONDS + 0.5
@@ -30,16 +38,6 @@ SIGMAS = 4.0
 """How far the observed share of users may lie from the planned one, in standard deviations of the draw."""
 
 
-@dataclass
-class Play:
-    """What every act needs."""
-
-    stage: Stage
-    audience: Audience
-    report: Report
-    timeline: Timeline
-
-
 def play(scene: Play) -> None:
     """Tell the whole story. Raises NotSeenError when something it waits for does not come."""
     a_bad_manifest_is_refused(scene)
@@ -47,7 +45,9 @@ def play(scene: Play) -> None:
     it_ramps_while_the_operator_is_killed(scene)
     the_treatment_breaks_and_everybody_is_back_on_control(scene)
     the_same_file_does_not_undo_it(scene)
-    a_higher_attempt_begins_again(scene)
+    the_next_attempt_compares_with_control(scene)
+    the_treatment_gets_a_little_worse_and_is_rolled_back(scene)
+    an_incident_hits_everybody_and_nothing_is_rolled_back(scene)
     a_person_kills_it(scene)
     a_person_breaks_the_glass(scene)
 
@@ -98,7 +98,7 @@ def the_treatment_breaks_and_everybody_is_back_on_control(scene: Play) -> None:
     """Errors begin; nobody does anything."""
     scene.timeline.act("The treatment breaks")
     began = time.time()
-    scene.stage.fault(rate=0.3)
+    scene.stage.fault(treatment=0.3)
     scene.timeline.say("30 % of the treatment's checkouts fail from now on")
     breach = scene.audience.breach.wait(bool, "a breach", since=began)
     scene.timeline.say(
@@ -114,7 +114,7 @@ def the_treatment_breaks_and_everybody_is_back_on_control(scene: Play) -> None:
 def the_same_file_does_not_undo_it(scene: Play) -> None:
     """A rollback is latched: the fault may be gone, and a GitOps tool may apply what it has as often as it likes."""
     scene.timeline.act("The same file is applied again")
-    scene.stage.fault(rate=0)
+    scene.stage.fault(treatment=0)
     scene.timeline.say("the fault is repaired")
     began = time.time()
     apply(scene)
@@ -133,20 +133,9 @@ def the_same_file_does_not_undo_it(scene: Play) -> None:
     scene.report.record(Check.REAPPLIED, ok=ok, detail=f"{phase}; then {exposed} of {requests} checkouts enrolled")
 
 
-def a_higher_attempt_begins_again(scene: Play) -> None:
-    """The only way back, and it begins at 0 %."""
-    scene.timeline.act("A higher attempt begins again")
-    first = begin_attempt(scene, 2)
-    served = [rules.value["percent"] for rules in scene.audience.rules.since(first.at)]
-    wait_for_percent(scene, 1, attempt=2)
-    ok = first.value["percent"] == 0 and served[:2] in ([0], [0, 1])
-    scene.report.record(Check.NEXT_ATTEMPT, ok=ok, detail=f"first rules of attempt 2: {first.value['percent']:g} %")
-
-
 def a_person_kills_it(scene: Play) -> None:
     """One patch, measured from the start of kubectl."""
     scene.timeline.act("A person kills it")
-    wait_for_percent(scene, 10, attempt=2)
     began = time.time()
     patch_experiment(scene, {"killed": True})
     last = scene.audience.all_obey("KILLED", since=began)[-1]
@@ -157,8 +146,8 @@ def a_person_kills_it(scene: Play) -> None:
 def a_person_breaks_the_glass(scene: Play) -> None:
     """The operator is down, and still one patch stops a gate; the operator comes back and respects it."""
     scene.timeline.act("The operator is down, and a person breaks the glass")
-    first = begin_attempt(scene, 3)
-    wait_for_percent(scene, 1, attempt=3)
+    first = begin_attempt(scene, 4)
+    wait_for_percent(scene, 1, attempt=4)
     scene.audience.all_obey("OVERRIDE", since=first.at)
     scene.timeline.say(f"$ kill -9 {scene.stage.operator.kill()}    the operator is down")
     began = time.time()
@@ -174,48 +163,7 @@ def a_person_breaks_the_glass(scene: Play) -> None:
     scene.report.record(Check.BREAK_GLASS_HELD, ok=still == {"KILLED"}, seconds=held.at - back, detail="from the operator's start")
 
 
-# --- what a person does ---
-
-
-def show_overview(scene: Play) -> None:
-    """Look at all experiments of the namespace."""
-    scene.timeline.say("$ kubectl get rexp")
-    scene.timeline.show(scene.stage.kubectl("get", "rexp"))
-
-
-def apply(scene: Play) -> None:
-    """Apply the experiment, as its author."""
-    scene.timeline.say("$ kubectl apply -f examples/experiments/new-checkout.yaml")
-    scene.timeline.show(scene.stage.kubectl("apply", "-f", str(EXPERIMENTS / "new-checkout.yaml")))
-
-
-def patch_experiment(scene: Play, spec: dict[str, Any]) -> None:
-    """Patch the spec, as its author."""
-    patch = json.dumps({"spec": spec})
-    scene.timeline.say(f"$ kubectl patch rexp {GATE} --type=merge -p '{patch}'")
-    scene.timeline.show(scene.stage.kubectl("patch", "rexp", GATE, "--type=merge", "-p", patch))
-
-
-def patch_rules(scene: Play, kill: str | None) -> None:
-    """Set the break-glass key, as the administrator; None takes it away."""
-    patch = json.dumps({"data": {"kill": kill}})
-    scene.timeline.say(f"$ kubectl patch configmap {CONFIG_MAP} --type=merge -p '{patch}'")
-    scene.timeline.show(scene.stage.kubectl("patch", "configmap", CONFIG_MAP, "--type=merge", "-p", patch, role=Role.ADMIN))
-
-
-def begin_attempt(scene: Play, attempt: int) -> "Seen[Any]":
-    """Raise the attempt; returns the first rules of it."""
-    began = time.time()
-    patch_experiment(scene, {"attempt": attempt, "killed": None})
-    return scene.audience.rules.wait(lambda rules: rules["attempt"] == attempt, f"attempt {attempt}", since=began)
-
-
 # --- how it is judged ---
-
-
-def wait_for_percent(scene: Play, percent: float, *, attempt: int) -> None:
-    """Wait until the rules that applications read say so."""
-    scene.audience.rules.wait(lambda rules: (rules["attempt"], rules["percent"]) == (attempt, percent), f"{percent:g} %", timeout=40)
 
 
 def judge_share(scene: Play, check: Check, percent: float) -> None:
@@ -267,23 +215,3 @@ def judge_rollback(scene: Play, began: float, breach: float) -> None:
     record(Check.STATUS_SEEN, seconds=seen.at - breach, limit=DECISION_LIMIT)
     record(Check.CONFIG_MAP, seconds=rules.at - breach)
     record(Check.OBEYED, seconds=last.at - decided, limit=OBEY_LIMIT, detail=f"{last.at - breach:.2f} s after the breach was visible")
-
-
-def unix(timestamp: str) -> float:
-    """Read one of the operator's timestamps."""
-    return datetime.fromisoformat(timestamp).timestamp()
-
-
-def excerpt(description: str, *headings: str) -> str:
-    """Take the blocks under some headings out of what `kubectl describe` prints: the rest would bury them."""
-    kept: list[str] = []
-    depth: int | None = None
-    for line in description.splitlines():
-        indent = len(line) - len(line.lstrip())
-        if depth is not None and indent <= depth:
-            depth = None
-        if depth is None and line.strip() in {f"{heading}:" for heading in headings}:
-            depth = indent
-        if depth is not None:
-            kept.append(line)
-    return textwrap.dedent("\n".join(kept))

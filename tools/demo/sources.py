@@ -107,8 +107,17 @@ def reading(answer: Json) -> float | None:
     return value if value is not None and isfinite(value) else None
 
 
+def get(url: str) -> str:
+    """GET a text. Raises OSError when there is none."""
+    return _fetch(urllib.request.Request(url))
+
+
 def post(url: str) -> None:
     """POST without a body. Raises OSError when it is not accepted."""
+    _fetch(urllib.request.Request(url, method="POST"))
+
+
+def _fetch(request: urllib.request.Request) -> str:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(urllib.request.Request(url, method="POST"), timeout=TIMEOUT) as response:
-        response.read()
+    with opener.open(request, timeout=TIMEOUT) as response:
+        return bytes(response.read()).decode()

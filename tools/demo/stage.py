@@ -27,7 +27,7 @@ from tools.devcluster.server import Server
 CHECKOUT = Path(__file__).parent.parent.parent
 EXPERIMENTS = CHECKOUT / "examples" / "experiments"
 NAMESPACE, GATE, CONFIG_MAP, TESTER = "shop", "new-checkout", "feature-gates", "qa-1"
-PROCESSES, USERS, CHECKOUTS_PER_SECOND = 3, 3000, 400
+PROCESSES, USERS, CHECKOUTS_PER_SECOND, BATCH = 3, 3000, 1600, 16
 SCRAPE_SECONDS = 0.5
 
 
@@ -43,10 +43,11 @@ class Operator:
 
     def __init__(self, directory: Path, *, kubeconfig: Path, prometheus: str) -> None:
         self._pid_file = directory / "operator.pid"
+        self.url = f"http://{HOST}:{free_port()}"
         settings = {
             "KUBECONFIG": str(kubeconfig),
             "RAMPGATE_SOURCES__DEFAULT__URL": prometheus,
-            "RAMPGATE_LISTEN": f"{HOST}:{free_port()}",
+            "RAMPGATE_LISTEN": self.url.removeprefix("http://"),
             "RAMPGATE_LEASE__NAMESPACE": NAMESPACE,
             "RAMPGATE_LEASE__IDENTITY": "demo",  # as a pod's name: the next process of that name need not wait for the lease's end
         }
@@ -109,10 +110,11 @@ class Stage:
         running = {Part.OPERATOR: self.operator.running, Part.PROMETHEUS: self.prometheus.running}
         return tuple(part for part, runs in running.items() if not runs)
 
-    def fault(self, *, rate: float) -> None:
-        """Make this share of the treatment's checkouts fail, in every process."""
+    def fault(self, **rates: float) -> None:
+        """Make these shares of the variants' checkouts fail, in every process."""
         for shop in self.shops:
-            post(f"{shop}/fault?variant=treatment&rate={rate}")
+            for variant, rate in rates.items():
+                post(f"{shop}/fault?variant={variant}&rate={rate}")
 
     def tally(self) -> Mapping[str, Any]:
         """Give the users' latest count (examples/shop/tally.py); empty before the first."""
@@ -143,7 +145,7 @@ def set_up(directory: Path, say: Callable[[str], None]) -> Iterator[Stage]:
         # The last one started also clears up when this process is killed and cannot.
         load = Server(
             "load",
-            [sys.executable, "-m", "examples.shop.load", f"--users={USERS}", f"--rate={CHECKOUTS_PER_SECOND}", *shops],
+            [sys.executable, "-m", "examples.shop.load", f"--users={USERS}", f"--rate={CHECKOUTS_PER_SECOND}", f"--batch={BATCH}", *shops],
             log=directory / "load.log",
             remove=directory,
         )

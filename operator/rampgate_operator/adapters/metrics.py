@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from rampgate_operator.core.conditions import RESULTS_VALID
 from rampgate_operator.core.reasons import Reason
 from rampgate_operator.core.status import Status, Verdict
 from rampgate_operator.ports import Key, Outcome
@@ -83,6 +84,11 @@ class StateCollector(Collector):
             "What was read last, of the worst treatment; of counters the ratio of its rate to the comparison's.",
             labels=(*_OF_EXPERIMENT, "guardrail"),
         )
+        valid = GaugeMetricFamily(
+            "rampgate_operator_results_valid",
+            "Whether first exposures fall to the arms as they are drawn; absent while that is not known.",
+            labels=_OF_EXPERIMENT,
+        )
         for key, status in self._reconciler.statuses():
             percent.add_metric((key.namespace, key.name, status.phase.value), status.percent)
             if status.rules is not None:
@@ -91,7 +97,10 @@ class StateCollector(Collector):
                 read = guardrail.ratio if guardrail.value is None else guardrail.value
                 if read is not None:
                     value.add_metric((key.namespace, key.name, guardrail.name), read)
-        yield from (percent, generation, value)
+            judged = status.condition(RESULTS_VALID)
+            if judged is not None and judged.status != "Unknown":
+                valid.add_metric((key.namespace, key.name), float(judged.status == "True"))
+        yield from (percent, generation, value, valid)
 
     def _rules(self) -> Iterator[GaugeMetricFamily]:
         labels = ("namespace", "config_map")

@@ -5,15 +5,18 @@ Knows the parameters of Prometheus' query API and the two kinds of question. Mus
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from functools import partial
+from typing import NamedTuple, TypeVar
 
-from rampgate_operator.adapters.prometheus_http import Call, SourceError
-from rampgate_operator.adapters.prometheus_json import Result, read_last_values, read_result, read_series, read_value
-from rampgate_operator.core.counting import increases, without_base
+from rampgate_operator.adapters.prometheus_http import Call, Payload, SourceError
+from rampgate_operator.adapters.prometheus_json import Result, read_last_values, read_result, read_series, read_value, undisturbed
+from rampgate_operator.core.counting import Identity, increases, without_base
 from rampgate_operator.core.looks import Answer, Failed, FailureReason, Increases, Kind, LookRequest, NoData
 from rampgate_operator.core.promql import QueryError, last_value_of, samples_of
 
+_T = TypeVar("_T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -29,8 +32,8 @@ def ask(question: LookRequest, call: Call) -> Answer:
 
 def _value(question: LookRequest, call: Call) -> Answer:
     # Two series are as wrong as a thousand, and shorter.
-    result = _query(question.query, call, at=_milliseconds(question.at), limit=2, max_bytes=call.limits.max_value_bytes)
-    return read_value(result, source=call.name)
+    payload = _query(question.query, call, at=milliseconds(question.at), limit=2, max_bytes=call.limits.max_value_bytes)
+    return read_value(read_result(payload, source=call.name), source=call.name)
 
 
 def _increases(question: LookRequest, call: Call) -> Answer:
@@ -39,28 +42,50 @@ def _increases(question: LookRequest, call: Call) -> Answer:
     The margin (the source's lookback) must hold two scrapes at least. The second request is rare: when a series is new or was away for
     longer than the margin. A counter in a Prometheus that lost its data, or away for longer than `memory`, counts from 0.
     """
-    edges = tuple(map(_milliseconds, question.edges))
+    edges = tuple(map(milliseconds, question.edges))
     start, end = edges[0], edges[-1]
-    result = _all_series(samples_of(question.query, length=timedelta(milliseconds=end - start) + call.source.lookback), call, at=end)
-    series = read_series(result, source=call.name)
-    earlier = {}
+    most = Most(series=call.limits.max_series, size=call.limits.max_series_bytes)
+    span = timedelta(milliseconds=end - start) + call.source.lookback
+    read = partial(read_series, source=call.name, since=start)
+    series, warnings = read_all(samples_of(question.query, length=span), call, at=end, most=most, read=read)
+    earlier: Mapping[Identity, float] = {}
     if without_base(series, start=start, end=end):
-        past = _all_series(last_value_of(question.query, memory=call.limits.memory), call, at=start)
-        earlier = dict(read_last_values(past, source=call.name))
-    counts = tuple(increases(series, start=since, end=until, earlier=earlier) for since, until in pairwise(edges))
-    return Increases(counts, result.warnings) if any(counts) else NoData("No series of the counter has a sample in the window.")
+        past = last_value_of(question.query, memory=call.limits.memory)
+        earlier, _ = read_all(past, call, at=start, most=most, read=partial(read_last_values, source=call.name))
+    return counted(increases(series, edges=edges, earlier=earlier), warnings)
 
 
-def _all_series(text: str, call: Call, *, at: int) -> Result:
+def counted(windows: tuple[Mapping[str, float], ...], warnings: tuple[str, ...]) -> Increases | NoData:
+    """Give what was counted, if there was anything to count."""
+    return Increases(windows, warnings) if any(windows) else NoData("No series of the counter has a sample in the window.")
+
+
+class Most(NamedTuple):
+    """How much an answer may hold: series, and bytes."""
+
+    series: int
+    size: int
+
+
+def read_all(text: str, call: Call, *, at: int, most: Most, read: Callable[[Result], _T]) -> tuple[_T, tuple[str, ...]]:
+    """Query for any number of series up to a limit, and read them; give the source's warnings with it.
+
+    Raises:
+        SourceError: there are more, or anything else that went wrong.
+    """
     # One more than allowed, so that a cut answer can be told from a full one.
-    result = _query(text, call, at=at, limit=call.limits.max_series + 1, max_bytes=call.limits.max_series_bytes)
-    if isinstance(result.items, list) and len(result.items) > call.limits.max_series:
-        message = f"The counter has more than {call.limits.max_series} series: narrow its matchers, or use a recording rule."
-        raise SourceError(FailureReason.TOO_LARGE, message)
-    return result
+    payload = _query(text, call, at=at, limit=most.series + 1, max_bytes=most.size)
+    with undisturbed():
+        result = read_result(payload, source=call.name)
+        if isinstance(result.items, list) and len(result.items) > most.series:
+            message = f"The counter has more than {most.series} series: narrow its matchers, or use a recording rule."
+            raise SourceError(FailureReason.TOO_LARGE, message)
+        found, warnings = read(result), result.warnings
+        del result
+    return found, warnings
 
 
-def _query(text: str, call: Call, *, at: int, limit: int, max_bytes: int) -> Result:
+def _query(text: str, call: Call, *, at: int, limit: int, max_bytes: int) -> Payload:
     source = call.source
     params = {
         "query": text,
@@ -72,10 +97,11 @@ def _query(text: str, call: Call, *, at: int, limit: int, max_bytes: int) -> Res
         # Thanos: half of the data would be a wrong number. Prometheus ignores the parameter.
         "partial_response": "false",
     }
-    return read_result(call.get(params, max_bytes=max_bytes), source=call.name)
+    return call.get(params, max_bytes=max_bytes)
 
 
-def _milliseconds(at: datetime) -> int:
+def milliseconds(at: datetime) -> int:
+    """Say when an instant is, in Prometheus' own unit."""
     return (at - _EPOCH) // timedelta(milliseconds=1)
 
 

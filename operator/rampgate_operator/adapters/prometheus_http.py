@@ -1,4 +1,4 @@
-"""One HTTP GET to a Prometheus, bounded in every direction.
+"""One HTTP query to a Prometheus, bounded in every direction.
 
 Knows how a source is reached and what can go wrong on the way. Must not know what a query means or what is made of its answer.
 
@@ -31,6 +31,8 @@ from rampgate_operator.core.looks import Failed, FailureReason
 from rampgate_operator.settings import SourceSettings
 
 _CONNECT_SECONDS = 3.0
+_LONGEST_IN_URL = 3000
+"""Characters of a query that is sent by GET. Proxies take some 8 KB of URL, and escaping triples some of them; longer ones go by POST."""
 _CHUNK = 1 << 16
 _ERROR_BYTES = 1 << 16
 _HEADERS = {
@@ -48,14 +50,18 @@ class Limits:
     Attributes:
         memory: how far back the last value is sought of a counter that came back after a gap; a gap longer than this counts it from 0.
         max_series: of one counter; more is TooLarge.
+        max_together_series: of the metrics of many gates; more is asked again in halves.
         max_value_bytes: of an answer that should be one number.
         max_series_bytes: of an answer of raw samples: 16 MiB are some 600,000 samples, and about 100 MB while they are read.
+        max_together_bytes: of the metrics of many gates.
     """
 
     memory: timedelta = timedelta(hours=6)
     max_series: int = 10_000
     max_value_bytes: int = 1 << 20
     max_series_bytes: int = 16 << 20
+    max_together_series: int = 50_000
+    max_together_bytes: int = 32 << 20
 
 
 DEFAULT_LIMITS = Limits()
@@ -114,9 +120,12 @@ def _open(source: SourceSettings, session: requests.Session, params: Mapping[str
     """
     seconds = source.timeout.total_seconds()
     client = PrometheusConnect(url=str(source.url).rstrip("/"), session=session, retry=Retry(0, read=False, redirect=False, status=False))
-    return session.get(
+    is_long = len(params["query"]) > _LONGEST_IN_URL
+    return session.request(
+        "POST" if is_long else "GET",
         f"{client.url}/api/v1/query",
-        params=dict(params),
+        params=None if is_long else params,
+        data=params if is_long else None,
         headers={**_HEADERS, **_authorization(source)},
         timeout=(min(_CONNECT_SECONDS, seconds), seconds),
         allow_redirects=False,

@@ -9,22 +9,25 @@ answers at a configured address may be anything, and messages end in a tenant's 
 
 from __future__ import annotations
 
+import gc
 import math
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
 from typing import Any, TypeAlias
 
 from pydantic_core import from_json
 
 from rampgate_operator.adapters.prometheus_http import Payload, SourceError
-from rampgate_operator.core.counting import Identity, Series
+from rampgate_operator.core.counting import Identity, Sample, Series
 from rampgate_operator.core.looks import FailureReason, NoData, Value
 
 Json: TypeAlias = Any
 """Whatever was sent. It is read as if it were right, within `_expecting_prometheus`, which catches what that does when it is not."""
 
+_READING = Lock()
 _MAX_TEXT = 200
 _MAX_WARNINGS = 3
 _UNPRINTABLE = re.compile(r"[^ -~]+")
@@ -71,14 +74,11 @@ def read_value(result: Result, *, source: str) -> Value | NoData:
         raise ValueError(result.kind)
 
 
-def read_series(result: Result, *, source: str) -> list[Series]:
-    """Read raw samples; times become whole milliseconds."""
+def read_series(result: Result, *, source: str, since: int) -> list[Series]:
+    """Read raw samples; times become whole milliseconds. What precedes the last sample at or before `since` is left unread."""
     with _expecting_prometheus(source):
         _expect_kind(result, "matrix")
-        return [
-            Series(_labels(item), tuple((round(at * 1000), _number(text)) for at, text in _samples(item, "values")))
-            for item in result.items
-        ]
+        return [Series(_labels(item), _back_to(since, _samples(item, "values"))) for item in result.items]
 
 
 def read_last_values(result: Result, *, source: str) -> Mapping[Identity, float]:
@@ -87,6 +87,31 @@ def read_last_values(result: Result, *, source: str) -> Mapping[Identity, float]
         _expect_kind(result, "vector")
         values = {Series(_labels(item), ()).identity: _number(_samples(item, "value")[1]) for item in result.items}
         return {identity: value for identity, value in values.items() if math.isfinite(value)}
+
+
+def read_groups(result: Result, *, source: str) -> list[Mapping[str, str]]:
+    """Read the labels of each element of a vector."""
+    with _expecting_prometheus(source):
+        _expect_kind(result, "vector")
+        return [_labels(item) for item in result.items]
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Read a large body here, and count what it holds: one at a time, and without the cycle collector.
+
+    A body is parsed to millions of lists, which are gone when its series are read. The collector would look through them again and again,
+    and take three quarters of the time; JSON has no cycles. Threads that read at the same time would not be faster, for they share one
+    interpreter, but would need the memory for all their bodies at once, and keep the event loop waiting for its turn among them.
+    """
+    with _READING:
+        was_on = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if was_on:
+                gc.enable()
 
 
 @contextmanager
@@ -124,8 +149,22 @@ def _number(text: Json) -> float:
     return float(text)
 
 
-def _labels(item: Json) -> dict[str, str]:
-    return {str(name): str(value) for name, value in item["metric"].items()}
+def _labels(item: Json) -> Mapping[str, str]:
+    labels: Mapping[str, str] = item["metric"]
+    "".join(labels.values())  # fails when a value is no text
+    return labels
+
+
+def _back_to(since: int, samples: Json) -> list[Sample]:
+    """Read samples from the last one back to the base: a look's margin holds many more than its window."""
+    read = []
+    for at, text in reversed(samples):
+        sample = round(at * 1000), _number(text)
+        read.append(sample)
+        if sample[0] <= since and math.isfinite(sample[1]):
+            break
+    read.reverse()
+    return read
 
 
 def _warnings(document: Json) -> tuple[str, ...]:

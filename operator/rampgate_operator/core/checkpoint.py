@@ -40,6 +40,7 @@ def _outline(status: Status) -> Status:
             "guardrails": tuple((known.name, known.digest, known.verdict) for known in status.guardrails),
             "conditions": tuple((known.type, known.status, known.reason) for known in status.conditions),
             "exposures": status.exposures.problem if status.exposures else None,
+            "sample_ratios": (),  # what they come to is a condition
         }
     )
 

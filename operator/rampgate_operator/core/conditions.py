@@ -5,13 +5,24 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from rampgate_operator.core.experiment import Experiment
+from rampgate_operator.core.exposures import counts_exposures
 from rampgate_operator.core.ramp import Change
 from rampgate_operator.core.reasons import Reason, percent_text, say
+from rampgate_operator.core.sample_ratio import describe_ratio, worst_ratio
 from rampgate_operator.core.status import MESSAGE_LIMIT, Condition, LatchCause, Phase, Status, Verdict, WaitingFor
-from rampgate_operator.core.waiting import LAST_ACCEPTED, RAMPS, Finding, Situation, is_failing, metrics_missing, rules_out
+from rampgate_operator.core.waiting import (
+    LAST_ACCEPTED,
+    RAMPS,
+    Finding,
+    Situation,
+    is_failing,
+    metrics_missing,
+    rules_out,
+    sample_ratio_off,
+)
 
 VALID, RULES_RENDERED, GUARDRAILS_PASSING, PROGRESSING = "Valid", "RulesRendered", "GuardrailsPassing", "Progressing"
-FLAGD_RENDERED = "FlagdRendered"
+RESULTS_VALID, FLAGD_RENDERED = "ResultsValid", "FlagdRendered"
 # waits that are part of a ramp that goes well
 _EXPECTED = frozenset(
     {
@@ -22,7 +33,7 @@ _EXPECTED = frozenset(
 _ANNOUNCED = frozenset(
     {
         Reason.INVALID, Reason.BREAK_GLASS, Reason.FOREIGN_CONFIG_MAP, Reason.CONFIG_MAP_FULL, Reason.METRICS, Reason.GUARDRAIL,
-        Reason.DEADLINE, Reason.APPROVAL, Reason.SHIP_REFUSED, Reason.CONFIG_MAP_IMMUTABLE, Reason.RULES_BEHIND,
+        Reason.SAMPLE_RATIO, Reason.DEADLINE, Reason.APPROVAL, Reason.SHIP_REFUSED, Reason.CONFIG_MAP_IMMUTABLE, Reason.RULES_BEHIND,
         Reason.NOT_RENDERABLE, Reason.FOREIGN_FLAGD_CONFIG_MAP, Reason.FLAGD_BEHIND, Reason.NOT_SHOWN_SAFE,
     }
 )  # fmt: skip
@@ -55,7 +66,7 @@ def describe(situation: Situation, findings: Sequence[Finding]) -> tuple[Conditi
     """Give the conditions; `lastTransitionTime` moves only when a condition's status does."""
     judged = (_valid(situation), _rules_rendered(situation), _guardrails_passing(situation), _progressing(situation, findings))
     dated = (_dated(condition, situation.status, situation.experiment.generation, situation.now) for condition in judged)
-    return (*dated, *_flagd_rendered(situation))
+    return (*dated, *_results_valid(situation), *_flagd_rendered(situation))
 
 
 def describe_invalid(experiment: Experiment, status: Status, now: datetime) -> Status:
@@ -106,6 +117,22 @@ def _rules_rendered(situation: Situation) -> Judged:
     if finding is not None:
         return Judged(type=RULES_RENDERED, status="False", reason=finding.reason, message=finding.message)
     return _judged(RULES_RENDERED, "True", Reason.RENDERED, config_map=situation.spec.config_map_name)
+
+
+def _results_valid(situation: Situation) -> Iterator[Condition]:
+    """Give the condition of what was counted in this attempt, also after its end; none where exposures are not counted."""
+    status, spec = situation.status, situation.spec
+    ratio, mismatch = worst_ratio(status.sample_ratios), sample_ratio_off(situation)
+    if mismatch is not None:
+        judged = Judged(type=RESULTS_VALID, status="False", reason=mismatch.reason, message=mismatch.message)
+    elif ratio is not None:
+        judged = _judged(RESULTS_VALID, "True", Reason.AS_DRAWN, ratio=describe_ratio(ratio, spec))
+    elif counts_exposures(spec):
+        problem = status.exposures.problem if status.exposures else None
+        judged = _judged(RESULTS_VALID, "Unknown", Reason.NOT_COUNTED, problem=f" ({problem.rstrip('.')})" if problem else "")
+    else:
+        return
+    yield _dated(judged, status, situation.experiment.generation, situation.now)
 
 
 def _flagd_rendered(situation: Situation) -> Iterator[Condition]:

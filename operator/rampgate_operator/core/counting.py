@@ -16,10 +16,10 @@ window, and passes what it finds as `earlier`. In no memory = new-born.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 Identity: TypeAlias = frozenset[tuple[str, str]]
 """A series' labels without `__name__`, which functions drop."""
@@ -30,12 +30,11 @@ Sample: TypeAlias = tuple[int, float]
 _NO_PAST: Mapping[Identity, float] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
-    """One counter's raw samples, ascending in time."""
+class Series(NamedTuple):
+    """One counter's raw samples, ascending in time. A plain tuple, because a look at many gates makes a hundred thousand of them."""
 
     labels: Mapping[str, str]
-    samples: tuple[Sample, ...]
+    samples: Sequence[Sample]
 
     @property
     def identity(self) -> Identity:
@@ -44,49 +43,48 @@ class Series:
 
 
 def increases(
-    series: Iterable[Series], *, start: int, end: int, earlier: Mapping[Identity, float] = _NO_PAST, label: str = "variant"
-) -> dict[str, float]:
-    """Sum how much each counter rose in `(start, end]`, by a label's value ("" where a series has none).
+    series: Iterable[Series], *, edges: Sequence[int], earlier: Mapping[Identity, float] = _NO_PAST, label: str = "variant"
+) -> tuple[dict[str, float], ...]:
+    """Sum how much each counter rose in each window between two edges, by a label's value ("" where a series has none).
 
-    Per series: begin at the last sample at or before `start`, else at its `earlier` value, else at 0; add every rise; after a drop add the
-    new value, for the counter began again at 0. Consecutive windows add up to the whole, whatever their edges. A label's value is in the
-    result when one of its series has a sample in the window, with 0 if nothing rose.
+    Per series: begin at the last sample at or before the first edge, else at its `earlier` value, else at 0; add every rise to the window
+    that it is seen in; after a drop add the new value, for the counter began again at 0. Windows add up to the whole, whatever their edges.
+    A label's value is in a window's result when one of its series has a sample there, with 0 if nothing rose.
 
     Args:
-        series: raw samples that reach back beyond `start`.
-        start: milliseconds since the epoch, exclusive.
-        end: milliseconds since the epoch, inclusive.
+        series: raw samples that reach back beyond the first edge. NaN and infinities are no counts; stale markers never get this far.
+        edges: milliseconds since the epoch, ascending, two at least; a window excludes its beginning and includes its end.
         earlier: the last value before the fetched samples, of series that `without_base` named.
         label: what to sum by.
     """
-    totals: dict[str, float] = {}
+    windows = tuple(dict[str, float]() for _ in edges[1:])
     for one in series:
-        base, inside = _split(one, start=start, end=end)
-        if inside:
-            first = earlier.get(one.identity, 0.0) if base is None else base
-            group = one.labels.get(label, "")
-            totals[group] = totals.get(group, 0.0) + math.fsum(_rises(first, inside))
-    return totals
+        previous: float | None = None
+        for at, value in one.samples:
+            edge = bisect_left(edges, at)
+            if edge == len(edges):
+                break
+            if not math.isfinite(value):
+                continue
+            if edge:
+                if previous is None:
+                    previous = earlier.get(one.identity, 0.0) if earlier else 0.0
+                window, group = windows[edge - 1], one.labels.get(label, "")
+                window[group] = window.get(group, 0.0) + (value if value < previous else value - previous)
+            previous = value
+    return windows
 
 
 def without_base(series: Iterable[Series], *, start: int, end: int) -> frozenset[Identity]:
     """Name the series that have samples in `(start, end]`, not all 0, and none at or before `start`: new-born, or back after a gap."""
-    found = set()
-    for one in series:
-        base, inside = _split(one, start=start, end=end)
-        if base is None and any(inside):
-            found.add(one.identity)
-    return frozenset(found)
+    return frozenset(one.identity for one in series if _has_no_base(one.samples, start=start, end=end))
 
 
-def _split(series: Series, *, start: int, end: int) -> tuple[float | None, list[float]]:
-    # NaN and infinities are no counts; Prometheus does not return its stale markers at all.
-    finite = [(at, value) for at, value in series.samples if math.isfinite(value)]
-    base = next((value for at, value in reversed(finite) if at <= start), None)
-    return base, [value for at, value in finite if start < at <= end]
-
-
-def _rises(previous: float, values: Iterable[float]) -> Iterator[float]:
-    for value in values:
-        yield value if value < previous else value - previous
-        previous = value
+def _has_no_base(samples: Sequence[Sample], *, start: int, end: int) -> bool:
+    for at, value in samples:
+        if math.isfinite(value):
+            if at <= start or at > end:
+                return False
+            if value:
+                return True
+    return False

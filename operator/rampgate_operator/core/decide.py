@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from rampgate_operator.core.compile import compile_content, compile_draw, draw_digest
 from rampgate_operator.core.conditions import Announcement, announce, describe, describe_invalid
 from rampgate_operator.core.experiment import Experiment
-from rampgate_operator.core.exposures import count_exposures
+from rampgate_operator.core.exposures import take_in_exposures
 from rampgate_operator.core.guardrails import take_in
 from rampgate_operator.core.lost import restore
 from rampgate_operator.core.observation import Entry, Observation, digest
@@ -99,10 +99,8 @@ def _take_in(situation: Situation) -> Status:
     spec, observation = situation.spec, situation.observation
     if situation.experiment.killed:  # needs no reading, and none may stand in its way
         return situation.status
-    status = _restart_after_outage(situation)
-    guardrails = take_in(status, spec, observation.looks, now=observation.now)
-    exposures = count_exposures(status, spec, observation.exposures)
-    return status.model_copy(update={"guardrails": guardrails, "exposures": exposures})
+    status = take_in_exposures(_restart_after_outage(situation), spec, observation.exposures)
+    return status.model_copy(update={"guardrails": take_in(status, spec, observation.looks, now=observation.now)})
 
 
 def _without_future_clocks(status: Status, now: datetime) -> Status:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
+from itertools import pairwise
 from typing import Any
 
 from rampgate.errors import UnusableEntryError
@@ -15,7 +16,7 @@ from rampgate.rules import parse_entry, render_entry
 from rampgate.snapshot import ENTRY_SUFFIX as KEY_SUFFIX
 from rampgate.snapshot import FORMAT_KEY, KILL_KEY
 from rampgate.snapshot import FORMAT_VALUE as FORMAT
-from rampgate_operator.core.looks import Answer
+from rampgate_operator.core.looks import Answer, Exposed
 from rampgate_operator.core.reasons import Reason
 
 __all__ = [  # the names on the wire are the SDK's
@@ -101,11 +102,23 @@ class Look:
 
 @dataclass(frozen=True, kw_only=True)
 class ExposureLook:
-    """First exposures by treatment in `(since, until]`."""
+    """First exposures by variant in `(since, until]`."""
 
     since: datetime
     until: datetime
     answer: Answer
+    cuts: tuple[datetime, ...] = ()
+    """Where one window ends and the next begins."""
+
+    @property
+    def windows(self) -> tuple[tuple[datetime, datetime], ...]:
+        """Each window's beginning, exclusive, and end."""
+        return tuple(pairwise((self.since, *self.cuts, self.until)))
+
+    @property
+    def processes(self) -> float:
+        """How many counted, each every unit once; 1 when that is not known."""
+        return max(1.0, self.answer.processes) if isinstance(self.answer, Exposed) else 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,6 +43,7 @@ __all__ = [
     "query_for",
     "regex_escape",
     "samples_of",
+    "show_surely",
 ]
 
 LOOKBACK = timedelta(minutes=5)
@@ -107,7 +108,7 @@ def compile_query(
     if reach > limits.max_reach:
         raise QueryError(f"The query reads back further than {limits.max_reach.days} days, by its offsets and ranges: shorten them.")
     confined = map_selectors(tree, lambda selector: _confine(_substitute(selector, substitutions), namespace))
-    return CompiledQuery(_show_surely(confined), reach, uses)
+    return CompiledQuery(show_surely(confined), reach, uses)
 
 
 @lru_cache(maxsize=MOST_REMEMBERED)
@@ -137,7 +138,7 @@ def counter_for(arms: tuple[str, ...], *, text: str, gate: str, namespace: str) 
     names = {"gate": gate, "experiment": gate}
     list(_check_names(rest, names))
     filled = _substitute(rest, names)
-    return _show_surely(_confine(replace(filled, matchers=(*filled.matchers, every_arm)), namespace))
+    return show_surely(_confine(replace(filled, matchers=(*filled.matchers, every_arm)), namespace))
 
 
 @lru_cache(maxsize=256)
@@ -157,7 +158,7 @@ def samples_of(counter: str, *, length: timedelta) -> str:
     Raises:
         QueryError: it is anything but one instant selector without offset.
     """
-    return _show_surely(_with_range(counter, length))
+    return show_surely(_with_range(counter, length))
 
 
 def last_value_of(counter: str, *, memory: timedelta) -> str:
@@ -166,7 +167,7 @@ def last_value_of(counter: str, *, memory: timedelta) -> str:
     Raises:
         QueryError: it is anything but one instant selector without offset.
     """
-    return _show_surely(Call("last_over_time", (_with_range(counter, memory),), "vector"))
+    return show_surely(Call("last_over_time", (_with_range(counter, memory),), "vector"))
 
 
 def _check_cost_of_parsing(text: str) -> None:
@@ -195,7 +196,12 @@ def regex_escape(value: str) -> str:
     return _RE2_META.sub(lambda found: "\\" + found[0], value)
 
 
-def _show_surely(tree: Node) -> str:
+def show_surely(tree: Node) -> str:
+    """Write a tree down, parse that again, and want the very same tree.
+
+    Raises:
+        QueryError: it cannot be written with the same meaning.
+    """
     text = show(tree)
     try:
         same = parse(text) == tree

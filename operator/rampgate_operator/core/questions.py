@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rampgate_operator.core.counted import asked
-from rampgate_operator.core.exposures import LONGEST_WINDOW
+from rampgate_operator.core.exposures import LONGEST_WINDOW, METRIC, counts_exposures
 from rampgate_operator.core.grid import edges
 from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.guardrails import guardrail_digest, look_known
@@ -18,7 +18,6 @@ from rampgate_operator.core.status import Phase
 from rampgate_operator.core.waiting import READINGS, Finding, Situation
 from rampgate_operator.core.weigh import watermark
 
-EXPOSURES = 'rampgate_first_exposures_total{gate="$gate"}'
 EXPOSURES_SOURCE = "default"
 SCRAPE_LAG = timedelta(seconds=10)
 """A sample becomes visible some time after its timestamp: count a little in the past, or lose what arrives late."""
@@ -46,7 +45,6 @@ class Questions:
 
     guardrails: tuple[Question, ...]
     exposures: LookRequest | None
-    exposures_since: datetime | None = None
 
     @property
     def requests(self) -> tuple[LookRequest, ...]:
@@ -69,7 +67,7 @@ def is_looking(situation: Situation, findings: tuple[Finding, ...]) -> bool:
     """Tell whether there is something to read: a ramp under way, or one whose first step waits for readings alone."""
     spec, status = situation.spec, situation.status
     about_to_start = status.phase is Phase.PENDING and all(finding.waiting_for in READINGS for finding in findings)
-    return (status.phase is Phase.RAMPING or about_to_start) and bool(spec.guardrails or _counts_exposures(situation))
+    return bool(spec.guardrails) if about_to_start else status.phase is Phase.RAMPING and counts_exposures(spec)
 
 
 def ask(situation: Situation, lookbacks: Mapping[str, timedelta]) -> Questions:
@@ -77,24 +75,7 @@ def ask(situation: Situation, lookbacks: Mapping[str, timedelta]) -> Questions:
     spec = situation.spec
     given = (_question(situation, guardrail, lookbacks.get(guardrail.source, LOOKBACK)) for guardrail in spec.guardrails or ())
     guardrails = tuple(question for question in given if question is not None)
-    since = _watermark(situation)
-    if since is None:
-        return Questions(guardrails=guardrails, exposures=None)
-    until = _visible(situation)
-    since = max(since, until - LONGEST_WINDOW)
-    if until <= since:
-        return Questions(guardrails=guardrails, exposures=None)
-    query = _compile(situation, EXPOSURES, "", lookbacks.get(EXPOSURES_SOURCE, LOOKBACK)).text
-    request = LookRequest(
-        key=(_EXPOSURES_KEY, ""),
-        source=EXPOSURES_SOURCE,
-        query=query,
-        at=until,
-        tenant=situation.experiment.namespace,
-        kind=Kind.INCREASES,
-        since=since,
-    )
-    return Questions(guardrails=guardrails, exposures=request, exposures_since=since)
+    return Questions(guardrails=guardrails, exposures=_exposures(situation))
 
 
 def read_answers(questions: Questions, answers: Mapping[Hashable, Answer]) -> tuple[tuple[Look, ...], ExposureLook | None]:
@@ -111,10 +92,32 @@ def read_answers(questions: Questions, answers: Mapping[Hashable, Answer]) -> tu
         )
         for question in questions.guardrails
     )
-    counted, since = questions.exposures, questions.exposures_since
-    if counted is None or since is None:
+    asked = questions.exposures
+    if asked is None:
         return looks, None
-    return looks, ExposureLook(since=since, until=counted.at, answer=answers[counted.key])
+    since, *cuts, until = asked.edges
+    return looks, ExposureLook(since=since, until=until, cuts=tuple(cuts), answer=answers[asked.key])
+
+
+def _exposures(situation: Situation) -> LookRequest | None:
+    """Ask for the windows that follow the last one; None while none is over."""
+    status = situation.status
+    if status.step_started_at is None or not counts_exposures(situation.spec):
+        return None
+    following = _windows(situation, status.exposures.counted_to if status.exposures else status.step_started_at)
+    if len(following) < 2:
+        return None
+    return LookRequest(
+        key=(_EXPOSURES_KEY, ""),
+        source=EXPOSURES_SOURCE,
+        metric=Metric(name=METRIC, gate=situation.experiment.name),
+        at=following[-1],
+        tenant=situation.experiment.namespace,
+        kind=Kind.EXPOSURES,
+        since=following[0],
+        cuts=following[1:-1],
+        generation=status.rules.generation if status.rules else 0,
+    )
 
 
 def _question(situation: Situation, guardrail: Guardrail, lookback: timedelta) -> Question | None:
@@ -155,11 +158,12 @@ def _question_of_counts(situation: Situation, guardrail: Guardrail) -> Question 
 
 
 def _windows(situation: Situation, since: datetime | None) -> tuple[datetime, ...]:
-    """Give the edges of what is to be counted now, on the step's grid; a watermark that is too old skips forward."""
-    until, interval, started = _visible(situation), duration(situation.spec.interval), situation.status.step_started_at
+    """Give the edges of what is to be counted now, on the step's grid, and no more than LONGEST_WINDOW holds: else it skips forward."""
+    until, started = _visible(situation), situation.status.step_started_at
+    interval = min(duration(situation.spec.interval), LONGEST_WINDOW)
     if since is None or started is None:
         return (until - interval, until)
-    return edges(max(since, until - LONGEST_WINDOW), until, origin=started, interval=interval)
+    return edges(since, until, origin=started, interval=interval)[-(LONGEST_WINDOW // interval + 1) :]
 
 
 def _question_of_query(situation: Situation, guardrail: Guardrail, query: str, lookback: timedelta) -> Question:
@@ -192,15 +196,3 @@ def _compile(situation: Situation, query: str, treatment: str, lookback: timedel
 
 def _visible(situation: Situation) -> datetime:
     return situation.now - lag(situation.spec)
-
-
-def _counts_exposures(situation: Situation) -> bool:
-    return situation.current_step is not None and situation.current_step.min_exposures is not None
-
-
-def _watermark(situation: Situation) -> datetime | None:
-    """Say from when on exposures are still to be counted; None when none are."""
-    if not _counts_exposures(situation):
-        return None
-    known = situation.status.exposures
-    return known.counted_to if known else situation.status.step_started_at

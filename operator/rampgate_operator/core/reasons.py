@@ -30,6 +30,7 @@ class Reason(StrEnum):
     READING_TOO_EARLY = "ReadingTooEarly"
     GUARDRAIL = "Guardrail"
     NOT_SHOWN_SAFE = "NotShownSafe"
+    SAMPLE_RATIO = "SampleRatio"
     PAUSED = "Paused"
     DEADLINE = "Deadline"
     NOT_BEFORE = "NotBefore"
@@ -48,6 +49,8 @@ class Reason(StrEnum):
     NO_GUARDRAILS = "NoGuardrails"
     NOT_LOOKING = "NotLooking"
     LOOKS_ENDED = "LooksEnded"
+    AS_DRAWN = "AsDrawn"
+    NOT_COUNTED = "NotCounted"
     ROLLED_BACK = "RolledBack"
     ATTEMPT_TOO_LOW = "AttemptTooLow"
     PARTLY_VOID = "PartlyVoid"
@@ -97,6 +100,11 @@ SENTENCES = {
         "Guardrail {guardrail}: {message}. The step to {next} % waits until it is shown to stay within its limits; "
         "to step without that, set its onInconclusive to Advance."
     ),
+    Reason.SAMPLE_RATIO: (
+        "{ratio}: the results of this attempt are invalid. Usual causes: one arm fails, redirects or is cached before it is counted; "
+        "some callers ask for one arm alone; the unit changes between requests. "
+        "To begin again, mend it and set spec.attempt to {needed} or higher."
+    ),
     Reason.PAUSED: "spec.paused is set: it stays at {percent} %; guardrails still act.",
     Reason.DEADLINE: "The deadline {deadline} has passed: it stays at {percent} %. Move schedule.deadline, ship, or kill.",
     Reason.NOT_BEFORE: "No step before {not_before}.",
@@ -123,6 +131,8 @@ SENTENCES = {
     Reason.LOOKS_ENDED: (
         "The ramp is over: guardrails are not looked at any more, and a breach rolls nothing back. To stop it, set spec.killed."
     ),
+    Reason.AS_DRAWN: "First exposures fall to the arms as they are drawn: {ratio}.",
+    Reason.NOT_COUNTED: "First exposures of this attempt are not counted{problem}: whether they fall to the arms as drawn is not known.",
     Reason.ROLLED_BACK: "Attempt {attempt} was ended: everybody is on control. To begin again, set spec.attempt to {needed} or higher.",
     Reason.ATTEMPT_TOO_LOW: (
         "The spec is accepted, but spec.attempt is {asked}, and attempt {attempt} was begun since. Set it to {needed} to begin again."

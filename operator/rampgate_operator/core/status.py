@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, Valida
 
 from rampgate_operator.core.quantities import Percent, Time, timestamp
 from rampgate_operator.core.schema import KeyedBy, Model
-from rampgate_operator.core.sequential import GRID_SIZE
+from rampgate_operator.core.sequential import GRID_SIZE, TILTS
 
 HISTORY_LIMIT = 20
 MESSAGE_LIMIT = 1024
@@ -34,14 +34,15 @@ def _write_numbers(numbers: tuple[float, ...]) -> str:
     return " ".join(map(repr, numbers))
 
 
-Numbers = Annotated[
+_Line = Annotated[
     tuple[float, ...],
-    Field(min_length=GRID_SIZE, max_length=GRID_SIZE),
     BeforeValidator(_read_numbers),
     PlainSerializer(_write_numbers, return_type=str, when_used="json"),
     WithJsonSchema({"type": "string", "maxLength": 1024}),
 ]
 """Numbers in a line: as a list they would take a screen of `kubectl describe`."""
+Numbers = Annotated[_Line, Field(min_length=GRID_SIZE, max_length=GRID_SIZE)]
+TiltNumbers = Annotated[_Line, Field(min_length=2 * len(TILTS), max_length=2 * len(TILTS))]
 Word = Annotated[str, Field(max_length=63)]
 
 
@@ -64,6 +65,7 @@ class WaitingFor(StrEnum):
     RULES = "Rules"
     METRICS = "Metrics"
     GUARDRAIL = "Guardrail"
+    SAMPLE_RATIO = "SampleRatio"
     PAUSED = "Paused"
     DEADLINE = "Deadline"
     NOT_BEFORE = "NotBefore"
@@ -222,23 +224,42 @@ class GuardrailStatus(StatusModel):
 
 
 class VariantExposures(StatusModel):
-    """First exposures of one treatment on the current step."""
+    """First exposures of one arm, or the baseline, on the current step."""
 
     variant: Word
-    """The treatment."""
+    """The arm, or `baseline`."""
     count: int
     """How many units saw it for the first time since the step began."""
 
 
 class Exposures(StatusModel):
-    """First exposures since the step began, for `minExposures`."""
+    """First exposures since the step began."""
 
     counted_to: Moment
     """Exposures after this instant are not counted yet."""
-    variants: Annotated[tuple[VariantExposures, ...], Field(max_length=16)]
-    """The count of each treatment."""
+    variants: Annotated[tuple[VariantExposures, ...], Field(max_length=17)]
+    """The count of each arm and of the baseline."""
     problem: Message | None = None
     """Why the last look could not count."""
+
+
+class SampleRatio(StatusModel):
+    """How this attempt's first exposures fell to a treatment, beside how they are drawn."""
+
+    treatment: Word
+    """The treatment."""
+    log_e_values: TiltNumbers
+    """Natural logarithms of the e-values against "as drawn", one for each tilt of the odds that is considered; rounded down.
+
+    Once they speak against it, nothing is added: they are the record of why."""
+    exposures: float
+    """How many first exposures of a process the treatment had; processes are averaged."""
+    due: float
+    """How many of them are due, by each step's percentage and the weights."""
+    of: float
+    """How many there were of all arms and the baseline."""
+    counted_to: Moment
+    """The end of the last window that was added."""
 
 
 class Transition(StatusModel):
@@ -318,6 +339,8 @@ class Status(StatusModel):
     """The last look at each guardrail."""
     exposures: Exposures | None = None
     """First exposures since the step began."""
+    sample_ratios: Annotated[tuple[SampleRatio, ...], Field(max_length=15), KeyedBy("treatment")] = ()
+    """How the attempt's first exposures fell to each treatment."""
     history: Annotated[tuple[Transition, ...], Field(max_length=HISTORY_LIMIT)] = ()
     """The last transitions, newest last."""
     conditions: Annotated[
@@ -325,7 +348,7 @@ class Status(StatusModel):
         Field(max_length=8),
         KeyedBy("type"),
     ] = ()
-    """Valid, RulesRendered, GuardrailsPassing, Progressing, and FlagdRendered where flagd documents are rendered."""
+    """Valid, RulesRendered, GuardrailsPassing, Progressing; ResultsValid where exposures are counted, FlagdRendered with flagd."""
 
     def condition(self, kind: str) -> Condition | None:
         """Give the condition of this type."""
@@ -348,5 +371,5 @@ def read_status(value: object) -> Status | None:
     return read_status(readable) if unreadable <= _REPLACEABLE & value.keys() else None
 
 
-_REPLACEABLE = frozenset({"waitingFor", "guardrails", "exposures", "conditions", "history", "nextStepAt"})
+_REPLACEABLE = frozenset({"waitingFor", "guardrails", "exposures", "sampleRatios", "conditions", "history", "nextStepAt"})
 """What is found out again by looking; all else says where the attempt is."""

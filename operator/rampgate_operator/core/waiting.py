@@ -14,6 +14,7 @@ from rampgate_operator.core.guardrails import blocking, breaches_of, is_broken, 
 from rampgate_operator.core.observation import ROOM, Entry, Observation, Ownership
 from rampgate_operator.core.quantities import duration, share, timestamp
 from rampgate_operator.core.reasons import Reason, percent_text, say
+from rampgate_operator.core.sample_ratio import describe_ratio, is_mismatch, worst_ratio
 from rampgate_operator.core.spec import Spec, Step
 from rampgate_operator.core.status import GuardrailStatus, Phase, Rules, Status, Verdict, WaitingFor
 from rampgate_operator.core.windows import is_open, next_opening
@@ -147,6 +148,14 @@ def guardrail_not_passing(situation: Situation) -> Finding | None:
     return None
 
 
+def sample_ratio_off(situation: Situation) -> Finding | None:
+    """First exposures do not fall to the arms as they are drawn: who is compared is no random choice any more."""
+    ratio = worst_ratio(situation.status.sample_ratios)
+    if ratio is None or not is_mismatch(ratio, situation.spec):
+        return None
+    return _found(Reason.SAMPLE_RATIO, ratio=describe_ratio(ratio, situation.spec), needed=situation.status.attempt + 1)
+
+
 def paused(situation: Situation) -> Finding | None:
     """A person stopped the ramp where it is."""
     return _found(Reason.PAUSED, percent=percent_text(situation.status.percent)) if situation.experiment.paused else None
@@ -262,6 +271,7 @@ CHECKS: tuple[Check, ...] = (
     rules_not_served,
     metrics_missing,
     guardrail_not_passing,
+    sample_ratio_off,
     paused,
     deadline_passed,
     before_not_before,
