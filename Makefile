@@ -13,16 +13,18 @@ TEST_PROCESSES ?= 3
 CORE_COVERAGE ?= 95
 # How many cases make fuzz runs.
 FUZZ_CASES ?= 1000000
+# make bench-guardrails BENCH_ARGS="--by-product 2000": most ramps through the twin, in minutes.
+BENCH_ARGS ?=
 # make demo KEEP=1: leave it running, with its URLs and things to try.
 KEEP ?=
 # make demo UNTIMED=1: tell the measured seconds, but fail for none of them.
 UNTIMED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz bench-scale bench-rollback bench-sdk lint crds docs build clean
+.PHONY: help demo test fuzz bench-scale bench-rollback bench-sdk bench-guardrails lint crds docs build clean
 
 help: ## Say what there is to make
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(SYNCED) build ## Show the main job on real parts, some 80 seconds once built (KEEP=1 leaves it running)
 	$(PY) -m tools.demo $(if $(KEEP),--keep) $(if $(UNTIMED),--untimed)
@@ -55,6 +57,9 @@ bench-scale: $(SYNCED) build ## Measure 1,000 Experiments on a real API server, 
 
 bench-rollback: $(SYNCED) build ## Measure the time from a fault to its rollback, and write benchmarks/results/rollback.json (some minutes)
 	$(PY) -m benchmarks.rollback --record
+
+bench-guardrails: $(SYNCED) build ## Simulate 10,000 ramps of each kind, check what is promised, and write benchmarks/results/guardrails.json (the better part of an hour)
+	$(PY) -m benchmarks.guardrails --record $(BENCH_ARGS)
 
 crds: $(SYNCED) ## Generate crds/ from the models
 	$(PY) -m tools.crds

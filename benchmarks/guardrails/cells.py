@@ -60,12 +60,30 @@ def cells() -> Iterator[Cell]:
     for rate, (name, pattern), times in product(RATES, PATTERNS.items(), (100, 20)):
         told = f"no harm, {name}, {rate}/s, {times * LOOKS:,} looks"
         yield Cell(name=told, kind="any", spec=_longer(times), world=_world(rate, one, pattern=pattern))
+    yield from _of_design()
     for rate in RATES:
         yield Cell(name=f"no harm, three guardrails, {rate}/s", kind="any", spec=three, world=_world(rate, three))
     for rate, (name, pattern) in product(RATES, PATTERNS.items()):
         yield Cell(name=f"no harm, {name}, {rate}/s", kind="aa50", spec=one, world=_world(rate, one, pattern=pattern))
     for harm, rate in product(HARMS, RATES):
         yield Cell(name=f"{harm:g} times the errors, {rate}/s", kind=f"x{harm:g}", spec=one, world=_world(rate, one, harm=harm))
+
+
+def _of_design() -> Iterator[Cell]:
+    """What people really get: three guardrails with margins, control and treatment of equal weight, up to everybody."""
+    spec = ramp_of(
+        {"name": "errors", "errorRate": {}, "maxIncrease": "10%"},
+        {"name": "slow", "slowerThan": "300ms", "maxIncrease": "20%"},
+        counters("orders", maxIncrease="5%"),
+        variants=[{"name": "off", "value": False}, {"name": "on", "value": True}],
+        ramp={"steps": [{"percent": percent, "hold": hold} for percent, hold in ((1, "10m"), (10, "1h"), (50, "4h"), (100, "24h"))]},
+        interval="30s",
+    )
+    rates = {"errors": (BASE_RATE,), "slow": (5 * BASE_RATE,), "orders": (BASE_RATE,)}
+    for title, harm in (("no harm", {}), *((f"{harm:g} times the errors", {"errors": harm}) for harm in (2.0, 1.2))):
+        yield Cell(
+            name=f"an Experiment with margins, {title}, 100/s", kind="", spec=spec, world=World(per_second=100, rates=rates, harm=harm)
+        )
 
 
 def _longer(times: int) -> Spec:

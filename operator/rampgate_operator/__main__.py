@@ -5,9 +5,9 @@ import sys
 from collections.abc import Sequence
 
 from rampgate import __version__
-from rampgate_operator.cli import evaluate, lint, operate, serve
+from rampgate_operator.cli import evaluate, lint, operate, serve, simulate
 
-COMMANDS = (operate, evaluate, lint, serve)
+COMMANDS = (operate, evaluate, lint, serve, simulate)
 MISSING_EXTRA = 3
 
 

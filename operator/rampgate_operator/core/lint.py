@@ -83,6 +83,18 @@ def lint(text: str, terms: Terms) -> Linted:
     return Linted(findings=tuple(sorted(findings, key=lambda each: each.line)), experiments=experiments, skipped=skipped)
 
 
+def read_experiments(content: bytes) -> Mapping[str, Spec | None]:
+    """Give the Experiments of a file by name; None for one in which `lint` finds errors. What is no YAML has none."""
+    found: dict[str, Spec | None] = {}
+    for document in _documents(content.decode("utf-8-sig", errors="replace")):
+        if isinstance(document, Document) and is_ours(document.value):
+            faults = [one for one in _judge(document, Terms()) if one.severity is Severity.ERROR]
+            metadata = document.value.get("metadata")
+            name = str(metadata.get("name") if isinstance(metadata, dict) else None)
+            found[name] = None if faults else Spec.from_wire(document.value["spec"])
+    return found
+
+
 def is_ours(value: Any) -> bool:  # noqa: ANN401  # JSON
     """Whether it is an Experiment, or wants to be one: our group with a misspelled kind, or our kind with no group."""
     if not isinstance(value, dict):

@@ -112,10 +112,8 @@ class Ramps:
             tally.keep(rows)
 
 
-def run(
-    planned: Plan, draw: Draw, *, number: int, most_looks: int | None = None, progress: Callable[[int], object] = lambda _ended: None
-) -> Ended:
-    """Play so many ramps to their end, or for `most_looks`; `progress` is told how many have ended since it was told last."""
+def run(planned: Plan, draw: Draw, *, number: int, most_looks: int | None = None, progress: Callable[[], object] = lambda: None) -> Ended:
+    """Play so many ramps to their end, or for `most_looks`; `progress` is called at every look."""
     ramps, ended = Ramps(planned, number), _none_yet(planned, number)
     patience = most_looks or MOST_TIMES * planned.scheduled
     acting = np.array([tested.rolls_back for tested in planned.guardrails], bool)
@@ -130,7 +128,7 @@ def run(
             ended.held[ramps.number] = ~completed & ~rolled_back & done
             _note(ended, ramps, done)
             ramps.keep(~done)
-            progress(int(done.sum()))
+        progress()
     return ended
 
 
