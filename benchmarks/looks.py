@@ -1,10 +1,10 @@
 """`python -m benchmarks.looks`: one look at 1,000 Experiments with three presets each, against a real Prometheus that scrapes an exporter.
 
 Each gate runs in ten pods, with a control, a treatment and a baseline; the presets ask for units' errors and exposures, requests and their
-errors, and durations with one bucket. All looks are due at once, and the questions are asked as the operator asks them. Told are the
-queries, the bytes, the seconds, and the processor time of this process and of Prometheus, and beside it what one query per question costs,
-measured on some Experiments and scaled. It takes six minutes, since a look's margin must be full of samples first. `--record FILE` writes
-the figures.
+errors, and durations with one bucket. The questions are asked as the operator asks them, all at once, and once more each Experiment's at a
+moment of its own. Told are the queries, the bytes, the seconds, and the processor time of this process and of Prometheus; and beside it
+what one query per question costs, measured on some Experiments and scaled. It takes six minutes, since a look's margin must be full of
+samples first. `--record FILE` writes the figures.
 """
 
 import argparse
@@ -15,7 +15,7 @@ import multiprocessing
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -196,16 +196,19 @@ class Cost:
 Ask = Callable[[str, str, datetime], list[list[LookRequest]]]
 
 
-async def look(client: Client, experiments: list[tuple[str, str]], *, ask: Ask, pid: int) -> Cost:
-    """Ask for all of them at once, as the operator does: an Experiment after the other, without waiting for an answer."""
-    at = datetime.fromtimestamp(time.time(), UTC) - LAG  # now, as far as all scrapes are surely seen
+async def look(client: Client, experiments: list[tuple[str, str]], *, ask: Ask, pid: int, over: timedelta = timedelta(0)) -> Cost:
+    """Ask for all of them, as the operator does: without waiting for an answer, all at once or spread over a time."""
+
+    async def one(number: int, experiment: tuple[str, str]) -> list[Mapping[Hashable, Answer]]:
+        await asyncio.sleep(number * over.total_seconds() / len(experiments))
+        at = datetime.fromtimestamp(time.time(), UTC) - LAG  # now, as far as all scrapes are surely seen
+        return await asyncio.gather(*map(client.answer, ask(*experiment, at)))
+
     before, server, started = time.process_time(), cpu_seconds(pid), time.monotonic()
     with observed() as traffic:
-        looks = (questions for experiment in experiments for questions in ask(*experiment, at))
-        answers = await asyncio.gather(*map(client.answer, looks))
+        answers = await asyncio.gather(*(one(number, experiment) for number, experiment in enumerate(experiments)))
     wall, cpu = time.monotonic() - started, time.process_time() - before
-    wrong = [answer for each in answers for answer in each.values() if not is_full(answer)]
-    if wrong:
+    if wrong := [answer for looks in answers for each in looks for answer in each.values() if not is_full(answer)]:
         raise ValueError(f"{len(wrong)} questions have no full answer, such as {wrong[0]}")
     return Cost(len(traffic.sizes), sum(traffic.sizes) / 1e6, cpu, cpu_seconds(pid) - server, wall)
 
@@ -257,6 +260,8 @@ async def _costs(count: int) -> dict[str, float]:
             await look(client, experiments[:MOST_GATES], ask=presets, pid=pid)
         together = await look(client, experiments, ask=presets, pid=pid)
         say(f"together: {together}; at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MiB in memory")
+        spread = await look(client, experiments, ask=presets, pid=pid, over=INTERVAL)
+        say(f"the same, each look at a moment of its own within {INTERVAL.total_seconds():g} s: {spread}")
         some = experiments[:: max(1, count // SAMPLED)]
         alone = (await look(client, some, ask=queries, pid=pid)).scaled(count / len(some))
         say(f"one query per question, from {len(some)} Experiments: {alone}")
@@ -269,6 +274,8 @@ async def _costs(count: int) -> dict[str, float]:
         "looks_1000x3_mb": together.mb,
         "looks_1000x3_wall_s": together.wall,
         "looks_1000x3_server_cpu_s": together.server_cpu,
+        "looks_1000x3_spread_queries": spread.queries,
+        "looks_1000x3_spread_cpu_s": spread.cpu,
         "looks_1000x3_alone_queries": alone.queries,
         "looks_1000x3_alone_cpu_s": alone.cpu,
         "looks_1000x3_alone_server_cpu_s": alone.server_cpu,

@@ -154,6 +154,18 @@ async def test_a_gate_that_is_too_large_alone_fails_alone(prometheus: Server, hi
     assert {one.key: found[one.key] for one in light} == await one_by_one(prometheus, *light)
 
 
+async def test_a_gate_that_was_too_large_is_asked_for_alone(prometheus: Server, history: History, monkeypatch: pytest.MonkeyPatch) -> None:
+    heavy = [whole(history, name, name, gate=".*") for name in (REQUESTS, ERRORS, EXPOSURES)]
+    light = [whole(history, gate, ERRORS, gate=gate) for gate in ("x", "a.b|c")]
+    source, sent = SourceSettings.model_validate({"url": prometheus.url}), spy(monkeypatch)
+    client = Prometheus({"main": source}, limits=Limits(max_together_series=20))
+    first = await client.answer([*heavy, *light])
+    sent.clear()
+    assert await client.answer([*heavy, *light]) == first
+    client.close()
+    assert len([text for text in sent if "last_over_time" not in text]) == 2
+
+
 # Buckets.
 
 

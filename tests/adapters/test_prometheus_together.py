@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -81,6 +82,7 @@ async def test_a_failed_query_is_the_failure_of_all_it_was_for(faulty: Faulty, c
 async def test_a_fault_is_a_failure(faulty: Faulty, connect: Open, fault: str, reason: FailureReason) -> None:
     client = connect(faulty.url(fault), timeout=timedelta(milliseconds=300))
     assert reasons([await one(client, of_gate("x"))]) == [reason]
+    assert gc.isenabled()
 
 
 async def test_a_gate_whose_answer_is_too_large_fails_once_it_is_alone(faulty: Faulty, connect: Open) -> None:
@@ -122,6 +124,19 @@ async def test_a_question_alone_has_its_turn_between_common_ones(faulty: Faulty,
     faulty.release.set()
     await asyncio.gather(alone, *together)
     assert sent(faulty).index("1") <= 2
+
+
+async def test_common_queries_leave_slots_to_others(faulty: Faulty, connect: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prometheus_together, "MOST_GATES", 1)
+    client = connect(faulty.url("held"), max_concurrent=8)
+    together = [asyncio.ensure_future(one(client, of_gate(f"gate-{number}"))) for number in range(8)]
+    for _ in range(4):
+        await faulty.arrived()
+    alone = asyncio.ensure_future(one(client, LookRequest(key="alone", source="main", query="1", at=ANY_TIME)))
+    await faulty.arrived()
+    assert sent(faulty)[-1] == "1"
+    faulty.release.set()
+    await asyncio.gather(alone, *together)
 
 
 async def test_a_source_that_hangs_keeps_no_other_waiting(faulty: Faulty) -> None:

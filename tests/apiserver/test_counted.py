@@ -26,8 +26,8 @@ RAMP = {"steps": [{"percent": 1, "hold": "2s"}, {"percent": 10, "hold": "2s"}, {
 class Orders:
     """A process that serves orders of every arm, of which one in `failing[arm]` fails."""
 
-    def __init__(self, shop: Exporter, failing: Mapping[str, int]) -> None:
-        self._shop, self.failing = shop, dict(failing)
+    def __init__(self, shop: Exporter, failing: Mapping[str, int], gate: str) -> None:
+        self._shop, self._gate, self.failing = shop, gate, dict(failing)
         self.counts = {arm: [0, 0] for arm in failing}
 
     def serve(self) -> None:
@@ -36,15 +36,15 @@ class Orders:
             for _ in range(PER_TICK):
                 counts[0] += 1
                 counts[1] += counts[0] % one_in == 0
-            self._shop.set("orders_total", counts[0], gate=GATE, variant=arm)
+            self._shop.set("orders_total", counts[0], gate=self._gate, variant=arm)
             if counts[1]:  # until the first failure there is no such series
-                self._shop.set("orders_failed_total", counts[1], gate=GATE, variant=arm)
+                self._shop.set("orders_failed_total", counts[1], gate=self._gate, variant=arm)
 
 
 @contextmanager
-def orders(shop: Exporter, **failing: int) -> Iterator[Orders]:
+def orders(shop: Exporter, *, gate: str = GATE, **failing: int) -> Iterator[Orders]:
     """Serve orders in the background."""
-    serving, over = Orders(shop, failing), threading.Event()
+    serving, over = Orders(shop, failing, gate), threading.Event()
 
     def serve() -> None:
         while not over.wait(TICK):

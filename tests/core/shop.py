@@ -1,6 +1,7 @@
 """A shop that counts per variant, and a story that looks at it through the questions the operator asks."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -29,7 +30,7 @@ def exposed(*windows: Counts, settled: bool = True, processes: float = 1) -> Exp
 
 def look_of(story: Story, total: Counts | Answer, events: Counts | Answer) -> Look:
     """What the operator asks for now, answered."""
-    asked = ask(story.situation(), LOOKBACKS).apart()["failed"]
+    asked = replace(ask(story.situation(), LOOKBACKS), exposures=None)
     answers = {("failed", "total"): answered(total), ("failed", "events"): answered(events)}
     looks, _ = read_answers(asked, answers)
     (look,) = looks

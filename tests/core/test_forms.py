@@ -1,10 +1,13 @@
 """What each form of a guardrail that counts asks for, and what it makes of the answers."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from rampgate_operator.core import weigh
+from rampgate_operator.core.checkpoint import for_people
 from rampgate_operator.core.guardrails import guardrail_digest
 from rampgate_operator.core.limits import log_above
 from rampgate_operator.core.looks import Answer, Failed, FailureReason, Increases, Metric, NoData
@@ -12,7 +15,7 @@ from rampgate_operator.core.questions import ask, read_answers
 from rampgate_operator.core.sequential import NO_EVIDENCE, Batch, add_harm, add_safety, log_mean
 from rampgate_operator.core.status import Exposures, VariantExposures
 from tests.core.shop import AWAY, LOOKBACKS, begun, known
-from tests.core.story import COUNTED, NOON, Story, steps
+from tests.core.story import COUNTED, NOON, Story, make_spec, steps
 
 UNITS = {"name": "failed", "errorRate": {}, "maxIncrease": "10%", "onBreach": "Hold"}
 REQUESTS = {"name": "failed", "errorRate": {"per": "Request"}, "maxIncrease": "10%", "onBreach": "Hold"}
@@ -75,7 +78,7 @@ def story_of(guardrail: dict[str, Any], **fields: Any) -> Story:
 def answer(story: Story, *, wait: str = "30s", **rose: dict[str, float] | Answer) -> None:
     """Answer one look: by name of what is asked for, `_` for a blank."""
     story.wait(wait)
-    questions = ask(story.situation(), LOOKBACKS)
+    questions = replace(ask(story.situation(), LOOKBACKS), exposures=None)
     told = {name.replace("_", " "): each if not isinstance(each, dict) else Increases((each,)) for name, each in rose.items()}
     looks, _ = read_answers(questions, {request.key: told.get(str(request.key[1]), NoData("")) for request in questions.requests})  # type: ignore[index]
     story.decide(*looks)
@@ -288,3 +291,59 @@ def test_a_source_that_is_away_counts_nothing() -> None:
     story = story_of(UNITS)
     answer(story, total=AWAY, events=AWAY, requests=AWAY)
     assert (known(story).verdict, known(story).evidence) == ("Error", ())
+
+
+# Events in clusters: so many weigh as one.
+
+
+def clustered(factor: float) -> dict[str, Any]:
+    return {**REQUESTS, "dispersion": {"factor": factor}}
+
+
+def test_clustered_events_weigh_as_so_many_fewer_and_are_told_as_they_are() -> None:
+    story = story_of(clustered(4))
+    answer(story, total=SERVED, events={"on": 80.0, "off": 30.0, "baseline": 50.0})
+    (found,) = known(story).evidence
+    assert found.log_e_values == pytest.approx(add_harm(NO_EVIDENCE, Batch(1000, 20, 3000, 20), limit=1.1), abs=2e-6)
+    assert found.log_safe_values == pytest.approx(add_safety(NO_EVIDENCE, Batch(1000, 20, 3000, 20), limit=1.1), abs=2e-6)
+    assert known(story).message.startswith("on 8 % of 1,000 requests failed against 2.67 % of 3,000: ratio 3")
+    assert "look 1, dispersion 4" in known(story).message
+
+
+def test_a_limit_on_clustered_events_is_tested_on_as_many_samples_as_are_independent() -> None:
+    story = story_of({**clustered(4), "max": 0.05})
+    answer(story, total=SERVED, events={"on": 100.0})
+    (test,) = [each for each in weigh.tests_of(story.spec.guardrails[0], list(known(story).evidence), story.spec) if each.limit]  # type: ignore[index]
+    assert test.log_e == pytest.approx(log_above(25, 250, limit=0.05))
+
+
+def test_the_interval_of_clustered_events_is_wider() -> None:
+    widths = []
+    for factor in (1.0, 5.0):
+        story = story_of(clustered(factor))
+        answer(story, total=SERVED, events={"on": 80.0, "off": 30.0, "baseline": 50.0})
+        (written,) = for_people(story.known, story.spec).guardrails
+        assert written.interval is not None
+        widths.append((written.interval.low, -(written.interval.high or math.inf)))
+    assert widths[1] < widths[0]
+
+
+@pytest.mark.parametrize("limits", [{"maxIncrease": "100%"}, {"max": 0.06}], ids=["relative", "absolute"])
+def test_clustered_events_need_more_samples_to_a_decision(limits: dict[str, Any]) -> None:
+    needs: list[float] = []
+    for factor in (10.0, 40.0):
+        bare = {name: value for name, value in clustered(factor).items() if name != "maxIncrease"}
+        story = story_of({**bare, **limits})
+        answer(story, total=SERVED, events={"on": 40.0, "off": 40.0, "baseline": 80.0})
+        more = known(story).samples_to_decision
+        assert more is not None
+        needs.append(more)
+    assert 3 < (1_000 + needs[1]) / (1_000 + needs[0]) < 5
+
+
+def test_another_dispersion_begins_the_evidence_anew() -> None:
+    story = story_of(clustered(4))
+    digests = {
+        guardrail_digest(each, story.spec) for factor in (4, 5) for each in make_spec(guardrails=[clustered(factor)]).guardrails or ()
+    }
+    assert len(digests) == 2

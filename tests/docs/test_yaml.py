@@ -23,7 +23,7 @@ def is_experiment(content: Any) -> bool:
 
 
 def is_guardrails(content: Any) -> bool:
-    return isinstance(content, list) and all({"query", "counters"} & item.keys() for item in content)
+    return isinstance(content, list) and all({"query", "counters", "errorRate", "slowerThan", "latency"} & item.keys() for item in content)
 
 
 def is_settings(content: Any) -> bool:

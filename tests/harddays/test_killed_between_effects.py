@@ -8,9 +8,11 @@ import pytest
 
 from tests.adapters.exporter import Exporter
 from tests.apiserver.team import Json, Operator, Team, wait_until
+from tests.apiserver.test_counted import COUNTED, orders
 from tests.apiserver.turnstile import Turnstile
 from tests.conftest import Kubectl
 from tests.harddays.day import Recovery, hard_day, is_told, percents
+from tests.harddays.twin import compare
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.prometheus import Prometheus
 
@@ -28,6 +30,7 @@ class Scene(NamedTuple):
     shop: Exporter
     turnstile: Turnstile
     kubectl: Kubectl
+    prometheus: Prometheus
 
     def ramp(self, changes: Json) -> str:
         """Apply an Experiment whose guardrail reads a metric that no other one reads."""
@@ -36,6 +39,18 @@ class Scene(NamedTuple):
         query = f"max_over_time(errors_of_{name.replace('-', '_')}[1s])"
         self.team.apply(name, changes={**changes, "guardrails": [{"name": "errors", "query": query, "max": 0.5}]})
         return name
+
+    def ramp_counting(self) -> str:
+        """Apply an Experiment whose guardrail counts."""
+        name = f"shop-{secrets.token_hex(3)}"
+        self.team.apply(name, changes={**TWO_STEPS, "interval": "2s", "guardrails": [{**COUNTED, "onBreach": "Hold"}]})
+        return name
+
+    def experiment(self, name: str) -> Json:
+        """The Experiment with all that the operator knows: an edit makes it write what nothing else would."""
+        generation = self.team.patch({"hypothesis": secrets.token_hex(4)}, name)["metadata"]["generation"]
+        self.team.wait_for(name, observedGeneration=generation)
+        return self.team.experiment(name)
 
     def set_errors(self, name: str, value: float) -> None:
         """What the guardrail of an Experiment reads."""
@@ -76,7 +91,7 @@ def scene(cluster: Cluster, prometheus: Prometheus, kubectl: Kubectl, tmp_path_f
         Exporter(prometheus, job=namespace, namespace=namespace) as shop,
         Turnstile(cluster, namespace) as turnstile,
     ):
-        yield Scene(Team(cluster, namespace), operator, shop, turnstile, kubectl)
+        yield Scene(Team(cluster, namespace), operator, shop, turnstile, kubectl, prometheus)
 
 
 @pytest.mark.parametrize("resource", EFFECTS)
@@ -99,6 +114,29 @@ def test_a_step_that_was_cut_short_is_neither_lost_nor_made_twice(resource: str,
         team.wait_for(name, percent=50)
         wait_until(lambda: team.exposure(name) == 50, "50 % is served")
     assert percents(team, name) == [10, 50]
+
+
+@pytest.mark.parametrize("resource", EFFECTS)
+@hard_day(
+    fault="SIGKILL before the status, before the entry, and before the Event of a step, while a guardrail counts",
+    expected="no window is counted twice, and none is lost: the evidence is to its last digit that of an operator that never was killed",
+)
+def test_a_step_that_was_cut_short_leaves_the_evidence_of_an_undisturbed_twin(resource: str, scene: Scene, recovery: Recovery) -> None:
+    team, name = scene.team, scene.ramp_counting()
+    with orders(scene.shop, gate=name, control=10, baseline=10, treatment=10):
+        team.wait_for(name, percent=10, waitingFor="Approval")
+        scene.turnstile.lock(resource)
+        team.patch(APPROVED, name)
+        scene.kill_before_the_write(resource)
+        with recovery:
+            scene.start_again(resource)
+            team.wait_for(name, percent=50)
+            wait_until(lambda: team.exposure(name) == 50, "50 % is served")
+            wait_until(lambda: _counts_its_step(scene.experiment(name)), "the step is counted", lambda: team.status(name))
+        scene.operator.kill()
+        scene.operator.start()
+        found, undisturbed = compare(scene.experiment(name), scene.prometheus, 10, 50)
+    assert found == undisturbed
 
 
 @pytest.mark.parametrize("resource", EFFECTS)
@@ -142,3 +180,10 @@ def test_an_accepted_spec_whose_keeping_was_cut_short_is_kept_once(scene: Scene,
     kept = kubectl("get", "controllerrevisions", "-n", scene.team.namespace, "-l", label, "-o", "jsonpath={.items[*].data.owner}")
     assert sorted(kept.stdout.split()) == ["others", "payments"]
     assert percents(scene.team, name) == [50]
+
+
+def _counts_its_step(experiment: Json) -> bool:
+    """Tell whether evidence of the step is there; what was counted before its rules were served is void."""
+    status = experiment["status"]
+    steps = [step["startedAt"] for known in status.get("guardrails", ()) for each in known.get("evidence", ()) for step in each["steps"]]
+    return status.get("waitingFor") != "Rules" and status["stepStartedAt"] in steps

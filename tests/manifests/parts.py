@@ -132,6 +132,7 @@ _ONE = "give exactly one of query, counters, errorRate, slowerThan and latency"
 _INCREASE, _RATE = f"{COUNTERS}.maxIncrease", "spec.analysis.falseRollbackRate"
 _LIMITS = "give maxIncrease, max or both: a rate is compared with control's, or with a limit"
 ERRORS, SLOW, LATENCY = "spec.guardrails[3]", "spec.guardrails[4]", "spec.guardrails[5]"
+CLUSTERS = "dispersion goes with requests and counters: a query is no count, and each unit counts once anyway"
 _BOUND = "a request is slower than 0 anyway: write a bound of the histogram's buckets, such as 250ms"
 
 COUNTED = (
@@ -199,6 +200,30 @@ COUNTED = (
         {f"{LATENCY}.latency.buckets": ["0s", "2s", "3s"]},
         ((f"{LATENCY}.latency.buckets[0]", _BOUND),),
     ),
+    Row("counters whose events come in clusters are accepted", {f"{COUNTERS}.dispersion": {"factor": 3}}),
+    *(
+        Row(f"{what} that come in clusters are accepted", {f"{place}.dispersion": {"factor": 1.5}, **more})
+        for what, place, more in (("failed requests", ERRORS, {f"{ERRORS}.errorRate.per": "Request"}), ("slow requests", SLOW, {}))
+    ),
+    Row("a latency of requests that come in clusters is accepted", {f"{LATENCY}.dispersion": {"factor": 1}}),
+    Row("units do not come in clusters", {f"{ERRORS}.dispersion": {"factor": 3}}, ((f"{ERRORS}.dispersion", CLUSTERS),)),
+    Row(
+        "units by default do not come in clusters",
+        {f"{ERRORS}.errorRate": {}, f"{ERRORS}.dispersion": {"factor": 3}},
+        ((f"{ERRORS}.dispersion", CLUSTERS),),
+    ),
+    Row("a query does not come in clusters", {f"{GUARDRAIL}.dispersion": {"factor": 3}}, ((f"{GUARDRAIL}.dispersion", CLUSTERS),)),
+    Row(
+        "a dispersion below that of independent events is refused",
+        {f"{COUNTERS}.dispersion": {"factor": 0.5}},
+        ((f"{COUNTERS}.dispersion.factor", "should be greater than or equal to 1"),),
+    ),
+    Row(
+        "a dispersion of more than 1000 is refused",
+        {f"{COUNTERS}.dispersion": {"factor": 1001}},
+        ((f"{COUNTERS}.dispersion.factor", "should be less than or equal to 1000"),),
+    ),
+    Row("a dispersion of nothing is refused", {f"{COUNTERS}.dispersion": {}}, ((f"{COUNTERS}.dispersion.factor", "Required value"),)),
     Row(
         "counters without events are refused",
         {f"{COUNTERS}.counters.events": REMOVED},

@@ -62,7 +62,7 @@ class Prometheus:
             names = ", ".join(sorted(self._slots)) or "none"
             return Failed(FailureReason.UNKNOWN_SOURCE, f"No metrics source is called {question.source!r}; the operator knows: {names}.")
         if question.metric is not None:
-            return await self._together[question.source].answer(question)
+            return await self._together[question.source].answer(question, question.metric)
         return await _ask_alone(question, slots)
 
 

@@ -80,7 +80,7 @@ class Payload:
     """A complete HTTP answer."""
 
     status: int
-    body: bytes
+    body: bytes | bytearray
 
 
 class _Session(requests.Session):
@@ -204,14 +204,14 @@ def _read(response: requests.Response, *, max_bytes: int, name: str) -> Payload:
     return Payload(response.status_code, body)
 
 
-def _up_to(response: requests.Response, size: int) -> bytes:
+def _up_to(response: requests.Response, size: int) -> bytearray:
     """Read the body, but stop soon after `size` bytes."""
     body = bytearray()
     for chunk in response.raw.stream(_CHUNK, decode_content=False):
         body += chunk
         if len(body) > size:
             break
-    return bytes(body)
+    return body
 
 
 def _before_an_answer(error: OSError | ValueError, call: Call) -> SourceError:

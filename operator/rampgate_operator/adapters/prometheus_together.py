@@ -5,7 +5,8 @@ whether it has a bound of a histogram, whose series are selected apart.
 
 Questions that come within a moment of each other go together, and so do those that wait while all slots are busy. One query is one turn in
 the line for a slot, as a tenant's single question is. It takes gates from the tenants in turn, so a tenant with a few gates is in the next
-query, however many another one has. An answer that is too large is asked again in halves, down to a single gate, which alone then fails.
+query, however many another one has. An answer that is too large is asked for again in halves, down to a single gate: it alone fails, and is
+asked for alone from then on.
 """
 
 from __future__ import annotations
@@ -20,16 +21,19 @@ from typing import TypeAlias
 from rampgate_operator.adapters.prometheus_http import Call, SourceError
 from rampgate_operator.adapters.prometheus_presets import ask_together
 from rampgate_operator.adapters.prometheus_slots import Slots
-from rampgate_operator.core.looks import Answer, Failed, FailureReason, LookRequest
+from rampgate_operator.core.looks import Answer, Failed, FailureReason, LookRequest, Metric
 from rampgate_operator.core.promql import QueryError
 from rampgate_operator.core.promql_gates import BOUND
 
 MOMENT = 0.25
-"""Seconds that the first question waits for others: little beside the seconds that a count lies in the past, yet all the Experiments whose
-looks are due at one moment are through their decisions by then."""
+"""Seconds that the first question waits for others: little beside the ten that counts lie in the past, yet enough for all the questions of
+an Experiment, and for those of many whose looks are due together, as after a restart."""
 
 MOST_GATES = 100
 """Of one query. Ten pods of each make some 10 MB of it, which keep the event loop waiting for a tenth of a second while they are read."""
+
+_AT_ONCE = 4
+"""Queries: each may hold a large body, and one thread at a time reads them. It also leaves slots to questions that are asked alone."""
 
 _ROUNDS = 3
 """Timeouts that a common query may take: of samples, of processes or last values, and one to spare for what is rare."""
@@ -39,7 +43,11 @@ _NEAR = timedelta(minutes=10)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _ALL_TENANTS = ""
-_Kind: TypeAlias = tuple[bool, int, int]
+_Gate: TypeAlias = tuple[str, str]
+"""Namespace, name."""
+
+_Kind: TypeAlias = tuple[bool, int, int, _Gate | None]
+"""What goes together: with a bound or without, where windows begin and end, and which gate where one goes alone."""
 
 
 @dataclass(eq=False, slots=True)
@@ -47,9 +55,14 @@ class _Waiting:
     """A question, and who waits for its answer."""
 
     question: LookRequest
+    metric: Metric
     answer: asyncio.Future[Answer]
     patience: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
     batch: _Batch | None = None
+
+    @property
+    def gate(self) -> _Gate:
+        return self.question.tenant, self.metric.gate
 
 
 @dataclass(eq=False, slots=True)
@@ -80,8 +93,9 @@ class _Line:
     def __bool__(self) -> bool:
         return bool(self._tenants)
 
-    def join(self, one: _Waiting, *, gate: str) -> None:
-        self._tenants.setdefault(one.question.tenant, {}).setdefault(gate, []).append(one)
+    def join(self, one: _Waiting) -> None:
+        tenant, gate = one.gate
+        self._tenants.setdefault(tenant, {}).setdefault(gate, []).append(one)
 
     def take(self, most: int) -> list[_Waiting]:
         """Take some gates, one of each tenant in turn, with all who still wait for them."""
@@ -103,12 +117,14 @@ class Together:
 
     def __init__(self, slots: Slots) -> None:
         self._slots = slots
+        self._few = asyncio.Semaphore(_AT_ONCE)
         self._lines: dict[_Kind, _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._large: set[_Gate] = set()
 
-    async def answer(self, question: LookRequest) -> Answer:
-        """Answer a question that has a metric, together with others."""
-        one = _Waiting(question, asyncio.get_running_loop().create_future())
+    async def answer(self, question: LookRequest, metric: Metric) -> Answer:
+        """Answer a question that has this metric, together with others."""
+        one = _Waiting(question, metric, asyncio.get_running_loop().create_future())
         try:
             async with asyncio.timeout(self._slots.patience) as one.patience:
                 self._join(one)
@@ -121,12 +137,15 @@ class Together:
                 one.batch.left()
 
     def _join(self, one: _Waiting) -> None:
-        kind = _kind(one.question)
+        kind = self._kind(one)
         if kind not in self._lines:
             self._lines[kind] = _Line()
             self._begin(self._run(kind, moment=MOMENT))
-        assert one.question.metric is not None, "a question without a metric is asked alone"
-        self._lines[kind].join(one, gate=one.question.metric.gate)
+        self._lines[kind].join(one)
+
+    def _kind(self, one: _Waiting) -> _Kind:
+        edges, has_bound = one.question.edges, any(name == BOUND for name, _ in one.metric.labels)
+        return has_bound, (edges[0] - _EPOCH) // _NEAR, (edges[-1] - _EPOCH) // _NEAR, one.gate if one.gate in self._large else None
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -136,16 +155,23 @@ class Together:
     async def _run(self, kind: _Kind, *, moment: float = 0.0) -> None:
         """Wait for a slot, then take from the line what one query takes; what remains is for the next slot."""
         await asyncio.sleep(moment)
-        await self._slots.acquire(_ALL_TENANTS)
-        line = self._lines[kind]
-        taken = line.take(MOST_GATES)
-        if line:
-            self._begin(self._run(kind))
-        else:
-            del self._lines[kind]
-        if not taken:
-            self._slots.release()
-            return
+        async with self._few:
+            await self._slots.acquire(_ALL_TENANTS)
+            line = self._lines[kind]
+            taken = line.take(MOST_GATES)
+            if line:
+                self._begin(self._run(kind))
+            else:
+                del self._lines[kind]
+            if not taken:
+                self._slots.release()
+                return
+            self._set_out(taken)
+            found = await self._ask(taken)
+        await self._tell(taken, found)
+
+    def _set_out(self, taken: Sequence[_Waiting]) -> None:
+        """From now on it is this task that they wait for."""
         task = asyncio.current_task()
         assert task is not None, "this runs in a task"
         batch = _Batch(taken, task)
@@ -154,27 +180,34 @@ class Together:
         for one in taken:
             one.batch = batch
             one.patience.reschedule(until)
-        await self._ask(taken)
 
-    async def _ask(self, waiting: Sequence[_Waiting]) -> None:
-        """Use the slot that was taken; where the answer is too large, one more for each half."""
+    async def _ask(self, waiting: Sequence[_Waiting]) -> Mapping[LookRequest, Answer] | Failed:
+        """Use the slot that was taken."""
         questions = tuple(dict.fromkeys(one.question for one in waiting))
         try:
-            found = await self._slots.work(partial(_found, questions), rounds=_ROUNDS)
+            return await self._slots.work(partial(_found, questions), rounds=_ROUNDS)
         except TimeoutError:
-            found = self._slots.too_slow
-        if isinstance(found, Failed) and found.reason is FailureReason.TOO_LARGE and (halves := _halves(waiting)):
-            await asyncio.gather(*map(self._ask_again, halves))
+            return self._slots.too_slow
+
+    async def _tell(self, waiting: Sequence[_Waiting], found: Mapping[LookRequest, Answer] | Failed) -> None:
+        """Hand the answers out; one that is too large is asked for again in halves, as long as there are two gates."""
+        gates = {one.gate for one in waiting}
+        is_too_large = isinstance(found, Failed) and found.reason is FailureReason.TOO_LARGE
+        if is_too_large and len(gates) > 1:
+            await asyncio.gather(*map(self._ask_again, _halves(waiting)))
             return
+        (self._large.update if is_too_large else self._large.difference_update)(gates)
         for one in _still(waiting):
             one.answer.set_result(found if isinstance(found, Failed) else found[one.question])
 
     async def _ask_again(self, waiting: Sequence[_Waiting]) -> None:
-        await self._slots.acquire(_ALL_TENANTS)
-        if still := _still(waiting):
-            await self._ask(still)
-        else:
-            self._slots.release()
+        async with self._few:
+            await self._slots.acquire(_ALL_TENANTS)
+            if not (still := _still(waiting)):
+                self._slots.release()
+                return
+            found = await self._ask(still)
+        await self._tell(still, found)
 
 
 def _still(waiting: Sequence[_Waiting]) -> list[_Waiting]:
@@ -190,18 +223,8 @@ def _found(questions: Sequence[LookRequest], call: Call) -> Mapping[LookRequest,
         return Failed(FailureReason.REFUSED, str(error))
 
 
-def _kind(question: LookRequest) -> _Kind:
-    metric, edges = question.metric, question.edges
-    has_bound = metric is not None and any(name == BOUND for name, _ in metric.labels)
-    return has_bound, (edges[0] - _EPOCH) // _NEAR, (edges[-1] - _EPOCH) // _NEAR
-
-
-def _halves(waiting: Sequence[_Waiting]) -> tuple[Sequence[_Waiting], ...]:
-    """Part the gates; a single one cannot be."""
-    gates: dict[tuple[str, str], list[_Waiting]] = {}
-    for one in _still(waiting):
-        if one.question.metric is not None:
-            gates.setdefault((one.question.tenant, one.question.metric.gate), []).append(one)
-    groups = list(gates.values())
-    parts = groups[: len(groups) // 2], groups[len(groups) // 2 :]
-    return tuple([one for group in part for one in group] for part in parts) if len(groups) > 1 else ()
+def _halves(waiting: Sequence[_Waiting]) -> tuple[Sequence[_Waiting], Sequence[_Waiting]]:
+    """Part the gates, of which there are two at least."""
+    gates = list(dict.fromkeys(one.gate for one in waiting))
+    first = set(gates[: len(gates) // 2])
+    return [one for one in waiting if one.gate in first], [one for one in waiting if one.gate not in first]

@@ -92,6 +92,7 @@ def _add(weighing: Weighing, before: Evidence | None, batch: Batch, key: tuple[s
     if tested is None:
         return before
     relative = weighing.guardrail.max_increase is not None
+    tested = tested.scaled(weighing.guardrail.cluster)
     harm = _multiplied(add_harm, before.log_e_values if before else None, tested, weighing.limit) if relative else None
     safe = _multiplied(add_safety, before.log_safe_values if before else None, tested, weighing.limit) if relative else None
     return Evidence(

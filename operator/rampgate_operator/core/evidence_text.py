@@ -36,6 +36,8 @@ class Test:
     """The limit, if it is relative to the comparison."""
     limit: float | None = None
     """The limit, if it is absolute."""
+    cluster: float = 1.0
+    """How many events weigh as one."""
 
     @property
     def is_breach(self) -> bool:
@@ -75,6 +77,8 @@ def describe(guardrail: Guardrail, evidence: Sequence[Evidence], tests: Sequence
     within = interval(guardrail, evidence, needed=tests[0].needed) if verdict is Verdict.BREACH else None
     more = samples_to_decision(shown, tests, rates) if verdict is Verdict.INCONCLUSIVE else None
     parts = [*_tested(guardrail, shown, rates, within, tests), f"look {shown.looks}"]
+    if guardrail.dispersion is not None:
+        parts.append(f"dispersion {guardrail.cluster:.3g}")
     if verdict is Verdict.PASS:
         parts += [f"shown to stay within {_limit(test)} (e = {_e_value(test.log_safe)} ≥ {test.enough:.4g})" for test in tests]
     if more is not None:
@@ -102,7 +106,7 @@ def interval(guardrail: Guardrail, evidence: Sequence[Evidence], *, needed: floa
     if guardrail.max_increase is None or not evidence:
         return None
     alpha = 2 / needed
-    batches = [_batch(step) for step in most_telling(evidence).steps]
+    batches = [_batch(step).scaled(guardrail.cluster) for step in most_telling(evidence).steps]
     low, high = ratio_interval(batches, alpha=alpha, precision=_READABLE)
     return Interval(level=_short(1 - alpha), low=_short(low), high=_short(high) if math.isfinite(high) else None)
 
@@ -137,14 +141,14 @@ def _forecast(evidence: Evidence, test: Test, rates: Rates) -> tuple[float | Non
         is_harm = rates.treatment > test.limit
         missing = math.log(test.needed) - test.log_e if is_harm else math.log(test.enough) - test.log_safe
         growth = _divergence(rates.treatment, test.limit)
-        return (missing / growth if growth else None), is_harm
+        return (test.cluster * missing / growth if growth else None), is_harm
     limit, ratio = 1 + share(test.max_increase or "0%"), rates.ratio
     if ratio is None:
         return None, False
     is_harm = ratio > limit
     last = evidence.steps[-1]
     typical = Batch(1.0, rates.treatment, last.comparison_total / last.treatment_total, 0.0) if last.treatment_total else Batch(0, 0, 0, 0)
-    typical = typical._replace(control_events=typical.control_total * rates.comparison)
+    typical = typical._replace(control_events=typical.control_total * rates.comparison).scaled(test.cluster)
     if not typical.is_comparable:
         return None, is_harm
     logs = (evidence.log_e_values if is_harm else evidence.log_safe_values) or ()

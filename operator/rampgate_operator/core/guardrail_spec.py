@@ -121,6 +121,13 @@ class Latency(Model):
     """Three to five bounds of the buckets of `rampgate_request_duration_seconds`, such as `[100ms, 300ms, 1s]`; evidence is averaged."""
 
 
+class Dispersion(Model):
+    """How much more events vary than independent ones would: they come in clusters, such as one user's retries."""
+
+    factor: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)]
+    """Events are weighed as if so many times fewer had been counted, such as `3`."""
+
+
 class Guardrail(Model):
     """Something that must not get worse, read from Prometheus at every interval."""
 
@@ -148,6 +155,8 @@ class Guardrail(Model):
     """How many of the last looks must breach before the guardrail acts; by default one is enough.
 
     With `query` alone: the evidence of what is counted adds up by itself."""
+    dispersion: Dispersion | None = None
+    """What is known beforehand of events that come in clusters. With requests and `counters`; units are counted once, and need none."""
     on_inconclusive: OnInconclusive | None = None
     """What happens while counts show neither harm nor that it stays within `maxIncrease` and `max`; a step never waits longer than it must.
 
@@ -165,6 +174,11 @@ class Guardrail(Model):
     def is_counted(self) -> bool:
         """Whether it tests counts, rather than reading one number."""
         return self.query is None
+
+    @property
+    def cluster(self) -> float:
+        """How many events weigh as one."""
+        return self.dispersion.factor if self.dispersion else 1.0
 
     RULES: ClassVar = (
         Rule(
@@ -213,6 +227,14 @@ class Guardrail(Model):
             holds=lambda self: self.query is not None or self.breaches is None,
             path=".breaches",
             message="breaches goes with query: the evidence of what is counted adds up by itself",
+        ),
+        Rule(
+            cel="!has(self.dispersion) || (!has(self.query) && (!has(self.errorRate) || self.errorRate.per == 'Request'))",
+            holds=lambda self: (
+                self.dispersion is None or (self.query is None and (self.error_rate is None or self.error_rate.per is Per.REQUEST))
+            ),
+            path=".dispersion",
+            message="dispersion goes with requests and counters: a query is no count, and each unit counts once anyway",
         ),
         Rule(
             cel="!has(self.query) || !has(self.onInconclusive)",

@@ -31,7 +31,8 @@ def guardrail_digest(guardrail: Guardrail, spec: Spec) -> str:
         return digest(guardrail.model_dump(mode="json", include={"query", "max", "min", "source"}))
     forms = {"counters", "error_rate", "slower_than", "latency"}
     return digest(
-        guardrail.model_dump(mode="json", include=forms | {"max_increase", "max", "source"}, exclude_none=True) | {"needed": needed(spec)}
+        guardrail.model_dump(mode="json", include=forms | {"max_increase", "max", "dispersion", "source"}, exclude_none=True)
+        | {"needed": needed(spec)}
     )
 
 

@@ -116,15 +116,16 @@ def _judge(weighing: Weighing, evidence: tuple[Evidence, ...]) -> list[Judgement
 
 def tests_of(guardrail: Guardrail, evidence: list[Evidence], spec: Spec) -> list[Test]:
     """Give what the evidence of one treatment says to each of the guardrail's limits."""
-    tests, bar, enough = [], needed(spec), 1 / spec.false_rollback_rate
+    tests, bar, enough, cluster = [], needed(spec), 1 / spec.false_rollback_rate, guardrail.cluster
     if evidence and guardrail.max_increase is not None:
         harm = log_mean([each for known in evidence for each in known.log_e_values or ()])  # an average of e-values is one
         safe = min(log_mean(known.log_safe_values or (0.0,)) for known in evidence)  # safe only where every bound is
-        tests.append(Test(log_e=harm, log_safe=safe, needed=bar, enough=enough, max_increase=guardrail.max_increase))
+        tests.append(Test(log_e=harm, log_safe=safe, needed=bar, enough=enough, max_increase=guardrail.max_increase, cluster=cluster))
     if evidence and guardrail.max is not None:
-        total, events = evidence[0].total, min(evidence[0].events, evidence[0].total)
+        # both, for the rate is what is tested: so many samples are worth one that is independent
+        total, events = evidence[0].total / cluster, min(evidence[0].events, evidence[0].total) / cluster
         harm, safe = log_above(events, total, limit=guardrail.max), log_above(total - events, total, limit=1 - guardrail.max)
-        tests.append(Test(log_e=harm, log_safe=safe, needed=bar, enough=enough, limit=guardrail.max))
+        tests.append(Test(log_e=harm, log_safe=safe, needed=bar, enough=enough, limit=guardrail.max, cluster=cluster))
     return tests
 
 
