@@ -132,8 +132,8 @@ GUARDRAILS = Table(
     "make bench-guardrails",
     "10,000 simulated ramps of each kind: 1 % for 10 looks, 5 % for 10, 25 % for 15, 50 % for 15; a guardrail with `maxIncrease: 0%`, 1 % "
     "errors in control, 10, 100 and 1,000 requests a second, all that is not treatment's is the comparison. Ramps of 50 looks go "
-    "through the operator's own look, verdict and decision, longer ones through a twin. Worst of all rates, and without harm of a rate that "
-    "stays, one that swings, and one that swings while an incident hits everybody.",
+    "through the operator's own look, verdict and decision, longer ones through a twin. Worst of all traffic; without harm of a rate "
+    "that stays, one that swings, and one that swings while an incident hits everybody.",
     (
         Row("aa_false_rollback_50_looks_worst", "no harm: rolled back in 50 looks", "≤ 0.03", 4),
         Row("aa_false_rollback_any_worst", "the same, also in 1,000 and 5,000 looks, and with three guardrails", "≤ 0.05", 4),
