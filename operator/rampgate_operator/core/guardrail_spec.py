@@ -3,8 +3,10 @@
 Knows nothing of Prometheus, of readings and of what a verdict does.
 """
 
+import json
 import re
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, ClassVar
 
 from pydantic import Field
@@ -179,6 +181,14 @@ class Guardrail(Model):
     def cluster(self) -> float:
         """How many events weigh as one."""
         return self.dispersion.factor if self.dispersion else 1.0
+
+    @cached_property
+    def definition(self) -> str:
+        """What it measures, as JSON; what it does about it is no part of that."""
+        if self.query is not None:
+            return json.dumps(self.model_dump(mode="json", include={"query", "max", "min", "source"}))
+        counted = {"counters", "error_rate", "slower_than", "latency", "max_increase", "max", "dispersion", "source"}
+        return json.dumps(self.model_dump(mode="json", include=counted, exclude_none=True))
 
     RULES: ClassVar = (
         Rule(

@@ -4,16 +4,18 @@
 verdict does to the ramp (waiting.py and decide.py).
 """
 
+import json
 import math
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 
 from rampgate_operator.core.counted import needed
 from rampgate_operator.core.guardrail_spec import Breaches, Guardrail, OnBreach
 from rampgate_operator.core.judgement import Judgement, failed, without_data, worst
 from rampgate_operator.core.looks import Answer, Exposed, Failed, Increases, NoData, Value
-from rampgate_operator.core.observation import Look, digest
+from rampgate_operator.core.observation import MOST_REMEMBERED, Look, digest
 from rampgate_operator.core.quantities import timestamp
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import MESSAGE_LIMIT, GuardrailStatus, Status, Verdict
@@ -27,13 +29,12 @@ _NO_READING = _WITHOUT_DATA | {Verdict.NO_COMPARISON}
 
 def guardrail_digest(guardrail: Guardrail, spec: Spec) -> str:
     """Identify a guardrail's definition: evidence for another one is void. What it *does* is no part of what it measures."""
-    if not guardrail.is_counted:
-        return digest(guardrail.model_dump(mode="json", include={"query", "max", "min", "source"}))
-    forms = {"counters", "error_rate", "slower_than", "latency"}
-    return digest(
-        guardrail.model_dump(mode="json", include=forms | {"max_increase", "max", "dispersion", "source"}, exclude_none=True)
-        | {"needed": needed(spec)}
-    )
+    return _digest(guardrail.definition, needed(spec) if guardrail.is_counted else None)
+
+
+@lru_cache(maxsize=MOST_REMEMBERED)
+def _digest(definition: str, bar: float | None) -> str:
+    return digest(json.loads(definition) | ({} if bar is None else {"needed": bar}))
 
 
 def look_known(status: Status, guardrail: Guardrail, spec: Spec) -> GuardrailStatus | None:

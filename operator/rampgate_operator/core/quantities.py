@@ -6,6 +6,7 @@ Each is an annotated type whose schema says the same to the API server as its va
 import math
 import re
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, WithJsonSchema
@@ -108,6 +109,7 @@ Time = Annotated[
 """An instant as RFC 3339 with an offset, `2026-12-01T09:00:00Z`."""
 
 
+@lru_cache(maxsize=4096)  # every decision reads the same few
 def duration(text: str) -> timedelta:
     """Read a `Duration` or `Interval`; ValueError when it is none."""
     match = re.fullmatch(r"([0-9]+)(ms|s|m|h|d)", text)
@@ -116,6 +118,7 @@ def duration(text: str) -> timedelta:
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
+@lru_cache(maxsize=4096)
 def share(text: str) -> float:
     """Read a `Percentage`: `5%` is 0.05; ValueError when it is none."""
     if re.fullmatch(r"[0-9]{1,4}([.][0-9]{1,2})?%", text) is None:

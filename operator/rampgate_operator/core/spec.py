@@ -5,6 +5,7 @@ Knows nothing of status, Prometheus or ConfigMaps; whatever a schema can say is 
 """
 
 from enum import StrEnum
+from functools import cached_property
 from typing import Annotated, ClassVar
 
 from pydantic import Field, JsonValue, WithJsonSchema
@@ -280,22 +281,22 @@ class Spec(Model):
         """The variants' names, in order."""
         return tuple(variant.name for variant in self.variants)
 
-    @property
+    @cached_property
     def treatments(self) -> tuple[Variant, ...]:
         """Every variant but control."""
         return tuple(variant for variant in self.variants if variant.name != self.control)
 
-    @property
+    @cached_property
     def drawn_treatments(self) -> tuple[Variant, ...]:
         """The treatments that units are drawn into: those with a weight."""
         return tuple(variant for variant in self.treatments if variant.weight > 0)
 
-    @property
+    @cached_property
     def arms(self) -> tuple[str, ...]:
         """What the label `variant` says of units that are analysed: the variants with a weight, and `baseline`."""
         return (*(variant.name for variant in self.variants if variant.weight > 0), BASELINE)
 
-    @property
+    @cached_property
     def false_rollback_rate(self) -> float:
         """The chance of a rollback without harm that is allowed, of the whole experiment."""
         return share((self.analysis or Analysis()).false_rollback_rate)
