@@ -49,9 +49,10 @@ def test_the_base_install_brings_mmh3_and_nothing_else_and_evaluates(python: Pat
     assert json.loads(ended.stdout) == {"installed": ["mmh3", "rampgate"], "served": True}, ended.stderr
 
 
-@pytest.mark.parametrize(("command", "extra"), [("operator", "operator"), ("serve", "server")])
+@pytest.mark.parametrize(("command", "extra"), [("operator", "operator"), ("serve", "server"), ("simulate", "operator,plots")])
 def test_a_command_whose_extra_is_missing_says_which(python: Path, command: str, extra: str) -> None:
-    needed = {"operator": [], "serve": ["--rules", "."]}[command]
+    simulated = ["-f", "none.yaml", "--base-rate", "1%", "--traffic", "1/s"]
+    needed = {"operator": [], "serve": ["--rules", "."], "simulate": simulated}[command]
     ended = run(python, "-m", "rampgate_operator", command, *needed)
     assert (ended.returncode, f"rampgate[{extra}]" in ended.stderr or f"'.[{extra}]'" in ended.stderr) == (3, True), ended.stderr
 

@@ -126,12 +126,33 @@ ROLLBACK = Table(
         for what, told, unit in (("seconds", "time", "s"), ("requests", "the treatment's requests", ""))
     ),
 )
+GUARDRAILS = Table(
+    "guardrails.json",
+    "Guardrails",
+    "make bench-guardrails",
+    "10,000 simulated ramps of each kind: 1 % for 10 looks, 5 % for 10, 25 % for 15, 50 % for 15; a guardrail with `maxIncrease: 0%`, 1 % "
+    "errors in control, 10, 100 and 1,000 requests a second, all that is not treatment's is the comparison. Ramps of 50 looks go "
+    "through the operator's own look, verdict and decision, longer ones through a twin. Worst of all traffic; without harm of a rate "
+    "that stays, one that swings, and one that swings while an incident hits everybody.",
+    (
+        Row("aa_false_rollback_50_looks_worst", "no harm: rolled back in 50 looks", "≤ 0.03", 4),
+        Row("aa_false_rollback_any_worst", "the same, also in 1,000 and 5,000 looks, and with three guardrails", "≤ 0.05", 4),
+        Row("found_1_to_2_worst", "1 → 2 %: found", "≥ 0.99", 4),
+        Row("median_requests_1_to_2_worst", "1 → 2 %: treatment's requests until then, median", "≤ 1,300", 0),
+        Row("median_requests_1_to_5_worst", "1 → 5 % at 10 and 100/s: the same", "≤ 200", 0),
+        Row("found_1_to_1_2_at_100rps", "1 → 1.2 % at 100/s: found", "≥ 0.85", 4),
+        Row("srm_false_alarm_worst", "sample ratio: false alarm in 50 looks", "≤ 0.001", 4),
+        Row("srm_5pct_loss_median_look", "5 % of treatment's exposures lost at 100/s: found at look, median", "≤ 25", 0),
+        Row("looks_1000x3_queries", "one look of 1,000 Experiments with three guardrails: queries", "≤ 40", 0),
+        Row("looks_1000x3_cpu_s", "the same: the operator's CPU", "≤ 6", unit="s"),
+    ),
+)
 SPREAD = ("min", "median", "max")
 
 
 def text() -> str:
     """Give the page's content."""
-    return HEADER + "".join(_section(table) for table in (SDK, OPERATOR, FAILOVER, ROLLBACK))
+    return HEADER + "".join(_section(table) for table in (SDK, OPERATOR, FAILOVER, ROLLBACK, GUARDRAILS) if (RESULTS / table.file).exists())
 
 
 def _section(table: Table) -> str:

@@ -21,7 +21,7 @@ CONTROL_TOO = [{"name": "off", "value": False}, {"name": "on", "value": True}, {
 TO_ALL = {"steps": [{"percent": percent, "hold": "15m"} for percent in (5, 50, 100)]}
 FORMS = [
     {"name": "orders", "errorRate": {}, "maxIncrease": "10%"},
-    {"name": "slow", "slowerThan": "300ms", "maxIncrease": "20%"},
+    {"name": "slow", "slowerThan": "300ms", "maxIncrease": "20%", "dispersion": {"factor": 3}},
     {"name": "latency", "latency": {"buckets": ["100ms", "300ms", "1s"]}, "maxIncrease": "5%"},
 ]
 PROVEN = counters("orders", maxIncrease="100%", onInconclusive="Hold")
@@ -102,7 +102,7 @@ def evidence_of(drawn: Scheduled, ramp: int, tested: Compared, *, arm: int, perc
             if total.all() and not (percent == 100 and drawn.planned.blind):
                 exposed = exposed + total
                 own, others = exposed if tested.is_per_unit else total
-                batch = Batch(own, events[arm, bound], others, events[-1, bound])
+                batch = Batch(own, events[arm, bound], others, events[-1, bound]).scaled(tested.cluster)
                 evidence = add_harm(evidence, batch, limit=tested.limit)
         logs += evidence
     return log_mean(logs)

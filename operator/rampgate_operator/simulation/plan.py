@@ -25,6 +25,7 @@ class Compared:
         name: the guardrail's.
         limit: the ratio that treatment's rate may have to the comparison's.
         bounds: of the histogram's buckets; one when it is about none.
+        cluster: how many events weigh as one.
         is_per_unit: whether its total is of units exposed on the step so far.
         rolls_back: whether a breach ends the attempt.
         blocks: whether it may hold a step.
@@ -34,6 +35,7 @@ class Compared:
     name: str
     limit: float
     bounds: tuple[str, ...]
+    cluster: float
     is_per_unit: bool
     rolls_back: bool
     blocks: bool
@@ -99,6 +101,7 @@ def _tested(guardrail: Guardrail, spec: Spec) -> Compared:
         name=guardrail.name,
         limit=1 + share(guardrail.max_increase or "0%"),
         bounds=bounds(guardrail),
+        cluster=guardrail.cluster,
         is_per_unit=is_per_unit(guardrail),
         rolls_back=guardrail.on_breach is OnBreach.ROLLBACK,
         blocks=guardrail.on_breach is not OnBreach.NOTIFY,

@@ -54,7 +54,7 @@ class Tally:
             self.exposed[rows, treatment] += totals[rows][:, pair]
             total = self.exposed[rows, treatment] if self.tested.is_per_unit else totals[rows][:, pair]
             for bound in range(events.shape[2]):
-                self._multiply((rows, treatment, bound), total, events[rows][:, pair, bound])
+                self._multiply((rows, treatment, bound), total, events[rows][:, pair, bound] / self.tested.cluster)
 
     def _multiply(self, place: "tuple[np.ndarray[tuple[int], np.dtype[np.int64]], int, int]", total: Numbers, events: Numbers) -> None:
         limit = self.tested.limit
