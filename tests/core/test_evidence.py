@@ -11,6 +11,7 @@ from rampgate_operator.core.guardrails import any_breach
 from rampgate_operator.core.looks import Answer, Increases, NoData
 from rampgate_operator.core.questions import ask
 from rampgate_operator.core.sequential import NO_EVIDENCE, Batch, add_harm
+from rampgate_operator.core.status import read_status
 from tests.core.shop import AWAY, EQUAL, HARM, LOOKBACKS, TOTALS, Counts, begun, count, known, look_of
 from tests.core.story import COUNTED, NOON, Story, make_spec, steps
 
@@ -330,3 +331,23 @@ def test_a_look_that_breaches_is_urgent_by_the_evidence_there_is() -> None:
     assert any_breach(story.spec, [look_of(story.wait("30s"), TOTALS, some)], story.status)
     assert not any_breach(story.spec, [look], story.status)
     assert not any_breach(story.spec, [look], None)
+
+
+def test_the_counts_of_a_step_are_one_line_of_the_status() -> None:
+    story = begun()
+    count(story, TOTALS, EQUAL)
+    wire = story.known.to_wire()
+    (evidence,) = wire["guardrails"][0]["evidence"]
+    assert evidence["steps"] == ["2026-12-01T12:00:00.000Z 10/1000 30/3000"]
+    assert read_status(wire) == story.known
+
+
+@pytest.mark.parametrize("line", ["", "nonsense", "2026-12-01T12:00:00Z 1/2", "2026-12-01T12:00:00Z 1/2 3/inf", "now 1/2 3/4"])
+def test_a_line_that_is_none_begins_the_evidence_anew(line: str) -> None:
+    story = begun()
+    count(story, TOTALS, EQUAL)
+    wire = story.known.to_wire()
+    wire["guardrails"][0]["evidence"][0]["steps"] = [line]
+    read = read_status(wire)
+    assert read is not None
+    assert (read.phase, read.guardrails) == ("Ramping", ())

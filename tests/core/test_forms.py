@@ -274,6 +274,13 @@ def test_by_default_only_the_step_to_100_percent_needs_that_it_is_shown(increase
         assert "set its onInconclusive to Advance" in story.condition("Progressing").message
 
 
+@pytest.mark.parametrize(("policy", "percent"), [({}, 100), ({"onInconclusive": "Hold"}, 50)])
+def test_where_nothing_ever_happens_there_is_nothing_to_wait_for_unless_one_says_so(policy: dict[str, str], percent: float) -> None:
+    story = begun(guardrails=[{**COUNTED, "maxIncrease": "10%", **policy}], ramp=steps(50, 100, hold="30s"))
+    answer(story, total=SERVED, events={}, wait="40s")
+    assert story.known.percent == percent
+
+
 def test_until_the_hold_is_over_it_is_nothing_to_report() -> None:
     story = begun(guardrails=[{**COUNTED, "onInconclusive": "Hold"}])
     answer(story, total=SERVED, events={"on": 10.0, "off": 10.0, "baseline": 20.0})

@@ -4,7 +4,8 @@ import pytest
 
 from rampgate_operator.core.ramp import CAUSES, LATCHED, STARTED, TRANSITIONS, Change, Trigger, highest_step, is_allowed, move, steps_digest
 from rampgate_operator.core.reasons import Reason
-from rampgate_operator.core.status import HISTORY_LIMIT, MESSAGE_LIMIT, Exposures, LatchCause, Phase, Status
+from rampgate_operator.core.status import HISTORY_LIMIT, Exposures, LatchCause, Phase, Status
+from rampgate_operator.core.status_fields import MESSAGE_LIMIT
 from tests.core.story import NOON, make_spec, steps
 
 STEPS = make_spec().ramp.steps

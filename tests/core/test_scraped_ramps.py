@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from rampgate_operator.core.looks import Answer, Increases, Kind, LookRequest, NoData
 from rampgate_operator.core.questions import ask, read_answers
-from rampgate_operator.core.status import Status, StepCounts, read_status
+from rampgate_operator.core.status import Status, read_status
+from rampgate_operator.core.status_fields import StepCounts
 from tests.core.scrapes import ARMS, Habits, World, milliseconds
 from tests.core.shop import LOOKBACKS, begun
 from tests.core.story import COUNTED

@@ -17,7 +17,8 @@ from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.looks import Kind, LookRequest
 from rampgate_operator.core.quantities import duration
 from rampgate_operator.core.spec import Spec
-from rampgate_operator.core.status import Evidence, StepCounts, read_status
+from rampgate_operator.core.status import Evidence, read_status
+from rampgate_operator.core.status_fields import StepCounts
 from rampgate_operator.settings import SourceSettings
 from tests.apiserver.team import Json
 from tools.devcluster.prometheus import Prometheus as Server

@@ -9,7 +9,8 @@ from rampgate_operator.core.exposures import counts_exposures
 from rampgate_operator.core.ramp import Change
 from rampgate_operator.core.reasons import Reason, percent_text, say
 from rampgate_operator.core.sample_ratio import describe_ratio, worst_ratio
-from rampgate_operator.core.status import MESSAGE_LIMIT, Condition, LatchCause, Phase, Status, Verdict, WaitingFor
+from rampgate_operator.core.status import Condition, LatchCause, Phase, Status, Verdict, WaitingFor
+from rampgate_operator.core.status_fields import MESSAGE_LIMIT
 from rampgate_operator.core.waiting import (
     LAST_ACCEPTED,
     RAMPS,

@@ -15,7 +15,8 @@ from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.quantities import share
 from rampgate_operator.core.sequential import NO_EVIDENCE, Batch, add_harm, add_safety
 from rampgate_operator.core.spec import BASELINE, Spec
-from rampgate_operator.core.status import Evidence, StepCounts
+from rampgate_operator.core.status import Evidence
+from rampgate_operator.core.status_fields import StepCounts
 
 MOST_STEPS = 20
 _DECIMALS = 1e6

@@ -12,7 +12,8 @@ from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.judgement import Compared
 from rampgate_operator.core.quantities import share
 from rampgate_operator.core.sequential import Batch, log_mean, more_needed, ratio_interval
-from rampgate_operator.core.status import Evidence, Interval, StepCounts, Verdict
+from rampgate_operator.core.status import Evidence, Interval, Verdict
+from rampgate_operator.core.status_fields import StepCounts
 
 _LARGEST = math.log(1e6)
 _READABLE = 1e-3
@@ -108,6 +109,8 @@ def interval(guardrail: Guardrail, evidence: Sequence[Evidence], *, needed: floa
     alpha = 2 / needed
     batches = [_batch(step).scaled(guardrail.cluster) for step in most_telling(evidence).steps]
     low, high = ratio_interval(batches, alpha=alpha, precision=_READABLE)
+    if low == 0 and math.isinf(high):
+        return None
     return Interval(level=_short(1 - alpha), low=_short(low), high=_short(high) if math.isfinite(high) else None)
 
 

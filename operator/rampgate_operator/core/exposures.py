@@ -14,7 +14,8 @@ from rampgate_operator.core.observation import ExposureLook
 from rampgate_operator.core.quantities import duration
 from rampgate_operator.core.sample_ratio import add_window
 from rampgate_operator.core.spec import Spec
-from rampgate_operator.core.status import MESSAGE_LIMIT, Exposures, Phase, SampleRatio, Status, VariantExposures
+from rampgate_operator.core.status import Exposures, Phase, SampleRatio, Status, VariantExposures
+from rampgate_operator.core.status_fields import MESSAGE_LIMIT
 
 METRIC = "rampgate_first_exposures_total"
 LONGEST_WINDOW = timedelta(minutes=10)

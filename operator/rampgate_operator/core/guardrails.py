@@ -18,10 +18,12 @@ from rampgate_operator.core.looks import Answer, Exposed, Failed, Increases, NoD
 from rampgate_operator.core.observation import MOST_REMEMBERED, Look, digest
 from rampgate_operator.core.quantities import timestamp
 from rampgate_operator.core.spec import Spec
-from rampgate_operator.core.status import MESSAGE_LIMIT, GuardrailStatus, Status, Verdict
+from rampgate_operator.core.status import GuardrailStatus, Status, Verdict
+from rampgate_operator.core.status_fields import MESSAGE_LIMIT
 from rampgate_operator.core.weigh import is_void, weigh
 
-RECENT_LIMIT = 10
+RECENT_LIMIT, RECENT_OF_COUNTED = 10, 2
+"""Verdicts that are kept: for `breaches`, and of what is counted for readings that stay away."""
 _WITHOUT_DATA = frozenset({Verdict.NO_DATA, Verdict.ERROR})
 _NO_READING = _WITHOUT_DATA | {Verdict.NO_COMPARISON}
 """Nothing that was read: only after a reading is its absence something to roll back for."""
@@ -133,6 +135,7 @@ def _add(known: GuardrailStatus | None, guardrail: Guardrail, look: Look, *, sta
 
 def _noted(known: GuardrailStatus | None, look: Look, judgement: Judgement) -> GuardrailStatus:
     missing = judgement.verdict in _WITHOUT_DATA
+    kept = RECENT_LIMIT if judgement.compared is None else RECENT_OF_COUNTED
     missing_since = min((known.without_data_since if known else None) or look.at, look.at)
     return GuardrailStatus(
         name=look.guardrail,
@@ -145,7 +148,7 @@ def _noted(known: GuardrailStatus | None, look: Look, judgement: Judgement) -> G
         reads_from=look.reads_from,
         last_data_at=(known.last_data_at if known else None) if judgement.verdict in _NO_READING else look.at,
         without_data_since=missing_since if missing else None,
-        recent=(*(known.recent if known else ()), judgement.verdict)[-RECENT_LIMIT:],
+        recent=(*(known.recent if known else ()), judgement.verdict)[-kept:],
     )
 
 

@@ -12,7 +12,8 @@ from enum import StrEnum
 from rampgate_operator.core.observation import digest
 from rampgate_operator.core.reasons import Reason
 from rampgate_operator.core.spec import Step
-from rampgate_operator.core.status import HISTORY_LIMIT, MESSAGE_LIMIT, Latch, LatchCause, Phase, Status, Transition
+from rampgate_operator.core.status import HISTORY_LIMIT, Latch, LatchCause, Phase, Status, Transition
+from rampgate_operator.core.status_fields import MESSAGE_LIMIT
 
 
 class Trigger(StrEnum):

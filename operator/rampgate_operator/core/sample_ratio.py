@@ -73,8 +73,8 @@ def _add(before: SampleRatio | None, treatment: str, *, mine: float, others: flo
     return SampleRatio(
         treatment=treatment,
         log_e_values=tuple(math.floor(each * _DECIMALS) / _DECIMALS for each in logs),
-        exposures=round((before.exposures if before else 0) + mine, 6),
-        due=round((before.due if before else 0) + share * (mine + others), 6),
-        of=round((before.of if before else 0) + mine + others, 6),
+        exposures=round((before.exposures if before else 0) + mine, 3),
+        due=round((before.due if before else 0) + share * (mine + others), 3),
+        of=round((before.of if before else 0) + mine + others, 3),
         counted_to=counted_to,
     )

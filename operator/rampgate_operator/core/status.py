@@ -4,46 +4,17 @@ Absolute times and counts only, so that a restart changes nothing. Reading is le
 long as where the attempt is can be read; else the status counts as lost and is rebuilt from the gate's entry (lost.py).
 """
 
-import math
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, WithJsonSchema
+from pydantic import Field, ValidationError
 
-from rampgate_operator.core.quantities import Percent, Time, timestamp
-from rampgate_operator.core.schema import KeyedBy, Model
-from rampgate_operator.core.sequential import GRID_SIZE, TILTS
+from rampgate_operator.core.quantities import Percent
+from rampgate_operator.core.schema import KeyedBy
+from rampgate_operator.core.status_fields import Message, Moment, Numbers, StatusModel, StepLine, TiltNumbers, Word
 
 HISTORY_LIMIT = 20
-MESSAGE_LIMIT = 1024
-
-Moment = Annotated[Time, PlainSerializer(timestamp, return_type=str, when_used="json")]
-"""An instant, written with milliseconds."""
-Message = Annotated[str, Field(max_length=MESSAGE_LIMIT)]
-
-
-def _read_numbers(value: object) -> object:
-    numbers = tuple(float(number) for number in value.split()) if isinstance(value, str) else value
-    if isinstance(numbers, tuple) and not all(map(math.isfinite, numbers)):
-        raise ValueError("a number must be finite")
-    return numbers
-
-
-def _write_numbers(numbers: tuple[float, ...]) -> str:
-    return " ".join(map(repr, numbers))
-
-
-_Line = Annotated[
-    tuple[float, ...],
-    BeforeValidator(_read_numbers),
-    PlainSerializer(_write_numbers, return_type=str, when_used="json"),
-    WithJsonSchema({"type": "string", "maxLength": 1024}),
-]
-"""Numbers in a line: as a list they would take a screen of `kubectl describe`."""
-Numbers = Annotated[_Line, Field(min_length=GRID_SIZE, max_length=GRID_SIZE)]
-TiltNumbers = Annotated[_Line, Field(min_length=2 * len(TILTS), max_length=2 * len(TILTS))]
-Word = Annotated[str, Field(max_length=63)]
 
 
 class Phase(StrEnum):
@@ -99,12 +70,6 @@ class LatchCause(StrEnum):
         return cls.GUARDRAIL
 
 
-class StatusModel(Model):
-    """A part of the status; unknown fields are ignored, since a newer operator may have written them."""
-
-    model_config = ConfigDict(extra="ignore")
-
-
 class Latch(StatusModel):
     """The end of an attempt: everybody is on control until a higher attempt."""
 
@@ -133,21 +98,6 @@ class Rules(StatusModel):
     """When this content was decided."""
 
 
-class StepCounts(StatusModel):
-    """What one step brought to a treatment and to the comparison, control and baseline together."""
-
-    started_at: Moment
-    """When the step began."""
-    treatment_total: float
-    """Of the treatment: how much `total` rose."""
-    treatment_events: float
-    """Of the treatment: how much `events` rose."""
-    comparison_total: float
-    """Of the comparison: how much `total` rose."""
-    comparison_events: float
-    """Of the comparison: how much `events` rose."""
-
-
 class Evidence(StatusModel):
     """What this attempt's counts say of one treatment."""
 
@@ -167,8 +117,8 @@ class Evidence(StatusModel):
     """Of the treatment, in this attempt: how much was counted, for `max`."""
     events: float = 0.0
     """Of the treatment, in this attempt: how many events."""
-    steps: Annotated[tuple[StepCounts, ...], Field(max_length=20)]
-    """The counts of the last steps, to be read: they are not what is tested."""
+    steps: Annotated[tuple[StepLine, ...], Field(max_length=20)]
+    """The counts of the last steps: when one began, events/total of the treatment, and of the comparison."""
 
 
 class Interval(StatusModel):

@@ -238,7 +238,7 @@ def not_shown_safe(situation: Situation) -> Finding | None:
     step = situation.next_step
     for guardrail in blocking(situation.spec) if step else ():
         known = situation.status.guardrail(guardrail.name)
-        if step and known is not None and known.verdict is Verdict.INCONCLUSIVE and needs_proof(guardrail, step):
+        if step and known is not None and known.verdict is Verdict.INCONCLUSIVE and _is_awaited(guardrail, known, step):
             return _found(
                 Reason.GUARDRAIL,
                 closer=Reason.NOT_SHOWN_SAFE,
@@ -252,6 +252,12 @@ def not_shown_safe(situation: Situation) -> Finding | None:
 def is_failing(guardrail: Guardrail, known: GuardrailStatus) -> bool:
     """Tell whether the last look speaks against the ramp: of counts only a breach does, of one number also what cannot be told."""
     return known.verdict is Verdict.BREACH or (known.verdict is Verdict.INCONCLUSIVE and not guardrail.is_counted)
+
+
+def _is_awaited(guardrail: Guardrail, known: GuardrailStatus, step: Step) -> bool:
+    """Tell whether a step waits for proof. By default not for proof that no counts can give: of what has never happened to anybody."""
+    has_events = guardrail.max_increase is None or bool(known.treatment or known.control)
+    return needs_proof(guardrail, step) and (has_events or guardrail.on_inconclusive is OnInconclusive.HOLD)
 
 
 def needs_proof(guardrail: Guardrail, step: Step) -> bool:
