@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import NamedTuple
 
@@ -104,9 +105,7 @@ def play_product(cell: Cell, *, ramps: int, seed: tuple[int, ...]) -> Outcome:
     """Play so many ramps through the product's own look, verdict and decision."""
     planned = plan(cell.spec)
     drawn = Scheduled(planned, cell.world, number=ramps, chance=np.random.default_rng(seed))
-    played = [
-        play(cell.spec, lambda look, name, ramp=ramp: drawn.at(ramp, look, name), most_looks=planned.scheduled) for ramp in range(ramps)
-    ]
+    played = [play(cell.spec, partial(drawn.at, ramp), most_looks=planned.scheduled) for ramp in range(ramps)]
     looks = np.array([one.looks for one in played])
     phases = np.array([one.status.phase for one in played])
     return Outcome(phases == Phase.ROLLED_BACK, looks, drawn.treated(looks), phases == Phase.RAMPING)
