@@ -42,16 +42,7 @@ SPEC: dict[str, Any] = {
     "variants": [{"name": "control", "value": False}, {"name": "treatment", "value": True}],
     "unit": "userId",
     "ramp": {"steps": [{"percent": 20, "hold": "1h"}]},
-    "guardrails": [
-        {
-            "name": "errors",
-            "counters": {
-                "events": 'rampgate_requests_total{gate="$gate",variant="$variant",outcome="error"}',
-                "total": 'rampgate_requests_total{gate="$gate",variant="$variant"}',
-            },
-            "maxIncrease": "10%",
-        }
-    ],
+    "guardrails": [{"name": "errors", "errorRate": {"per": "Request"}, "maxIncrease": "10%"}],
 }
 
 

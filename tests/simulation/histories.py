@@ -192,7 +192,7 @@ async def rest(world: World) -> None:
     """I8: reconciled again, a settled world is left as it is."""
     if world.blind or world.refuse or world.failed or world.crash_after is not None:
         return
-    for _ in range(2):  # the first may find that the clock was turned
+    for _ in range(3):  # the first may find that the clock was turned, and ask; the second takes in what was answered
         written = world.writes
         for key in (GATE, NEIGHBOUR):
             world.agenda.add(key)
