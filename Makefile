@@ -58,7 +58,7 @@ bench-scale: $(SYNCED) build ## Measure 1,000 Experiments on a real API server, 
 bench-rollback: $(SYNCED) build ## Measure the time from a fault to its rollback, and write benchmarks/results/rollback.json (some minutes)
 	$(PY) -m benchmarks.rollback --record
 
-bench-guardrails: $(SYNCED) build ## Simulate 10,000 ramps of each kind, check what is promised, and write benchmarks/results/guardrails.json (the better part of an hour)
+bench-guardrails: $(SYNCED) build ## Simulate 10,000 ramps of each kind, check what is promised, and write benchmarks/results/guardrails.json (half an hour)
 	$(PY) -m benchmarks.guardrails --record $(BENCH_ARGS)
 
 crds: $(SYNCED) ## Generate crds/ from the models

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import NamedTuple
 
@@ -19,7 +20,6 @@ from tests.guardrails.ramps import LOOKS, RAMP, counters, ramp_of
 BASE_RATE = 0.01
 RATES = (10, 100, 1000)
 PATTERNS: dict[str, Pattern] = {"constant": constant, "drift": drift, "incident": incident}
-HARMS = (2.0, 5.0, 1.2)
 SEED = 20_261_126
 
 
@@ -64,7 +64,7 @@ def cells() -> Iterator[Cell]:
     yield Cell(name="no harm, three guardrails, 100/s", kind="any", spec=three, world=_world(100, three))
     for rate, (name, pattern) in product(RATES, PATTERNS.items()):
         yield Cell(name=f"no harm, {name}, {rate}/s", kind="aa50", spec=one, world=_world(rate, one, pattern=pattern))
-    for harm, rate in product(HARMS, RATES):
+    for harm, rate in (*product((2.0, 5.0), RATES), (1.2, 100)):
         yield Cell(name=f"{harm:g} times the errors, {rate}/s", kind=f"x{harm:g}", spec=one, world=_world(rate, one, harm=harm))
 
 
@@ -105,9 +105,7 @@ def play_product(cell: Cell, *, ramps: int, seed: tuple[int, ...]) -> Outcome:
     """Play so many ramps through the product's own look, verdict and decision."""
     planned = plan(cell.spec)
     drawn = Scheduled(planned, cell.world, number=ramps, chance=np.random.default_rng(seed))
-    played = [
-        play(cell.spec, lambda look, name, ramp=ramp: drawn.at(ramp, look, name), most_looks=planned.scheduled) for ramp in range(ramps)
-    ]
+    played = [play(cell.spec, partial(drawn.at, ramp), most_looks=planned.scheduled) for ramp in range(ramps)]
     looks = np.array([one.looks for one in played])
     phases = np.array([one.status.phase for one in played])
     return Outcome(phases == Phase.ROLLED_BACK, looks, drawn.treated(looks), phases == Phase.RAMPING)

@@ -7,6 +7,7 @@ know how evidence is made of them.
 import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from typing import Any
 
@@ -115,10 +116,14 @@ def play_users(harm: float, first: int, ramps: int) -> list[dict[str, int]]:
         ends = {}
         for name, spec in specs.items():
             counts = by_user if name.endswith("Unit") else by_request
-            played = play(spec, lambda look, _guardrail, counts=counts: counts[look], most_looks=LOOKS)
+            played = play(spec, partial(_at, counts), most_looks=LOOKS)
             ends[name] = played.looks if played.status.phase is Phase.ROLLED_BACK else 0
         found.append(ends)
     return found
+
+
+def _at(counts: list[Counts], look: int, _guardrail: str) -> Counts:
+    return counts[look]
 
 
 def tell_users(ramps: int, say: Callable[[str], None]) -> None:

@@ -1,6 +1,7 @@
 """Two hundred ramps through the product: what is promised of harm, and of its absence. `make bench-guardrails` plays 10,000 of each."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ SPEC = ramp_of()
 
 def played(world: World, *, ramps: int) -> tuple[list[Played], Scheduled]:
     drawn = Scheduled(plan(SPEC), world, number=ramps, chance=np.random.default_rng(11))
-    return [play(SPEC, lambda look, name, ramp=ramp: drawn.at(ramp, look, name), most_looks=LOOKS) for ramp in range(ramps)], drawn
+    return [play(SPEC, partial(drawn.at, ramp), most_looks=LOOKS) for ramp in range(ramps)], drawn
 
 
 @pytest.mark.timeout(600)  # on a busy machine

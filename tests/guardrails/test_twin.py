@@ -1,7 +1,7 @@
 """The twin is the product, thousands of ramps at once: the same evidence, the same end."""
 
 from datetime import timedelta
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -48,9 +48,7 @@ def both(case: str) -> tuple[list[Played], Ended, Scheduled]:
     planned = plan(spec)
     world = World(rates={tested.name: RATES.get(tested.name, (0.01,)) for tested in planned.guardrails}, **of_the_world)
     drawn = Scheduled(planned, world, number=ramps, chance=np.random.default_rng(7))
-    played = [
-        play(spec, lambda look, guardrail, ramp=ramp: drawn.at(ramp, look, guardrail), most_looks=drawn.looks) for ramp in range(ramps)
-    ]
+    played = [play(spec, partial(drawn.at, ramp), most_looks=drawn.looks) for ramp in range(ramps)]
     return played, run(planned, drawn.of, number=ramps, most_looks=drawn.looks), drawn
 
 
