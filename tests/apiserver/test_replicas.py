@@ -7,6 +7,7 @@ import pytest
 
 from tests.adapters.exporter import Exporter
 from tests.apiserver.team import Operator, Team, stays, wait_until
+from tests.apiserver.test_counted import COUNTED, orders
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.prometheus import Prometheus
 
@@ -75,6 +76,24 @@ def test_a_leader_that_was_suspended_changes_nothing_when_it_goes_on(
     assert suspended.wait(20) == 1  # it has lost the lease, and ends
     stays(lambda: (crew.experiment()["metadata"]["resourceVersion"], crew.rules()) == before, "nothing has changed", seconds=1.0)
     assert one.lines("another replica may lead now") == 1
+
+
+def test_the_other_goes_on_counting_where_the_leader_had_written_and_counts_nothing_twice(
+    crew: Team, replicas: tuple[Operator, Operator], shop: Exporter
+) -> None:
+    one, two = replicas
+    with orders(shop, control=10, baseline=10, treatment=10) as served:
+        crew.apply(changes={"guardrails": [COUNTED], **LONG_STEPS})
+        crew.wait_for(percent=10)
+        one.kill()
+        wait_until(lambda: two.lines("watching") == 1, "the other one watches")
+        before = crew.wait_for(percent=50)["guardrails"][0]["evidence"][0]
+        served.failing["treatment"] = 2
+        after = crew.wait_for(phase="RolledBack")["guardrails"][0]
+    (evidence,) = after["evidence"]
+    assert len(before["steps"]) == 2
+    assert evidence["looks"] > before["looks"]
+    assert after["samples"] <= served.counts["treatment"][0]
 
 
 def test_while_the_other_leads_one_that_stands_by_writes_nothing(crew: Team, replicas: tuple[Operator, Operator], shop: Exporter) -> None:
