@@ -10,15 +10,25 @@ from zoneinfo import available_timezones
 
 from pydantic import JsonValue
 
+from rampgate_operator.core.counted import bounds
 from rampgate_operator.core.eligibility import conditions_within
 from rampgate_operator.core.problems import Problem
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.versions import compile_semver
 
+MOST_EVIDENCE = 240
+"""Each takes up to 2 KiB of the status, and etcd takes 1.5 MiB for all of the object."""
+
 
 def find_problems(spec: Spec) -> tuple[Problem, ...]:
     """Give what is wrong with a spec that the schema accepts, each with its field; none means that it can be run."""
-    return (*_mixed_values(spec), *_unreadable_versions(spec), *_disputed_units(spec), *_unknown_time_zones(spec))
+    return (
+        *_mixed_values(spec),
+        *_unreadable_versions(spec),
+        *_disputed_units(spec),
+        *_unknown_time_zones(spec),
+        *_too_much_evidence(spec),
+    )
 
 
 def _mixed_values(spec: Spec) -> Iterator[Problem]:
@@ -58,6 +68,14 @@ def _unknown_time_zones(spec: Spec) -> Iterator[Problem]:
                 f"spec.schedule.windows[{index}].timeZone",
                 f"{window.time_zone!r} is no time zone of the IANA database; use a name such as Europe/Berlin or UTC",
             )
+
+
+def _too_much_evidence(spec: Spec) -> Iterator[Problem]:
+    treatments, guardrails = len(spec.drawn_treatments), [each for each in spec.guardrails or () if each.is_counted]
+    kept = treatments * sum(len(bounds(guardrail)) for guardrail in guardrails)
+    if kept > MOST_EVIDENCE:
+        text = f"what is counted for {len(guardrails)} guardrails, each bound of a latency by itself, and {treatments} treatments"
+        yield Problem("spec.guardrails", f"{text} are {kept} comparisons, and a status has room for {MOST_EVIDENCE}: have fewer of them")
 
 
 def is_time_zone(name: str) -> bool:

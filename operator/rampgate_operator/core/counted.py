@@ -6,10 +6,10 @@ Knows the SDK's metrics and the forms of a guardrail. Must not know evidence, ve
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import zip_longest
+from itertools import chain, repeat, zip_longest
 
 from rampgate_operator.core.guardrail_spec import Guardrail, Per
-from rampgate_operator.core.looks import Answer, Failed, Increases, Metric
+from rampgate_operator.core.looks import Answer, Exposed, Failed, Increases, Metric
 from rampgate_operator.core.promql import counter_for
 from rampgate_operator.core.quantities import duration
 from rampgate_operator.core.spec import Spec
@@ -33,6 +33,8 @@ class Window:
     """By bound of the histogram's buckets; by "" when it is no histogram."""
     requests: Arms
     """Which arms had anything to do: of units the total does not say that, for each counts once."""
+    is_settled: bool = True
+    """Whether all who counted units went by the same rules from its beginning on."""
 
 
 def needed(spec: Spec) -> float:
@@ -90,25 +92,27 @@ def windows(guardrail: Guardrail, answers: Mapping[str, Answer]) -> tuple[Window
     """Put the answers to one look together, window by window."""
     names = list(answers)
     columns = zip_longest(*(_rises(answers[name]) for name in names), fillvalue={})
-    return tuple(_window(guardrail, dict(zip(names, column, strict=True))) for column in columns)
+    total = answers[TOTAL]
+    settled = chain(total.settled if isinstance(total, Exposed) else (), repeat(True))
+    return tuple(_window(guardrail, dict(zip(names, column, strict=True)), seen) for column, seen in zip(columns, settled, strict=False))
 
 
 def _rises(answer: Answer) -> tuple[Arms, ...]:
-    return answer.windows if isinstance(answer, Increases) else ()
+    return answer.windows if isinstance(answer, Increases | Exposed) else ()
 
 
-def _window(guardrail: Guardrail, rose: Mapping[str, Arms]) -> Window:
+def _window(guardrail: Guardrail, rose: Mapping[str, Arms], is_settled: bool) -> Window:
     totals = rose[TOTAL]
     events = {"": rose[EVENTS]} if EVENTS in rose else {bound: _slower(totals, rose[within(bound)]) for bound in bounds(guardrail)}
-    return Window(totals=totals, events=events, requests=rose.get(REQUESTS, totals))
+    return Window(totals=totals, events=events, requests=rose.get(REQUESTS, totals), is_settled=is_settled)
 
 
 def _slower(totals: Arms, within: Arms) -> Arms:
     return {arm: total - within[arm] for arm, total in totals.items() if arm in within}
 
 
-def impossible(guardrail: Guardrail, window: Window, arms: tuple[str, ...]) -> str | None:
-    """Say what no counter can have done; events that are no part of the total make nonsense of any rate."""
+def impossible(window: Window, arms: tuple[str, ...]) -> str | None:
+    """Say what no counter can have done."""
     for arm in arms:
         total = window.totals.get(arm, 0.0)
         for bound, events in window.events.items():
@@ -118,7 +122,12 @@ def impossible(guardrail: Guardrail, window: Window, arms: tuple[str, ...]) -> s
                     return f"a counter of {arm} rose by {each:g}: no counter does"
             if bound and total and arm not in events:
                 return f"total of {arm} rose by {total:g}, but no bucket {bound} was counted"
-            if rose > total * (1 + _ROUNDING) and not is_per_unit(guardrail):  # a unit may fail long after it was first exposed
-                both = f"events of {arm} rose by {rose:g}, and total by {total:g}"
-                return f"{both}: what is counted as events must be counted in total as well"
     return None
+
+
+def more_events_than_total(arm: str, events: float, total: float) -> str | None:
+    """Say that events are no part of the total, which makes nonsense of any rate. In one window they may be more: they come later."""
+    if events <= total * (1 + _ROUNDING):
+        return None
+    both = f"events of {arm} rose by {events:g}, and total by {total:g}"
+    return f"{both}: what is counted as events must be counted in total as well"

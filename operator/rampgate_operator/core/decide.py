@@ -10,13 +10,14 @@ from datetime import datetime, timedelta
 from rampgate_operator.core.compile import compile_content, compile_draw, draw_digest
 from rampgate_operator.core.conditions import Announcement, announce, describe, describe_invalid
 from rampgate_operator.core.experiment import Experiment
-from rampgate_operator.core.exposures import take_in_exposures
+from rampgate_operator.core.exposures import begin_again, take_in_exposures
 from rampgate_operator.core.guardrails import take_in
 from rampgate_operator.core.lost import restore
 from rampgate_operator.core.observation import Entry, Observation, digest
 from rampgate_operator.core.quantities import duration
 from rampgate_operator.core.questions import is_looking, lag
 from rampgate_operator.core.ramp import LATCHED, STARTED, move
+from rampgate_operator.core.reasons import Reason
 from rampgate_operator.core.revision import spec_digest
 from rampgate_operator.core.status import Phase, Rules, Status
 from rampgate_operator.core.triggers import first_change, kill
@@ -114,12 +115,23 @@ def _without_future_clocks(status: Status, now: datetime) -> Status:
 
 
 def _restart_after_outage(situation: Situation) -> Status:
-    """Once pods obey the rules again (break-glass removed, entry repaired), the step's clock and evidence start again."""
+    """Once pods obey the rules again (break-glass removed, entry repaired), the step's clock starts again.
+
+    After break-glass evidence does too, for nobody knows why it was broken; an entry that was late changes nothing of what was seen.
+    """
     status, rendered = situation.status, situation.status.condition("RulesRendered")
-    was_out = rendered is not None and rendered.status == "False"
-    if not was_out or situation.current_step is None or status.phase is not Phase.RAMPING or rules_out(situation) is not None:
+    if (
+        rendered is None
+        or rendered.status != "False"
+        or situation.current_step is None
+        or status.phase is not Phase.RAMPING
+        or rules_out(situation) is not None
+    ):
         return status
-    return status.model_copy(update={"step_started_at": situation.now, "exposures": None, "guardrails": ()})
+    if rendered.reason != Reason.BREAK_GLASS:
+        return status.model_copy(update={"step_started_at": situation.now, "exposures": None})
+    exposures = status.exposures and begin_again(status.exposures, situation.now)
+    return status.model_copy(update={"step_started_at": situation.now, "exposures": exposures, "guardrails": ()})
 
 
 def _explain(situation: Situation, findings: tuple[Finding, ...]) -> Status:

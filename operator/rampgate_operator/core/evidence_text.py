@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rampgate_operator.core.counted import is_per_unit
+from rampgate_operator.core.counted import bounds, is_per_unit
 from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.judgement import Compared
 from rampgate_operator.core.quantities import share
@@ -106,7 +106,7 @@ def interval(guardrail: Guardrail, evidence: Sequence[Evidence], *, needed: floa
     """
     if guardrail.max_increase is None or not evidence:
         return None
-    alpha = 2 / needed
+    alpha = 2 / needed / len(bounds(guardrail))  # whichever bound is shown was chosen after looking
     batches = [_batch(step).scaled(guardrail.cluster) for step in most_telling(evidence).steps]
     low, high = ratio_interval(batches, alpha=alpha, precision=_READABLE)
     if low == 0 and math.isinf(high):

@@ -18,7 +18,7 @@ from rampgate_operator.core.looks import Answer, Exposed, Failed, Increases, NoD
 from rampgate_operator.core.observation import MOST_REMEMBERED, Look, digest
 from rampgate_operator.core.quantities import timestamp
 from rampgate_operator.core.spec import Spec
-from rampgate_operator.core.status import GuardrailStatus, Status, Verdict
+from rampgate_operator.core.status import GuardrailStatus, Phase, Status, Verdict
 from rampgate_operator.core.status_fields import MESSAGE_LIMIT
 from rampgate_operator.core.weigh import is_void, weigh
 
@@ -79,13 +79,28 @@ def take_in(status: Status, spec: Spec, looks: Iterable[Look], *, now: datetime)
     kept = []
     for guardrail in spec.guardrails or ():
         mark = guardrail_digest(guardrail, spec)
-        known = look_known(status, guardrail, spec)
+        known = look_known(status, guardrail, spec) or _begin(guardrail, status, spec, now)
         for look in in_order:
             if (look.guardrail, look.digest) == (guardrail.name, mark) and _is_news(known, look, now):
                 known = _add(known, guardrail, look, status=status, spec=spec)
         if known is not None:
             kept.append(known)
     return tuple(kept)
+
+
+def _begin(guardrail: Guardrail, status: Status, spec: Spec, now: datetime) -> GuardrailStatus | None:
+    """Begin to count now for a guardrail that came or was changed under way: what made somebody change it is no evidence."""
+    if not guardrail.is_counted or status.phase is not Phase.RAMPING:
+        return None
+    return GuardrailStatus(
+        name=guardrail.name,
+        digest=guardrail_digest(guardrail, spec),
+        verdict=Verdict.NO_DATA,
+        message="no data: counting begins now",
+        looked_at=now,
+        reads_from=now,
+        counted_to=now,
+    )
 
 
 def any_breach(spec: Spec, looks: Iterable[Look], status: Status | None) -> bool:

@@ -148,9 +148,10 @@ def _question_of_counts(situation: Situation, guardrail: Guardrail) -> Question 
                 metric=what if isinstance(what, Metric) else None,
                 at=ends[-1],
                 tenant=experiment.namespace,
-                kind=Kind.INCREASES,
+                kind=Kind.EXPOSURES if isinstance(what, Metric) and what.name == METRIC else Kind.INCREASES,
                 since=since,
                 cuts=tuple(ends[:-1]),
+                generation=status.rules.generation if status.rules else 0,
             )
             for name, what in counted.items()
         },

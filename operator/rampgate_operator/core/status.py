@@ -180,6 +180,8 @@ class VariantExposures(StatusModel):
     """The arm, or `baseline`."""
     count: int
     """How many units saw it for the first time since the step began."""
+    settled: int = 0
+    """How many did at this percentage by the step's rules: pods take those up one after the other."""
 
 
 class Exposures(StatusModel):

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rampgate_operator.core.counted import TOTAL, Window, failure, impossible, is_per_unit, needed, windows
+from rampgate_operator.core.counted import TOTAL, Window, failure, impossible, is_per_unit, more_events_than_total, needed, windows
 from rampgate_operator.core.evidence import Weighing, add_all
 from rampgate_operator.core.evidence_text import Test, describe
+from rampgate_operator.core.exposures import LONGEST_QUIET, QUIET_INTERVALS, is_settled
 from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.judgement import Judgement, failed, without_data, worst
 from rampgate_operator.core.limits import log_above
@@ -20,9 +21,6 @@ from rampgate_operator.core.quantities import duration
 from rampgate_operator.core.sequential import log_mean
 from rampgate_operator.core.spec import BASELINE, Spec
 from rampgate_operator.core.status import Evidence, GuardrailStatus, Phase, Status, Verdict
-
-LONGEST_QUIET, QUIET_INTERVALS = timedelta(minutes=2), 2
-"""A window without requests of both arms, or between two scrapes, is no news for this long (the longer one); then it is no data."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +57,7 @@ def weigh(guardrail: Guardrail, look: Look, known: GuardrailStatus | None, *, st
         return failed(f"counting {trouble[0]}", trouble[1]), stays
     if since is None or counted_to is None or status.step_started_at is None:
         return _no_comparison("no step has begun: there is nothing to compare yet"), stays
-    counted = windows(guardrail, look.answers)
+    counted = _settled(guardrail, look, status.step_started_at)
     weighing = Weighing(
         guardrail=guardrail,
         spec=spec,
@@ -67,21 +65,33 @@ def weigh(guardrail: Guardrail, look: Look, known: GuardrailStatus | None, *, st
         percent=status.percent,
         counted_to=counted_to,
         windows=counted,
-        exposed_before=_exposed_before(status, counted) if look.reads_from > status.step_started_at else {},
+        exposed_before=_exposed_before(status, look, counted),
     )
     if not weighing.has_comparison and guardrail.max is None:
         return _no_comparison("at 100 % with control at weight 0 nobody is left to compare with"), replace(stays, counted_to=counted_to)
-    nonsense = next(filter(None, (impossible(guardrail, window, spec.arms) for window in counted)), None)
+    nonsense = next(filter(None, (impossible(window, spec.arms) for window in counted)), None)
     if nonsense is not None:
         return Judgement(verdict=Verdict.ERROR, message=nonsense), stays
     return _add_up(weighing, stays, _remarks(look, since))
 
 
-def _exposed_before(status: Status, counted: tuple[Window, ...]) -> Mapping[str, float]:
-    """Give the units that the step had exposed before these windows, as far as that was counted for `minExposures`."""
+def _settled(guardrail: Guardrail, look: Look, started_at: datetime) -> tuple[Window, ...]:
+    """Give the windows of a look; of units only those in which all were exposed by the step's rules."""
+    found = windows(guardrail, look.answers)
+    return tuple(each for each in found if is_settled(each.is_settled, begins=look.reads_from, started_at=started_at))
+
+
+def _exposed_before(status: Status, look: Look, counted: tuple[Window, ...]) -> Mapping[str, float]:
+    """Give the units that were exposed at this percentage before these windows: for evidence that begins when the step has begun long ago.
+
+    What a unit guardrail counts and what the status counts comes in at its own time, so it may be a window too few.
+    """
     exposures = status.exposures
-    seen = {each.variant: float(each.count) for each in exposures.variants} if exposures else {}
-    return {arm: max(0.0, count - sum(window.totals.get(arm, 0.0) for window in counted)) for arm, count in seen.items()}
+    if exposures is None:
+        return {}
+    together = counted if exposures.counted_to > look.reads_from else ()
+    brought = {each.variant: sum(window.totals.get(each.variant, 0.0) for window in together) for each in exposures.variants}
+    return {each.variant: max(0.0, each.settled - brought[each.variant]) for each in exposures.variants}
 
 
 def _add_up(weighing: Weighing, before: Tally, remarks: list[str]) -> tuple[Judgement | None, Tally]:
@@ -123,8 +133,11 @@ def tests_of(guardrail: Guardrail, evidence: list[Evidence], spec: Spec) -> list
         tests.append(Test(log_e=harm, log_safe=safe, needed=bar, enough=enough, max_increase=guardrail.max_increase, cluster=cluster))
     if evidence and guardrail.max is not None:
         # both, for the rate is what is tested: so many samples are worth one that is independent
-        total, events = evidence[0].total / cluster, min(evidence[0].events, evidence[0].total) / cluster
-        harm, safe = log_above(events, total, limit=guardrail.max), log_above(total - events, total, limit=1 - guardrail.max)
+        (only,) = evidence
+        exposed = max(only.total, sum(step.treatment_total for step in only.steps)) if is_per_unit(guardrail) else only.total
+        harm = log_above(min(only.events, exposed) / cluster, exposed / cluster, limit=guardrail.max)
+        kept = only.total - min(only.events, only.total)
+        safe = log_above(kept / cluster, only.total / cluster, limit=1 - guardrail.max)
         tests.append(Test(log_e=harm, log_safe=safe, needed=bar, enough=enough, limit=guardrail.max, cluster=cluster))
     return tests
 
@@ -134,6 +147,9 @@ def _judge_one(weighing: Weighing, treatment: str, evidence: list[Evidence], tes
     counted_to = max((known.counted_to for known in evidence), default=None)
     if counted_to is None or counted_to <= max(weighing.started_at, weighing.counted_to - quiet):
         return without_data(f": {_what_is_missing(weighing, treatment)}")
+    nonsense = None if is_per_unit(weighing.guardrail) else _nonsense(weighing, evidence)
+    if nonsense is not None:
+        return Judgement(verdict=Verdict.ERROR, message=nonsense)
     verdict = Verdict.INCONCLUSIVE
     if any(test.is_breach for test in tests):
         verdict = Verdict.BREACH
@@ -143,12 +159,24 @@ def _judge_one(weighing: Weighing, treatment: str, evidence: list[Evidence], tes
     return Judgement(verdict=verdict, message=message, compared=numbers)
 
 
+def _nonsense(weighing: Weighing, evidence: list[Evidence]) -> str | None:
+    last = evidence[0].steps[-1]
+    others = " and ".join(weighing.others)
+    rose = [(evidence[0].treatment, last.treatment_events, last.treatment_total), (others, last.comparison_events, last.comparison_total)]
+    return next(filter(None, (more_events_than_total(*each) for each in rose)), None)
+
+
 def _what_is_missing(weighing: Weighing, treatment: str) -> str:
     what = "requests" if is_per_unit(weighing.guardrail) else TOTAL
+    if not weighing.windows and is_per_unit(weighing.guardrail):
+        return "not every process has taken up the step's rules, or told so by rampgate_rules_generation"
     counted = {arm for window in weighing.windows for arm in window.totals if arm in window.requests}
     if treatment not in counted:
         return f"{what} has no sample of {treatment}"
     if not counted & set(weighing.others):
         return f"{what} has no sample of {weighing.spec.control} or {BASELINE}"
     is_quiet = not sum(window.requests.get(treatment, 0.0) for window in weighing.windows)
-    return f"{what} of {treatment if is_quiet else ' and '.join(weighing.others)} did not rise"
+    are_quiet = not sum(window.requests.get(arm, 0.0) for window in weighing.windows for arm in weighing.others)
+    if is_quiet or are_quiet:
+        return f"{what} of {treatment if is_quiet else ' and '.join(weighing.others)} did not rise"
+    return "more units failed than this step has exposed since its clock began again"

@@ -13,7 +13,7 @@ from rampgate_operator.core.guardrail_spec import Guardrail, OnBreach
 from rampgate_operator.core.quantities import duration, share
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.waiting import needs_proof
-from rampgate_operator.core.weigh import LONGEST_QUIET, QUIET_INTERVALS
+from rampgate_operator.core.exposures import LONGEST_QUIET, QUIET_INTERVALS
 from rampgate_operator.simulation.world import Flags, Numbers, Whole
 
 
