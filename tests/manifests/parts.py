@@ -10,6 +10,7 @@ from tests.manifests.words import (
     GUARDRAIL,
     HOLD,
     INCREASE,
+    INTERVAL,
     LABEL,
     RISING,
     TIME_OF_DAY,
@@ -133,6 +134,8 @@ _INCREASE, _RATE = f"{COUNTERS}.maxIncrease", "spec.analysis.falseRollbackRate"
 _LIMITS = "give maxIncrease, max or both: a rate is compared with control's, or with a limit"
 ERRORS, SLOW, LATENCY = "spec.guardrails[3]", "spec.guardrails[4]", "spec.guardrails[5]"
 CLUSTERS = "dispersion goes with requests and counters: a query is no count, and each unit counts once anyway"
+DISPERSION, SPANS = "give either factor or measuredOver", "write 5m to 2h, such as 30m"
+SPAN = f"{COUNTERS}.dispersion.measuredOver"
 _BOUND = "a request is slower than 0 anyway: write a bound of the histogram's buckets, such as 250ms"
 
 COUNTED = (
@@ -223,7 +226,23 @@ COUNTED = (
         {f"{COUNTERS}.dispersion": {"factor": 1001}},
         ((f"{COUNTERS}.dispersion.factor", "should be less than or equal to 1000"),),
     ),
-    Row("a dispersion of nothing is refused", {f"{COUNTERS}.dispersion": {}}, ((f"{COUNTERS}.dispersion.factor", "Required value"),)),
+    *(
+        Row(f"a dispersion of {what} is refused", {f"{COUNTERS}.dispersion": dispersion}, ((f"{COUNTERS}.dispersion", DISPERSION),))
+        for what, dispersion in (("nothing", {}), ("both", {"factor": 3, "measuredOver": "30m"}))
+    ),
+    *(
+        Row(f"a dispersion that is measured over {span} is accepted", {f"{COUNTERS}.dispersion": {"measuredOver": span}})
+        for span in ("5m", "300s", "30m", "2h", "7200s")
+    ),
+    *(
+        Row(f"a dispersion that is measured over {span} is refused", {f"{COUNTERS}.dispersion": {"measuredOver": span}}, ((SPAN, problem),))
+        for span, problem in (("4m", SPANS), ("299s", SPANS), ("121m", SPANS), ("99999h", SPANS), ("1d", INTERVAL), ("0m", INTERVAL))
+    ),
+    Row(
+        "a dispersion of units is not measured either",
+        {f"{ERRORS}.dispersion": {"measuredOver": "30m"}},
+        ((f"{ERRORS}.dispersion", CLUSTERS),),
+    ),
     Row(
         "counters without events are refused",
         {f"{COUNTERS}.counters.events": REMOVED},

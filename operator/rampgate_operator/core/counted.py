@@ -12,7 +12,7 @@ from rampgate_operator.core.guardrail_spec import Guardrail, Per
 from rampgate_operator.core.looks import Answer, Failed, Increases, Metric
 from rampgate_operator.core.promql import counter_for
 from rampgate_operator.core.quantities import duration
-from rampgate_operator.core.spec import Spec
+from rampgate_operator.core.spec import BASELINE, Spec
 
 EVENTS, TOTAL, REQUESTS = "events", "total", "requests"
 _WITHIN = "within "
@@ -40,6 +40,16 @@ def needed(spec: Spec) -> float:
     counted = [guardrail for guardrail in spec.guardrails or () if guardrail.is_counted]
     limits = sum((guardrail.max_increase is not None) + (guardrail.max is not None) for guardrail in counted)
     return limits * len(spec.drawn_treatments) / spec.false_rollback_rate
+
+
+def others(spec: Spec) -> tuple[str, ...]:
+    """Give whom treatments are compared with, as far as they are served."""
+    return tuple(arm for arm in (spec.control, BASELINE) if arm in spec.arms)
+
+
+def has_comparison(spec: Spec, percent: float) -> bool:
+    """Tell whether anybody is served control's value."""
+    return percent < 100 or spec.control in spec.arms
 
 
 def is_per_unit(guardrail: Guardrail) -> bool:

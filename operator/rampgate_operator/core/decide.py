@@ -100,7 +100,7 @@ def _take_in(situation: Situation) -> Status:
     if situation.experiment.killed:  # needs no reading, and none may stand in its way
         return situation.status
     status = take_in_exposures(_restart_after_outage(situation), spec, observation.exposures)
-    return status.model_copy(update={"guardrails": take_in(status, spec, observation.looks, now=observation.now)})
+    return take_in(status, spec, observation.looks, now=observation.now)
 
 
 def _without_future_clocks(status: Status, now: datetime) -> Status:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from rampgate_operator.core.counted import Window, bounds, is_per_unit
+from rampgate_operator.core.counted import Window, bounds, has_comparison, is_per_unit, others
 from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.quantities import share
 from rampgate_operator.core.sequential import NO_EVIDENCE, Batch, add_harm, add_safety
-from rampgate_operator.core.spec import BASELINE, Spec
+from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Evidence, StepCounts
 
 MOST_STEPS = 20
@@ -44,12 +44,12 @@ class Weighing:
     @property
     def has_comparison(self) -> bool:
         """Whether anybody is served control's value."""
-        return self.percent < 100 or self.spec.control in self.spec.arms
+        return has_comparison(self.spec, self.percent)
 
     @property
     def others(self) -> tuple[str, ...]:
         """Whom treatments are compared with, as far as they are served."""
-        return tuple(arm for arm in (self.spec.control, BASELINE) if arm in self.spec.arms)
+        return others(self.spec)
 
 
 def add_all(weighing: Weighing, before: tuple[Evidence, ...]) -> tuple[Evidence, ...]:

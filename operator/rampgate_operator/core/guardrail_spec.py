@@ -5,13 +5,14 @@ Knows nothing of Prometheus, of readings and of what a verdict does.
 
 import json
 import re
+from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from rampgate_operator.core.quantities import Duration, Name, Percentage
+from rampgate_operator.core.quantities import INTERVAL_PATTERN, Duration, Interval, Name, Percentage, duration
 from rampgate_operator.core.schema import Model, Obeys, Rule
 
 Query = Annotated[str, Field(min_length=1, max_length=2048)]
@@ -48,6 +49,19 @@ FalseRollbackRate = Annotated[
     ),
 ]
 """A chance: `5%`."""
+
+
+Span = Annotated[
+    Interval,
+    Obeys(
+        Rule(  # a text that is no duration has a sentence of its own
+            cel=f"!self.matches('{INTERVAL_PATTERN}') || (duration(self) >= duration('5m') && duration(self) <= duration('2h'))",
+            holds=lambda text: timedelta(minutes=5) <= duration(text) <= timedelta(hours=2),
+            message="write 5m to 2h, such as 30m",
+        )
+    ),
+]
+"""How long something is measured: `30m`."""
 
 
 class OnBreach(StrEnum):
@@ -126,8 +140,18 @@ class Latency(Model):
 class Dispersion(Model):
     """How much more events vary than independent ones would: they come in clusters, such as one user's retries."""
 
-    factor: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)]
+    factor: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)] | None = None
     """Events are weighed as if so many times fewer had been counted, such as `3`."""
+    measured_over: Span | None = None
+    """The factor is measured, over the last `30m` of control and baseline, before anything is compared; until then no step begins."""
+
+    RULES: ClassVar = (
+        Rule(
+            cel="has(self.factor) != has(self.measuredOver)",
+            holds=lambda self: (self.factor is None) != (self.measured_over is None),
+            message="give either factor or measuredOver",
+        ),
+    )
 
 
 class Guardrail(Model):
@@ -179,8 +203,13 @@ class Guardrail(Model):
 
     @property
     def cluster(self) -> float:
-        """How many events weigh as one."""
-        return self.dispersion.factor if self.dispersion else 1.0
+        """How many events weigh as one; 1 where that is still to be measured."""
+        return (self.dispersion.factor if self.dispersion else None) or 1.0
+
+    def with_factor(self, factor: float) -> "Guardrail":
+        """Give a guardrail to weigh by: the same with the factor that was measured. What identifies it is what a person wrote."""
+        assert self.dispersion is not None, "without dispersion there is nothing to measure"
+        return self.model_copy(update={"dispersion": self.dispersion.model_copy(update={"factor": factor})})
 
     @cached_property
     def definition(self) -> str:

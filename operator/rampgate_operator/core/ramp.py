@@ -146,7 +146,9 @@ def _end(status: Status, change: Change, now: datetime) -> Status:
 
 def _begin(status: Status, attempt: int, now: datetime) -> Status:
     fresh = {"attempt": attempt, "attempt_started_at": now, "percent": 0.0, "step": -1, "draw_digest": ""}
-    return _clear(status).model_copy(update={**fresh, "latch": None, "shipped": None, "guardrails": (), "sample_ratios": ()})
+    return _clear(status).model_copy(
+        update={**fresh, "latch": None, "shipped": None, "guardrails": (), "dispersions": (), "sample_ratios": ()}
+    )
 
 
 def _clear(status: Status) -> Status:

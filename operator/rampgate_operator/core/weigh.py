@@ -42,9 +42,12 @@ def watermark(status: Status, known: GuardrailStatus | None) -> datetime | None:
 
 
 def is_void(look: Look, status: Status, known: GuardrailStatus | None) -> bool:
-    """Tell whether a look counted something again, or comes when the attempt is over: then its breach stands as it is."""
+    """Tell whether a look counted something again, or comes when the attempt is over: then its breach stands as it is.
+
+    What measures dispersion counts nothing, and looks further back.
+    """
     since = watermark(status, known)
-    return status.phase not in {Phase.PENDING, Phase.RAMPING} or (since is not None and look.reads_from < since)
+    return status.phase not in {Phase.PENDING, Phase.RAMPING} or (since is not None and look.reads_from < since and not look.measures)
 
 
 def weigh(guardrail: Guardrail, look: Look, known: GuardrailStatus | None, *, status: Status, spec: Spec) -> tuple[Judgement | None, Tally]:
