@@ -235,9 +235,18 @@ def test_another_definition_is_measured_anew_and_holds_the_next_step() -> None:
     measure(story, total=BUSY[:12], events=CLUSTERED[:12])
     assert (story.known.percent, story.waiting, known(story).evidence) == (10, "Metrics", ())
     assert "12 of 30" in story.condition("Progressing").message
-    measure(story.wait("10s"))
+    measure(story.wait("5m"))
     assert len(story.known.dispersions) == 1
     assert (story.known.percent, story.waiting) == (10, "Metrics")  # nothing has been compared yet
+    assert story.condition("Progressing").reason == "MeasuringDispersion"
+
+
+def test_data_that_stays_away_after_it_was_measured_calls_for_a_person() -> None:
+    story = edited(ramp=steps(10, 50, hold="1m")).wait("5m")
+    measure(story)
+    for wait, reason in (("20s", "MeasuringDispersion"), ("20s", "Metrics")):
+        story.wait(wait).decide(seen(story, total=NoData("none"), events=NoData("none")))
+        assert story.condition("Progressing").reason == reason
 
 
 def test_evidence_begins_where_the_measurement_ended() -> None:

@@ -206,6 +206,11 @@ class Guardrail(Model):
         """How many events weigh as one; 1 where that is still to be measured."""
         return (self.dispersion.factor if self.dispersion else None) or 1.0
 
+    @property
+    def measured_over(self) -> str | None:
+        """Over how long its dispersion is measured; None when it is not."""
+        return self.dispersion.measured_over if self.dispersion else None
+
     def with_factor(self, factor: float) -> "Guardrail":
         """Give a guardrail to weigh by: the same with the factor that was measured. What identifies it is what a person wrote."""
         assert self.dispersion is not None, "without dispersion there is nothing to measure"

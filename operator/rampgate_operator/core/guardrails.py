@@ -46,7 +46,7 @@ def look_known(status: Status, guardrail: Guardrail, spec: Spec) -> GuardrailSta
 
 def with_factor(guardrail: Guardrail, status: Status, spec: Spec) -> Guardrail | None:
     """Give a guardrail to weigh by, with its dispersion as a number; None while that is still to be measured."""
-    if guardrail.dispersion is None or guardrail.dispersion.measured_over is None:
+    if guardrail.measured_over is None:
         return guardrail
     wanted = (guardrail.name, guardrail_digest(guardrail, spec))
     measured = next((known for known in status.dispersions if (known.guardrail, known.digest) == wanted), None)
@@ -140,8 +140,9 @@ def _add(known: GuardrailStatus | None, guardrail: Guardrail, look: Look, *, sta
     if is_void(look, status, known) or look.measures != (weighed is None):
         return known
     if weighed is None:
-        said = measure(guardrail, look, spec=spec, percent=status.percent).judgement
-        return _noted(known, look, said).model_copy(update={"counted_to": look.counted_to})  # nothing before is evidence
+        found = measure(guardrail, look, spec=spec, percent=status.percent)
+        over = {"without_data_since": look.at} if found.measured else {}  # from now on it is treatments that data is missing of
+        return _noted(known, look, found.judgement).model_copy(update={"counted_to": look.counted_to, **over})  # no evidence before that
     judgement, tally = weigh(weighed, look, known, status=status, spec=spec)
     noted = known if judgement is None else _noted(known, look, judgement)
     return noted and noted.model_copy(update={"counted_to": tally.counted_to, "evidence": tally.evidence})

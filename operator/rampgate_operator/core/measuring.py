@@ -65,7 +65,7 @@ def _without_factor(verdict: Verdict, message: str) -> Measurement:
 
 
 def _over(guardrail: Guardrail, verb: str) -> str:
-    return f"dispersion {verb} measured over {guardrail.dispersion.measured_over if guardrail.dispersion else ''}"
+    return f"dispersion {verb} measured over {guardrail.measured_over}"
 
 
 def _total(window: Window, spec: Spec) -> float:

@@ -136,7 +136,7 @@ def _question_of_counts(situation: Situation, guardrail: Guardrail) -> Question 
     Until its dispersion is measured, ask for the windows of that alone: the only ones that may reach further back than LONGEST_WINDOW.
     """
     experiment, status, spec = situation.experiment, situation.status, situation.spec
-    over = guardrail.dispersion.measured_over if guardrail.dispersion and with_factor(guardrail, status, spec) is None else None
+    over = guardrail.measured_over if with_factor(guardrail, status, spec) is None else None
     known = look_known(status, guardrail, spec)
     since, *ends = edges_of(over, _visible(situation)) if over else _windows(situation, watermark(status, known))
     if not ends:

@@ -318,22 +318,19 @@ def _reading_missing(situation: Situation, guardrail: Guardrail) -> Finding | No
         return _found(Reason.METRICS, guardrail=name, message=known.message)
     if known.verdict is not Verdict.NO_DATA:
         return None
+    missing = known.looked_at - (known.without_data_since or known.looked_at)
     if with_factor(guardrail, situation.status, situation.spec) is None:
-        return _dispersion_missing(guardrail, known)
+        # once it takes longer than what it is measured over, requests are missing, or are not scraped in each window
+        is_measuring = missing <= duration(guardrail.measured_over or "0s")
+        return _found(Reason.METRICS, closer=Reason.MEASURING_DISPERSION if is_measuring else None, guardrail=name, message=known.message)
     if situation.status.phase is not Phase.RAMPING:
         return None
     started, had = situation.status.step_started_at, known.last_data_at
     # a step's first units need a moment to be counted and scraped: nothing to tell a person
     young = started is not None and known.looked_at - started <= fresh and (had is None or had <= started)
-    return _found(Reason.METRICS, closer=Reason.NO_DATA_YET if young else None, guardrail=name, message=known.message)
-
-
-def _dispersion_missing(guardrail: Guardrail, known: GuardrailStatus) -> Finding:
-    """Say that it is being measured; once that has taken longer than the windows are, requests are missing, or are not scraped in each."""
-    over = guardrail.dispersion.measured_over if guardrail.dispersion else None
-    taken = known.looked_at - (known.without_data_since or known.looked_at)
-    is_young = over is not None and taken <= duration(over)
-    return _found(Reason.METRICS, closer=Reason.MEASURING_DISPERSION if is_young else None, guardrail=guardrail.name, message=known.message)
+    measured = guardrail.measured_over is not None and not known.evidence and missing <= fresh
+    closer = Reason.NO_DATA_YET if young else Reason.MEASURING_DISPERSION if measured else None
+    return _found(Reason.METRICS, closer=closer, guardrail=name, message=known.message)
 
 
 def _found(reason: Reason, *, closer: Reason | None = None, until: datetime | None = None, **facts: object) -> Finding:

@@ -38,9 +38,9 @@ def left_out(spec: Spec) -> dict[str, str]:
 def assumed(spec: Spec) -> dict[str, str]:
     """Give what of the guardrails that are simulated only a cluster can say, and what is taken for it."""
     return {
-        guardrail.name: f"dispersion is measured over {guardrail.dispersion.measured_over}: here events are independent, and it is 1"
+        guardrail.name: f"dispersion is measured over {guardrail.measured_over}: here events are independent, and it is 1"
         for guardrail in compared(spec)
-        if guardrail.dispersion is not None and guardrail.dispersion.measured_over is not None
+        if guardrail.measured_over is not None
     }
 
 
