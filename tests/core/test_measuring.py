@@ -268,6 +268,16 @@ def test_counts_that_were_asked_for_before_are_no_evidence_until_it_is_measured(
     assert known(story).evidence == ()
 
 
+def test_a_look_that_measures_is_no_evidence_however_late_it_comes() -> None:
+    story = edited()
+    late = seen(story.wait("1s"), total=[TOTALS] * WINDOWS, events=[{"on": 80.0}] * WINDOWS)
+    story.now -= timedelta(seconds=1)
+    measure(story)
+    before = known(story)
+    story.wait("2s").decide(late)
+    assert known(story) == before
+
+
 def test_where_nobody_is_left_to_measure_it_holds_nothing() -> None:
     weightless = [{"name": "off", "value": False, "weight": 0}, {"name": "on", "value": True}]
     story = pending(variants=weightless, ramp=steps(100, hold="1m"))
