@@ -17,12 +17,17 @@ class Exporter:
 
     def __init__(self, prometheus: Prometheus, *, job: str, namespace: str) -> None:
         self._lines: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+        self._past: list[tuple[str, tuple[tuple[str, str], ...], float, int]] = []
         self._server = self._serve(0)
         self._prometheus, self._job, self._namespace = prometheus, job, namespace
         prometheus.add_target(job, self._address, {"namespace": namespace})
 
     def set(self, metric: str, value: float, **labels: str) -> None:
         self._lines[metric, tuple(sorted(labels.items()))] = value
+
+    def lived(self, metric: str, values: Mapping[int, float], **labels: str) -> None:
+        """Say what a counter had been, by milliseconds since the epoch: one scrape brings all of it. Within the hour, and ascending."""
+        self._past += [(metric, tuple(sorted(labels.items())), value, at) for at, value in values.items()]
 
     def restart(self) -> None:
         self.vanish()
@@ -69,7 +74,8 @@ class Exporter:
         return server
 
     def _text(self) -> str:
-        return "".join(f"{metric}{{{_show(labels)}}} {value}\n" for (metric, labels), value in list(self._lines.items()))
+        past = [f"{metric}{{{_show(labels)}}} {value} {at}\n" for metric, labels, value, at in self._past]
+        return "".join([*past, *(f"{metric}{{{_show(labels)}}} {value}\n" for (metric, labels), value in list(self._lines.items()))])
 
 
 def _show(labels: tuple[tuple[str, str], ...]) -> str:

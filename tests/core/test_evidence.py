@@ -34,7 +34,9 @@ VERDICTS: list[tuple[str, Counts | Answer, Counts | Answer, str, str]] = [
     ("a source that is away", AWAY, EQUAL, "Error", "counting total failed (Timeout): no answer in 5 s"),
     ("events that are away", TOTALS, AWAY, "Error", "counting events failed (Timeout): no answer in 5 s"),
     ("more events than requests", TOTALS, {"on": 1001}, "Error", "events of on rose by 1001, and total by 1000: what is counted as events"),
-    ("events of nobody's requests", {"on": 5, "off": 5}, {"baseline": 1}, "Error", "events of baseline rose by 1, and total by 0"),
+    ("more of the others' events", {"on": 5, "off": 5}, {"off": 6}, "Error", "events of off and baseline rose by 6, and total by 5"),
+    ("a window whose events began before", TOTALS, {"baseline": 2001}, "Pass", "on 0 % of 1,000 against 66.7 % of 3,000"),
+    ("as many as nobody can count", {**TOTALS, "off": 1e13}, EQUAL, "Error", "a counter of off rose by 1e+13: no counter does"),
     ("a fall", {**TOTALS, "off": -3}, EQUAL, "Error", "a counter of off rose by -3: no counter does"),
     ("no number", {**TOTALS, "off": math.nan}, EQUAL, "Error", "a counter of off rose by nan: no counter does"),
 ]  # fmt: skip
@@ -215,7 +217,7 @@ def test_of_several_treatments_one_may_be_quiet_for_a_while() -> None:
     assert known(story).message == "no data: total has no sample of b"
 
 
-@pytest.mark.parametrize(("answers", "since"), [((AWAY, EQUAL), 20), (({"on": 1}, {"on": 2}), 20), ((NoData(""), NoData("")), 50)])
+@pytest.mark.parametrize(("answers", "since"), [((AWAY, EQUAL), 20), ((NoData(""), NoData("")), 50)])
 def test_what_could_not_be_counted_is_counted_by_the_next_look(answers: tuple[Any, Any], since: float) -> None:
     story = begun()
     count(story)
@@ -299,7 +301,25 @@ def test_another_plan_or_attempt_begins_the_evidence_anew(edit: dict[str, Any], 
     story = begun(guardrails=[COUNTED])
     count(story)
     story.edit(**edit).decide()
-    assert (story.known.guardrail("failed") is not None) is kept
+    found = story.known.guardrail("failed")
+    assert (found is not None and found.evidence != ()) is kept
+
+
+def test_a_guardrail_that_is_changed_counts_from_then_on_for_what_made_somebody_change_it_is_no_evidence() -> None:
+    story = begun(guardrails=[{**COUNTED, "onBreach": "Hold"}])
+    count(story)
+    story.wait("5m").edit(guardrails=[{**COUNTED, "maxIncrease": "50%"}]).decide()
+    assert (known(story).verdict, known(story).message) == ("NoData", "no data: counting begins now")
+    assert windows(story.wait("40s")) == (330, 360)
+
+
+def test_a_look_at_the_guardrail_as_it_was_is_void_after_the_change() -> None:
+    story = begun(guardrails=[{**COUNTED, "onBreach": "Hold"}])
+    late = look_of(story.wait("50s"), TOTALS, HARM)
+    story.edit(guardrails=[{**COUNTED, "maxIncrease": "50%"}]).decide()
+    before = known(story)
+    story.wait("1s").decide(late)
+    assert known(story) == before
 
 
 def test_after_the_end_the_breach_stands_as_it_is() -> None:
@@ -316,7 +336,7 @@ def test_after_a_clock_was_set_back_nothing_is_counted_twice() -> None:
     count(story, wait="10m")
     story.now -= timedelta(minutes=5)
     story.decide()
-    assert story.known.guardrails == ()
+    assert (known(story).counted_to, known(story).evidence) == (story.now, ())
     count(story)
     assert known(story).evidence[0].looks == 1
 

@@ -174,7 +174,11 @@ def test_the_next_step_and_an_edit_start_a_new_count() -> None:
     take(story, 0, 10, of=30)
     longer = {"steps": [{**SAMPLES["steps"][0], "hold": "2m"}, SAMPLES["steps"][1]]}
     story.edit(ramp=longer).decide()
-    assert story.known.exposures is None
+    assert set(counts(story).values()) == {0}
+    story.wait("1m")
+    take(story, 60, 70, of=100)
+    story.wait("2m").decide()
+    assert (story.known.percent, story.known.exposures) == (10, None)
 
 
 def test_a_clock_set_back_starts_the_count_again_rather_than_waiting_for_the_clock() -> None:

@@ -119,6 +119,18 @@ def test_queries_beside_counts_are_left_out_and_said_to_be(capfd: pytest.Capture
     assert "not simulated: p99: a query may be of anything" in simulate(capfd, *WORLD, file=str(file))[1]
 
 
+def test_a_dispersion_that_only_a_cluster_can_measure_is_taken_as_1_and_said_to_be(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file, text = tmp_path / "measured.yaml", Path(GUARDED).read_text()
+    file.write_text(text.replace("slowerThan: 250ms", "slowerThan: 250ms\n      dispersion: {measuredOver: 30m}"))
+    measured, known = result(capfd, "--harm", "2", file=str(file)), result(capfd, "--harm", "2")
+    assert (measured["assumed"].keys(), known["assumed"]) == ({"slow"}, {})
+    assert measured["scenarios"] == known["scenarios"]
+    said = "assumed: slow: dispersion is measured over 30m: here events are independent, and it is 1"
+    assert said in simulate(capfd, *WORLD, file=str(file))[1]
+
+
 def test_of_several_experiments_one_is_chosen_by_name(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     file, text = tmp_path / "two.yaml", Path(GUARDED).read_text()
     file.write_text(f"{text}\n---\n{text.replace('express-checkout', 'search')}")

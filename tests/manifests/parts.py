@@ -10,6 +10,7 @@ from tests.manifests.words import (
     GUARDRAIL,
     HOLD,
     INCREASE,
+    INTERVAL,
     LABEL,
     RISING,
     TIME_OF_DAY,
@@ -127,12 +128,14 @@ SCHEDULE = (
 
 BREACHES = "breaches goes with query: the evidence of what is counted adds up by itself"
 INCREASE_OF_COUNTS = "maxIncrease goes with what is counted: a query has max and min"
-RATE_OF_ONE = "a rate is between 0 and 1: write 0.02 for 2 %"
+RATE_OF_ONE = "a rate is between 0.000001 and 0.999999: write 0.02 for 2 %"
 _ONE = "give exactly one of query, counters, errorRate, slowerThan and latency"
 _INCREASE, _RATE = f"{COUNTERS}.maxIncrease", "spec.analysis.falseRollbackRate"
 _LIMITS = "give maxIncrease, max or both: a rate is compared with control's, or with a limit"
 ERRORS, SLOW, LATENCY = "spec.guardrails[3]", "spec.guardrails[4]", "spec.guardrails[5]"
-CLUSTERS = "dispersion goes with requests and counters: a query is no count, and each unit counts once anyway"
+CLUSTERS = "dispersion goes with what is counted, and of units it is a factor: by default the number of processes"
+DISPERSION, SPANS = "give either factor or measuredOver", "write 5m to 2h, such as 30m"
+SPAN = f"{COUNTERS}.dispersion.measuredOver"
 _BOUND = "a request is slower than 0 anyway: write a bound of the histogram's buckets, such as 250ms"
 
 COUNTED = (
@@ -141,7 +144,7 @@ COUNTED = (
     Row("counters with an absolute limit alone are accepted", {f"{COUNTERS}.max": 0.1, _INCREASE: REMOVED}),
     *(
         Row(f"a rate of at most {limit} is refused", {f"{COUNTERS}.max": limit}, ((f"{COUNTERS}.max", RATE_OF_ONE),))
-        for limit in (0, 1, 2, -0.1)
+        for limit in (0, 1e-9, 1, 2, -0.1)
     ),
     Row(
         "maxIncrease beside a query is refused",
@@ -206,12 +209,7 @@ COUNTED = (
         for what, place, more in (("failed requests", ERRORS, {f"{ERRORS}.errorRate.per": "Request"}), ("slow requests", SLOW, {}))
     ),
     Row("a latency of requests that come in clusters is accepted", {f"{LATENCY}.dispersion": {"factor": 1}}),
-    Row("units do not come in clusters", {f"{ERRORS}.dispersion": {"factor": 3}}, ((f"{ERRORS}.dispersion", CLUSTERS),)),
-    Row(
-        "units by default do not come in clusters",
-        {f"{ERRORS}.errorRate": {}, f"{ERRORS}.dispersion": {"factor": 3}},
-        ((f"{ERRORS}.dispersion", CLUSTERS),),
-    ),
+    Row("units that are counted by several processes are accepted", {f"{ERRORS}.errorRate": {}, f"{ERRORS}.dispersion": {"factor": 3}}),
     Row("a query does not come in clusters", {f"{GUARDRAIL}.dispersion": {"factor": 3}}, ((f"{GUARDRAIL}.dispersion", CLUSTERS),)),
     Row(
         "a dispersion below that of independent events is refused",
@@ -223,7 +221,23 @@ COUNTED = (
         {f"{COUNTERS}.dispersion": {"factor": 1001}},
         ((f"{COUNTERS}.dispersion.factor", "should be less than or equal to 1000"),),
     ),
-    Row("a dispersion of nothing is refused", {f"{COUNTERS}.dispersion": {}}, ((f"{COUNTERS}.dispersion.factor", "Required value"),)),
+    *(
+        Row(f"a dispersion of {what} is refused", {f"{COUNTERS}.dispersion": dispersion}, ((f"{COUNTERS}.dispersion", DISPERSION),))
+        for what, dispersion in (("nothing", {}), ("both", {"factor": 3, "measuredOver": "30m"}))
+    ),
+    *(
+        Row(f"a dispersion that is measured over {span} is accepted", {f"{COUNTERS}.dispersion": {"measuredOver": span}})
+        for span in ("5m", "300s", "30m", "2h", "7200s")
+    ),
+    *(
+        Row(f"a dispersion that is measured over {span} is refused", {f"{COUNTERS}.dispersion": {"measuredOver": span}}, ((SPAN, problem),))
+        for span, problem in (("4m", SPANS), ("299s", SPANS), ("121m", SPANS), ("99999h", SPANS), ("1d", INTERVAL), ("0m", INTERVAL))
+    ),
+    Row(
+        "a dispersion of units is not measured",
+        {f"{ERRORS}.dispersion": {"measuredOver": "30m"}},
+        ((f"{ERRORS}.dispersion", CLUSTERS),),
+    ),
     Row(
         "counters without events are refused",
         {f"{COUNTERS}.counters.events": REMOVED},

@@ -113,7 +113,7 @@ def _simulate(name: str, spec: "Spec", asked: "tuple[Scenario, ...]", arguments:
 
     from rampgate_operator.cli.simulated import Result, Row
     from rampgate_operator.simulation.plan import plan
-    from rampgate_operator.simulation.scenarios import left_out
+    from rampgate_operator.simulation.scenarios import assumed, left_out
     from rampgate_operator.simulation.summary import summarise
     from rampgate_operator.simulation.twin import run as play
     from rampgate_operator.simulation.world import arriving
@@ -138,6 +138,7 @@ def _simulate(name: str, spec: "Spec", asked: "tuple[Scenario, ...]", arguments:
         seed=arguments.seed,
         rows=tuple(rows),
         left_out=left_out(spec),
+        assumed=assumed(spec),
     )
 
 

@@ -43,6 +43,7 @@ class Result:
     seed: int
     rows: tuple[Row, ...]
     left_out: Mapping[str, str]
+    assumed: Mapping[str, str]
 
 
 def as_json(result: Result) -> str:
@@ -55,6 +56,7 @@ def as_json(result: Result) -> str:
         "seed": result.seed,
         "looks": result.planned.scheduled,
         "leftOut": dict(result.left_out),
+        "assumed": dict(result.assumed),
         "scenarios": [_fields(row) for row in result.rows],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
@@ -89,6 +91,8 @@ def _lines(result: Result) -> Iterator[str]:
     )
     for name, why in result.left_out.items():
         yield f"not simulated: {name}: {why}"
+    for name, what in result.assumed.items():
+        yield f"assumed: {name}: {what}"
     yield ""
     cells = [_HEAD, *(_cells(row) for row in result.rows)]
     widths = [max(len(each[column]) for each in cells) for column in range(len(_HEAD))]

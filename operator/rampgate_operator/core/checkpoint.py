@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from rampgate_operator.core.counted import needed
 from rampgate_operator.core.evidence_text import interval
 from rampgate_operator.core.guardrail_spec import Guardrail
+from rampgate_operator.core.guardrails import with_factor
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import GuardrailStatus, Status
 
@@ -24,14 +25,16 @@ def for_people(status: Status, spec: Spec | None) -> Status:
     if spec is None:
         return status
     guardrails = {guardrail.name: guardrail for guardrail in spec.guardrails or ()}
-    known = tuple(_with_interval(each, guardrails.get(each.name), spec) for each in status.guardrails)
+    known = tuple(_with_interval(each, guardrails.get(each.name), status, spec) for each in status.guardrails)
     return status.model_copy(update={"guardrails": known})
 
 
-def _with_interval(known: GuardrailStatus, guardrail: Guardrail | None, spec: Spec) -> GuardrailStatus:
-    if known.interval or guardrail is None:
+def _with_interval(known: GuardrailStatus, guardrail: Guardrail | None, status: Status, spec: Spec) -> GuardrailStatus:
+    weighed = guardrail and with_factor(guardrail, status, spec)
+    if known.interval or weighed is None:
         return known
-    return known.model_copy(update={"interval": interval(guardrail, known.evidence, needed=needed(spec))})
+    weighed = weighed.among(max((each.processes for each in known.evidence), default=1.0))
+    return known.model_copy(update={"interval": interval(weighed, known.evidence, needed=needed(spec))})
 
 
 def _outline(status: Status) -> Status:

@@ -28,6 +28,7 @@ RESULTS_VALID, FLAGD_RENDERED = "ResultsValid", "FlagdRendered"
 _EXPECTED = frozenset(
     {
         Reason.HOLD, Reason.SAMPLES, Reason.NOT_BEFORE, Reason.WINDOW, Reason.LOOK_DUE, Reason.NO_DATA_YET, Reason.READING_TOO_EARLY,
+        Reason.MEASURING_DISPERSION,
     }
 )  # fmt: skip
 # reasons that call for a person when they come up; transitions are announced on their own

@@ -3,20 +3,21 @@
 Knows the SDK's metrics and the forms of a guardrail. Must not know evidence, verdicts, or how counts are fetched.
 """
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain, repeat, zip_longest
 
-from rampgate_operator.core.guardrail_spec import Guardrail, Per
+from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.looks import Answer, Exposed, Failed, Increases, Metric
 from rampgate_operator.core.promql import counter_for
 from rampgate_operator.core.quantities import duration
-from rampgate_operator.core.spec import Spec
+from rampgate_operator.core.spec import BASELINE, Spec
 
 EVENTS, TOTAL, REQUESTS = "events", "total", "requests"
 _WITHIN = "within "
 _DURATIONS = "rampgate_request_duration_seconds"
+MOST_COUNTED = 1e12
+"""In one window: beyond it sums and logarithms lose what is to be told apart."""
 _ROUNDING = 1e-9
 """Counts are sums of floating-point numbers."""
 
@@ -44,9 +45,14 @@ def needed(spec: Spec) -> float:
     return limits * len(spec.drawn_treatments) / spec.false_rollback_rate
 
 
-def is_per_unit(guardrail: Guardrail) -> bool:
-    """Tell whether it counts units, each once on a step: then the total grows until everybody has been there."""
-    return guardrail.error_rate is not None and guardrail.error_rate.per is Per.UNIT
+def others(spec: Spec) -> tuple[str, ...]:
+    """Give whom treatments are compared with, as far as they are served."""
+    return tuple(arm for arm in (spec.control, BASELINE) if arm in spec.arms)
+
+
+def has_comparison(spec: Spec, percent: float) -> bool:
+    """Tell whether anybody is served control's value."""
+    return percent < 100 or spec.control in spec.arms
 
 
 def bounds(guardrail: Guardrail) -> tuple[str, ...]:
@@ -70,7 +76,7 @@ def asked(guardrail: Guardrail, *, gate: str, namespace: str, arms: tuple[str, .
 
 
 def _metrics(guardrail: Guardrail) -> Iterator[tuple[str, str, tuple[tuple[str, str], ...]]]:
-    if is_per_unit(guardrail):
+    if guardrail.is_per_unit:
         yield EVENTS, "rampgate_first_errors_total", ()
         yield TOTAL, "rampgate_first_exposures_total", ()
         yield REQUESTS, "rampgate_requests_total", ()
@@ -118,7 +124,7 @@ def impossible(window: Window, arms: tuple[str, ...]) -> str | None:
         for bound, events in window.events.items():
             rose = events.get(arm, 0.0)
             for each in (total, rose):
-                if not -_ROUNDING * abs(total) <= each < math.inf:
+                if not -_ROUNDING * abs(total) <= each <= MOST_COUNTED:
                     return f"a counter of {arm} rose by {each:g}: no counter does"
             if bound and total and arm not in events:
                 return f"total of {arm} rose by {total:g}, but no bucket {bound} was counted"

@@ -101,7 +101,7 @@ def _take_in(situation: Situation) -> Status:
     if situation.experiment.killed:  # needs no reading, and none may stand in its way
         return situation.status
     status = take_in_exposures(_restart_after_outage(situation), spec, observation.exposures)
-    return status.model_copy(update={"guardrails": take_in(status, spec, observation.looks, now=observation.now)})
+    return take_in(status, spec, observation.looks, now=observation.now)
 
 
 def _without_future_clocks(status: Status, now: datetime) -> Status:
@@ -128,10 +128,9 @@ def _restart_after_outage(situation: Situation) -> Status:
         or rules_out(situation) is not None
     ):
         return status
-    if rendered.reason != Reason.BREAK_GLASS:
-        return status.model_copy(update={"step_started_at": situation.now, "exposures": None})
+    kept = () if rendered.reason == Reason.BREAK_GLASS else status.guardrails
     exposures = status.exposures and begin_again(status.exposures, situation.now)
-    return status.model_copy(update={"step_started_at": situation.now, "exposures": exposures, "guardrails": ()})
+    return status.model_copy(update={"step_started_at": situation.now, "exposures": exposures, "guardrails": kept})
 
 
 def _explain(situation: Situation, findings: tuple[Finding, ...]) -> Status:

@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from rampgate_operator.core.counted import Window, bounds, is_per_unit
+from rampgate_operator.core.counted import Window, bounds, has_comparison, others
 from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.quantities import share
 from rampgate_operator.core.sequential import NO_EVIDENCE, Batch, add_harm, add_safety
-from rampgate_operator.core.spec import BASELINE, Spec
+from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Evidence
 from rampgate_operator.core.status_fields import StepCounts
 
@@ -36,6 +36,8 @@ class Weighing:
     windows: tuple[Window, ...]
     exposed_before: Mapping[str, float]
     """Units exposed on this step before the windows, by arm: for evidence that begins in the middle of a step."""
+    processes: float = 1.0
+    """How many counted them, each a unit once."""
 
     @property
     def limit(self) -> float:
@@ -45,12 +47,12 @@ class Weighing:
     @property
     def has_comparison(self) -> bool:
         """Whether anybody is served control's value."""
-        return self.percent < 100 or self.spec.control in self.spec.arms
+        return has_comparison(self.spec, self.percent)
 
     @property
     def others(self) -> tuple[str, ...]:
         """Whom treatments are compared with, as far as they are served."""
-        return tuple(arm for arm in (self.spec.control, BASELINE) if arm in self.spec.arms)
+        return others(self.spec)
 
 
 def add_all(weighing: Weighing, before: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
@@ -61,9 +63,8 @@ def add_all(weighing: Weighing, before: tuple[Evidence, ...]) -> tuple[Evidence,
             for bound in bounds(weighing.guardrail):
                 key = (treatment.name, bound)
                 batch = _batch(weighing, window, treatment.name, bound)
-                added = None if batch is None else _add(weighing, known.get(key), batch, key)
-                if added is not None:
-                    known[key] = added
+                if batch is not None:
+                    known[key] = _add(weighing, known.get(key), batch, key)
     return tuple(known.values())
 
 
@@ -87,11 +88,9 @@ def _batch(weighing: Weighing, window: Window, treatment: str, bound: str) -> Ba
     )
 
 
-def _add(weighing: Weighing, before: Evidence | None, batch: Batch, key: tuple[str, str]) -> Evidence | None:
+def _add(weighing: Weighing, before: Evidence | None, batch: Batch, key: tuple[str, str]) -> Evidence:
     steps = _add_to_step(weighing, before.steps if before else (), batch, key[0])
-    tested = _of_the_exposed(batch, steps[-1]) if is_per_unit(weighing.guardrail) else batch
-    if tested is None:
-        return before
+    tested = _of_the_exposed(weighing, batch, steps[-1], key[0]) if weighing.guardrail.is_per_unit else batch
     relative = weighing.guardrail.max_increase is not None
     tested = tested.scaled(weighing.guardrail.cluster)
     harm = _multiplied(add_harm, before.log_e_values if before else None, tested, weighing.limit) if relative else None
@@ -102,6 +101,7 @@ def _add(weighing: Weighing, before: Evidence | None, batch: Batch, key: tuple[s
         log_e_values=harm,
         log_safe_values=safe,
         looks=(before.looks if before else 0) + 1,
+        processes=weighing.processes,
         counted_to=weighing.counted_to,
         total=batch.treatment_total + (before.total if before else 0.0),
         events=batch.treatment_events + (before.events if before else 0.0),
@@ -109,14 +109,17 @@ def _add(weighing: Weighing, before: Evidence | None, batch: Batch, key: tuple[s
     )
 
 
-def _of_the_exposed(batch: Batch, step: StepCounts) -> Batch | None:
+def _of_the_exposed(weighing: Weighing, batch: Batch, step: StepCounts, treatment: str) -> Batch:
     """Give new failures among all units exposed on the step so far: under no harm they fall to the arms as the exposed do.
 
-    None while more failed than were exposed: after break-glass units that are known already fail, and are no sample of the new ones.
+    Where more failed than were seen to be exposed, as after a gap, the exposed are taken to be as they are drawn.
     """
-    if step.treatment_events > step.treatment_total or step.comparison_events > step.comparison_total:
-        return None
-    return batch._replace(treatment_total=step.treatment_total, control_total=step.comparison_total)
+    exposed, others = step.treatment_total, step.comparison_total
+    if step.treatment_events > exposed or step.comparison_events > others:
+        total, spec = sum(variant.weight for variant in weighing.spec.variants), weighing.spec
+        weights = {variant.name: variant.weight / total * weighing.percent for variant in spec.variants}
+        exposed, others = weights[treatment], weights[spec.control] + 100 - weighing.percent
+    return batch._replace(treatment_total=exposed, control_total=others)
 
 
 def _multiplied(add: Callable[..., tuple[float, ...]], before: Sequence[float] | None, batch: Batch, limit: float) -> tuple[float, ...]:
@@ -138,7 +141,7 @@ def _add_to_step(weighing: Weighing, steps: tuple[StepCounts, ...], batch: Batch
 
 
 def _first_of_step(weighing: Weighing, treatment: str) -> StepCounts:
-    exposed = weighing.exposed_before if is_per_unit(weighing.guardrail) else {}
+    exposed = weighing.exposed_before if weighing.guardrail.is_per_unit else {}
     return StepCounts(
         started_at=weighing.started_at,
         treatment_total=exposed.get(treatment, 0.0),

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from rampgate_operator.core.counted import bounds, is_per_unit
+from rampgate_operator.core.counted import bounds
 from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.judgement import Compared
 from rampgate_operator.core.quantities import share
@@ -96,7 +96,12 @@ def describe(guardrail: Guardrail, evidence: Sequence[Evidence], tests: Sequence
 
 def most_telling(evidence: Sequence[Evidence]) -> Evidence:
     """Give, of several bounds, the one at which the arms differ most surely."""
-    return max(evidence, key=lambda known: log_mean(known.log_e_values or (0.0,)))
+
+    def telling(known: Evidence) -> tuple[bool, float]:
+        has_events = any(step.treatment_events or step.comparison_events for step in known.steps)
+        return has_events, log_mean(known.log_e_values or (0.0,))
+
+    return max(evidence, key=telling)
 
 
 def interval(guardrail: Guardrail, evidence: Sequence[Evidence], *, needed: float) -> Interval | None:
@@ -180,7 +185,7 @@ def _tested(guardrail: Guardrail, shown: Evidence, rates: Rates, within: Interva
 def _noun(guardrail: Guardrail) -> str | None:
     if guardrail.counters is not None:
         return None
-    return "units" if is_per_unit(guardrail) else "requests"
+    return "units" if guardrail.is_per_unit else "requests"
 
 
 def _what_happened(guardrail: Guardrail, bound: str) -> str:

@@ -5,13 +5,14 @@ Knows nothing of Prometheus, of readings and of what a verdict does.
 
 import json
 import re
+from datetime import timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, ClassVar
 
 from pydantic import Field
 
-from rampgate_operator.core.quantities import Duration, Name, Percentage
+from rampgate_operator.core.quantities import INTERVAL_PATTERN, Duration, Interval, Name, Percentage, duration
 from rampgate_operator.core.schema import Model, Obeys, Rule
 
 Query = Annotated[str, Field(min_length=1, max_length=2048)]
@@ -48,6 +49,19 @@ FalseRollbackRate = Annotated[
     ),
 ]
 """A chance: `5%`."""
+
+
+Span = Annotated[
+    Interval,
+    Obeys(
+        Rule(  # a text that is no duration has a sentence of its own
+            cel=f"!self.matches('{INTERVAL_PATTERN}') || (duration(self) >= duration('5m') && duration(self) <= duration('2h'))",
+            holds=lambda text: timedelta(minutes=5) <= duration(text) <= timedelta(hours=2),
+            message="write 5m to 2h, such as 30m",
+        )
+    ),
+]
+"""How long something is measured: `30m`."""
 
 
 class OnBreach(StrEnum):
@@ -120,14 +134,24 @@ class Latency(Model):
     """Durations of requests, by what share of them is slower than each of some bounds."""
 
     buckets: Annotated[list[Bound], Field(min_length=3, max_length=5)]
-    """Three to five bounds of the buckets of `rampgate_request_duration_seconds`, such as `[100ms, 300ms, 1s]`; evidence is averaged."""
+    """Three to five bounds of the buckets of `rampgate_request_duration_seconds`, such as `[50ms, 250ms, 1s]`; evidence is averaged."""
 
 
 class Dispersion(Model):
     """How much more events vary than independent ones would: they come in clusters, such as one user's retries."""
 
-    factor: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)]
+    factor: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)] | None = None
     """Events are weighed as if so many times fewer had been counted, such as `3`."""
+    measured_over: Span | None = None
+    """The factor is measured, over the last `30m` of control and baseline, before anything is compared; until then no step begins."""
+
+    RULES: ClassVar = (
+        Rule(
+            cel="has(self.factor) != has(self.measuredOver)",
+            holds=lambda self: (self.factor is None) != (self.measured_over is None),
+            message="give either factor or measuredOver",
+        ),
+    )
 
 
 class Guardrail(Model):
@@ -158,7 +182,7 @@ class Guardrail(Model):
 
     With `query` alone: the evidence of what is counted adds up by itself."""
     dispersion: Dispersion | None = None
-    """What is known beforehand of events that come in clusters. With requests and `counters`; units are counted once, and need none."""
+    """That events come in clusters, and how much. With requests and `counters`; units are counted once, and need none."""
     on_inconclusive: OnInconclusive | None = None
     """What happens while counts show neither harm nor that it stays within `maxIncrease` and `max`; a step never waits longer than it must.
 
@@ -178,9 +202,28 @@ class Guardrail(Model):
         return self.query is None
 
     @property
+    def is_per_unit(self) -> bool:
+        """Whether it counts units, each once on a step: then the total grows until everybody has been there."""
+        return self.error_rate is not None and self.error_rate.per is Per.UNIT
+
+    @property
     def cluster(self) -> float:
-        """How many events weigh as one."""
-        return self.dispersion.factor if self.dispersion else 1.0
+        """How many events weigh as one; 1 where that is still to be measured."""
+        return (self.dispersion.factor if self.dispersion else None) or 1.0
+
+    @property
+    def measured_over(self) -> str | None:
+        """Over how long its dispersion is measured; None when it is not."""
+        return self.dispersion.measured_over if self.dispersion else None
+
+    def with_factor(self, factor: float) -> "Guardrail":
+        """Give a guardrail to weigh by: the same with the factor that was found out. What identifies it is what a person wrote."""
+        dispersion = Dispersion.model_construct(factor=factor, measured_over=self.measured_over)
+        return self.model_copy(update={"dispersion": dispersion})
+
+    def among(self, processes: float) -> "Guardrail":
+        """Give a guardrail to weigh units by that so many processes counted, each once; a factor that is given says better."""
+        return self if self.dispersion is not None or not self.is_per_unit or processes <= 1 else self.with_factor(processes)
 
     @cached_property
     def definition(self) -> str:
@@ -221,10 +264,10 @@ class Guardrail(Model):
             message="min goes with query: of what is counted only too much is harm",
         ),
         Rule(
-            cel="has(self.query) || !has(self.max) || (self.max > 0.0 && self.max < 1.0)",
-            holds=lambda self: self.query is not None or self.max is None or 0 < self.max < 1,
+            cel="has(self.query) || !has(self.max) || (self.max >= 0.000001 && self.max <= 0.999999)",
+            holds=lambda self: self.query is not None or self.max is None or 1e-6 <= self.max <= 1 - 1e-6,
             path=".max",
-            message="a rate is between 0 and 1: write 0.02 for 2 %",
+            message="a rate is between 0.000001 and 0.999999: write 0.02 for 2 %",
         ),
         Rule(
             cel="!has(self.latency) || !has(self.max)",
@@ -239,12 +282,11 @@ class Guardrail(Model):
             message="breaches goes with query: the evidence of what is counted adds up by itself",
         ),
         Rule(
-            cel="!has(self.dispersion) || (!has(self.query) && (!has(self.errorRate) || self.errorRate.per == 'Request'))",
-            holds=lambda self: (
-                self.dispersion is None or (self.query is None and (self.error_rate is None or self.error_rate.per is Per.REQUEST))
-            ),
+            cel="!has(self.dispersion) || (!has(self.query) && "
+            "(!has(self.errorRate) || self.errorRate.per == 'Request' || has(self.dispersion.factor)))",
+            holds=lambda self: self.dispersion is None or (self.query is None and (not self.is_per_unit or not self.measured_over)),
             path=".dispersion",
-            message="dispersion goes with requests and counters: a query is no count, and each unit counts once anyway",
+            message="dispersion goes with what is counted, and of units it is a factor: by default the number of processes",
         ),
         Rule(
             cel="!has(self.query) || !has(self.onInconclusive)",

@@ -15,6 +15,7 @@ from rampgate_operator.core.counted import needed
 from rampgate_operator.core.guardrail_spec import Breaches, Guardrail, OnBreach
 from rampgate_operator.core.judgement import Judgement, failed, without_data, worst
 from rampgate_operator.core.looks import Answer, Exposed, Failed, Increases, NoData, Value
+from rampgate_operator.core.measuring import measure
 from rampgate_operator.core.observation import MOST_REMEMBERED, Look, digest
 from rampgate_operator.core.quantities import timestamp
 from rampgate_operator.core.spec import Spec
@@ -45,6 +46,15 @@ def look_known(status: Status, guardrail: Guardrail, spec: Spec) -> GuardrailSta
     return known if known is not None and known.digest == guardrail_digest(guardrail, spec) else None
 
 
+def with_factor(guardrail: Guardrail, status: Status, spec: Spec) -> Guardrail | None:
+    """Give a guardrail to weigh by, with its dispersion as a number; None while that is still to be measured."""
+    if guardrail.measured_over is None:
+        return guardrail
+    wanted = (guardrail.name, guardrail_digest(guardrail, spec))
+    measured = next((known for known in status.dispersions if (known.guardrail, known.digest) == wanted), None)
+    return None if measured is None else guardrail.with_factor(measured.factor)
+
+
 def blocking(spec: Spec) -> tuple[Guardrail, ...]:
     """Give the guardrails that may stop a ramp; `Notify` never blocks."""
     return tuple(guardrail for guardrail in spec.guardrails or () if guardrail.on_breach is not OnBreach.NOTIFY)
@@ -73,24 +83,26 @@ def judge(guardrail: Guardrail, answer: Answer, treatment: str) -> Judgement:
             return Judgement(verdict=Verdict.PASS, message=f"{value:.4g}{whose} is within {_limits(guardrail)}", value=value)
 
 
-def take_in(status: Status, spec: Spec, looks: Iterable[Look], *, now: datetime) -> tuple[GuardrailStatus, ...]:
+def take_in(status: Status, spec: Spec, looks: Iterable[Look], *, now: datetime) -> Status:
     """Add new looks to the evidence; a changed guardrail starts again, a removed one is forgotten, a void or late look is ignored."""
     in_order = sorted((look for look in looks if look.attempt == status.attempt), key=lambda look: look.at)
-    kept = []
+    kept, marks = [], set()
     for guardrail in spec.guardrails or ():
         mark = guardrail_digest(guardrail, spec)
+        marks.add((guardrail.name, mark))
         known = look_known(status, guardrail, spec) or _begin(guardrail, status, spec, now)
         for look in in_order:
             if (look.guardrail, look.digest) == (guardrail.name, mark) and _is_news(known, look, now):
-                known = _add(known, guardrail, look, status=status, spec=spec)
+                known, status = _add(known, guardrail, look, status=status, spec=spec), _measured(status, guardrail, look, spec)
         if known is not None:
             kept.append(known)
-    return tuple(kept)
+    dispersions = tuple(each for each in status.dispersions if (each.guardrail, each.digest) in marks)
+    return status.model_copy(update={"guardrails": tuple(kept), "dispersions": dispersions})
 
 
 def _begin(guardrail: Guardrail, status: Status, spec: Spec, now: datetime) -> GuardrailStatus | None:
     """Begin to count now for a guardrail that came or was changed under way: what made somebody change it is no evidence."""
-    if not guardrail.is_counted or status.phase is not Phase.RAMPING:
+    if not guardrail.is_counted or status.phase is not Phase.RAMPING or with_factor(guardrail, status, spec) is None:
         return None
     return GuardrailStatus(
         name=guardrail.name,
@@ -141,11 +153,25 @@ def _may_breach(guardrail: Guardrail, look: Look, *, status: Status | None, spec
 def _add(known: GuardrailStatus | None, guardrail: Guardrail, look: Look, *, status: Status, spec: Spec) -> GuardrailStatus | None:
     if not guardrail.is_counted:
         return _noted(known, look, _judge_look(guardrail, look, status.attempt_started_at))
-    if is_void(look, status, known):
+    weighed = with_factor(guardrail, status, spec)
+    if is_void(look, status, known) or look.measures != (weighed is None):
         return known
-    judgement, tally = weigh(guardrail, look, known, status=status, spec=spec)
+    if weighed is None:
+        found = measure(guardrail, look, spec=spec, percent=status.percent)
+        over = {"without_data_since": look.at} if found.measured else {}  # from now on it is treatments that data is missing of
+        return _noted(known, look, found.judgement).model_copy(update={"counted_to": look.counted_to, **over})  # no evidence before that
+    judgement, tally = weigh(weighed, look, known, status=status, spec=spec)
     noted = known if judgement is None else _noted(known, look, judgement)
     return noted and noted.model_copy(update={"counted_to": tally.counted_to, "evidence": tally.evidence})
+
+
+def _measured(status: Status, guardrail: Guardrail, look: Look, spec: Spec) -> Status:
+    """Add the factor that a look measured."""
+    if not look.measures or is_void(look, status, None) or with_factor(guardrail, status, spec) is not None:
+        return status
+    measured = measure(guardrail, look, spec=spec, percent=status.percent).measured
+    others = tuple(each for each in status.dispersions if each.guardrail != guardrail.name)
+    return status if measured is None else status.model_copy(update={"dispersions": (*others, measured)})
 
 
 def _noted(known: GuardrailStatus | None, look: Look, judgement: Judgement) -> GuardrailStatus:

@@ -98,6 +98,8 @@ class Look:
     answers: Mapping[str, Answer]
     counted_to: datetime | None = None
     """Where the window of counters ends."""
+    measures: bool = False
+    """Whether dispersion is to be measured by it: then its windows lie before what is compared, and are no evidence."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,9 @@ from rampgate_operator.core.counted import asked
 from rampgate_operator.core.exposures import LONGEST_WINDOW, METRIC, counts_exposures
 from rampgate_operator.core.grid import edges
 from rampgate_operator.core.guardrail_spec import Guardrail
-from rampgate_operator.core.guardrails import guardrail_digest, look_known
+from rampgate_operator.core.guardrails import guardrail_digest, look_known, with_factor
 from rampgate_operator.core.looks import Answer, Kind, LookRequest, Metric
+from rampgate_operator.core.measuring import edges_of
 from rampgate_operator.core.observation import ExposureLook, Look
 from rampgate_operator.core.promql import LOOKBACK, CompiledQuery, query_for
 from rampgate_operator.core.quantities import duration
@@ -37,6 +38,8 @@ class Question:
     """Of a query by treatment, the treatment "" when it does not name one; of counters by counter."""
     counted_to: datetime | None = None
     """Where the window of counters ends."""
+    measures: bool = False
+    """Whether dispersion is to be measured by it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,7 @@ def read_answers(questions: Questions, answers: Mapping[Hashable, Answer]) -> tu
             reads_from=question.reads_from,
             answers={treatment: answers[request.key] for treatment, request in question.requests.items()},
             counted_to=question.counted_to,
+            measures=question.measures,
         )
         for question in questions.guardrails
     )
@@ -127,9 +131,14 @@ def _question(situation: Situation, guardrail: Guardrail, lookback: timedelta) -
 
 
 def _question_of_counts(situation: Situation, guardrail: Guardrail) -> Question | None:
-    """Ask for the windows that follow the last one; before the first step for any, to see that it is answered."""
+    """Ask for the windows that follow the last one; before the first step for any, to see that it is answered.
+
+    Until its dispersion is measured, ask for the windows of that alone: the only ones that may reach further back than LONGEST_WINDOW.
+    """
     experiment, status, spec = situation.experiment, situation.status, situation.spec
-    since, *ends = _windows(situation, watermark(status, look_known(status, guardrail, spec)))
+    over = guardrail.measured_over if with_factor(guardrail, status, spec) is None else None
+    known = look_known(status, guardrail, spec)
+    since, *ends = edges_of(over, _visible(situation)) if over else _windows(situation, watermark(status, known))
     if not ends:
         return None
     counted = asked(guardrail, gate=experiment.name, namespace=experiment.namespace, arms=spec.arms)
@@ -140,6 +149,7 @@ def _question_of_counts(situation: Situation, guardrail: Guardrail) -> Question 
         at=situation.now,
         reads_from=since,
         counted_to=ends[-1],
+        measures=over is not None,
         requests={
             name: LookRequest(
                 key=(guardrail.name, name),

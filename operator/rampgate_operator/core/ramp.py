@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from rampgate_operator.core.exposures import begin_again
 from rampgate_operator.core.observation import digest
 from rampgate_operator.core.reasons import Reason
 from rampgate_operator.core.spec import Step
@@ -128,7 +129,8 @@ def start_step(status: Status, step: int, *, steps: Sequence[Step], now: datetim
             "percent": steps[step].percent,
             "step_started_at": now,
             "steps_digest": steps_digest(steps),
-            "exposures": None,
+            # at the same percentage pods count nobody anew
+            "exposures": status.exposures and begin_again(status.exposures, now) if status.percent == steps[step].percent else None,
         }
     )
 
@@ -147,7 +149,9 @@ def _end(status: Status, change: Change, now: datetime) -> Status:
 
 def _begin(status: Status, attempt: int, now: datetime) -> Status:
     fresh = {"attempt": attempt, "attempt_started_at": now, "percent": 0.0, "step": -1, "draw_digest": ""}
-    return _clear(status).model_copy(update={**fresh, "latch": None, "shipped": None, "guardrails": (), "sample_ratios": ()})
+    return _clear(status).model_copy(
+        update={**fresh, "latch": None, "shipped": None, "guardrails": (), "dispersions": (), "sample_ratios": ()}
+    )
 
 
 def _clear(status: Status) -> Status:

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     LOOK_DUE = "LookDue"
     NO_DATA_YET = "NoDataYet"
     READING_TOO_EARLY = "ReadingTooEarly"
+    MEASURING_DISPERSION = "MeasuringDispersion"
     GUARDRAIL = "Guardrail"
     NOT_SHOWN_SAFE = "NotShownSafe"
     SAMPLE_RATIO = "SampleRatio"
@@ -95,6 +96,7 @@ SENTENCES = {
     Reason.LOOK_DUE: "Guardrail {guardrail} has not been looked at {since}.",
     Reason.NO_DATA_YET: "Guardrail {guardrail}: {message}. The step has just begun.",
     Reason.READING_TOO_EARLY: "Guardrail {guardrail} reads back to before this step began; from {ripe} on its readings count.",
+    Reason.MEASURING_DISPERSION: "Guardrail {guardrail}: {message}. There is no step before.",
     Reason.GUARDRAIL: "Guardrail {guardrail}: {message}.",
     Reason.NOT_SHOWN_SAFE: (
         "Guardrail {guardrail}: {message}. The step to {next} % waits until it is shown to stay within its limits; "

@@ -111,6 +111,8 @@ class Evidence(StatusModel):
     """The same against "at `maxIncrease` or above"."""
     looks: int
     """How many looks they are made of."""
+    processes: float = 1.0
+    """Of units: how many processes counted them, each a unit once."""
     counted_to: Moment
     """The end of the last one."""
     total: float = 0.0
@@ -171,6 +173,19 @@ class GuardrailStatus(StatusModel):
     """Of what is counted: what rose after this instant is not counted yet."""
     evidence: Annotated[tuple[Evidence, ...], Field(max_length=75), KeyedBy("treatment", "bound")] = ()
     """Of what is counted: what it says of each treatment."""
+
+
+class MeasuredDispersion(StatusModel):
+    """How much more a guardrail's events vary than independent ones would, as it was measured for this attempt."""
+
+    guardrail: Word
+    """The guardrail."""
+    digest: Word
+    """A digest of its definition: for a changed guardrail it is measured again."""
+    factor: float
+    """The factor, an upper bound; rounded up."""
+    windows: int
+    """Of how many windows it was made."""
 
 
 class VariantExposures(StatusModel):
@@ -289,6 +304,8 @@ class Status(StatusModel):
         KeyedBy("name"),
     ] = ()
     """The last look at each guardrail."""
+    dispersions: Annotated[tuple[MeasuredDispersion, ...], Field(max_length=16), KeyedBy("guardrail")] = ()
+    """What was measured for guardrails with `dispersion.measuredOver`."""
     exposures: Exposures | None = None
     """First exposures since the step began."""
     sample_ratios: Annotated[tuple[SampleRatio, ...], Field(max_length=15), KeyedBy("treatment")] = ()
@@ -323,5 +340,5 @@ def read_status(value: object) -> Status | None:
     return read_status(readable) if unreadable <= _REPLACEABLE & value.keys() else None
 
 
-_REPLACEABLE = frozenset({"waitingFor", "guardrails", "exposures", "sampleRatios", "conditions", "history", "nextStepAt"})
+_REPLACEABLE = frozenset({"waitingFor", "guardrails", "dispersions", "exposures", "sampleRatios", "conditions", "history", "nextStepAt"})
 """What is found out again by looking; all else says where the attempt is."""

@@ -3,7 +3,6 @@
 What a person reads with `kubectl describe`, where each field of each object takes a line.
 """
 
-import math
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -14,6 +13,7 @@ from rampgate_operator.core.schema import Model
 from rampgate_operator.core.sequential import GRID_SIZE, TILTS
 
 MESSAGE_LIMIT = 1024
+_LARGEST = 1e15
 
 Moment = Annotated[Time, PlainSerializer(timestamp, return_type=str, when_used="json")]
 """An instant, written with milliseconds."""
@@ -26,8 +26,8 @@ def _read_numbers(value: object) -> object:
 
 def _finite(texts: Iterable[str]) -> tuple[float, ...]:
     numbers = tuple(map(float, texts))
-    if not all(map(math.isfinite, numbers)):
-        raise ValueError("a number must be finite")
+    if not all(abs(number) <= _LARGEST for number in numbers):
+        raise ValueError("a number must be finite, and no larger than counts and their logarithms are")
     return numbers
 
 

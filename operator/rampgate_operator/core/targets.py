@@ -48,12 +48,15 @@ def settled(exposures: ByTarget, generations: ByTarget, *, edges: Sequence[int],
 
 
 def count_processes(exposures: ByTarget, processes: ByTarget, *, edges: Sequence[int]) -> float:
-    """Sum the processes of the targets that reported exposures: the most that each of them had, and 1 where it does not tell."""
+    """Sum the processes of the targets that have exposed anybody: the most that each of them had, and 1 where it does not tell.
+
+    What only has the gate's rules, and stands at 0, counts no unit twice.
+    """
     start, end = edges[0], edges[-1]
     counts = (
         max((value for samples in processes.get(target, ()) for at, value in samples if start < at <= end), default=1.0)
         for target, series in exposures.items()
-        if any(start < at <= end for samples in series for at, _ in samples)
+        if any(start < at <= end and value > 0 for samples in series for at, value in samples)
     )
     return max(1.0, math.fsum(count for count in counts if math.isfinite(count)))
 

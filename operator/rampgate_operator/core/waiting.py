@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from rampgate_operator.core.compile import compile_entry, fits
 from rampgate_operator.core.experiment import Experiment
 from rampgate_operator.core.guardrail_spec import Guardrail, OnInconclusive
-from rampgate_operator.core.guardrails import blocking, breaches_of, is_broken, recent_breaches
+from rampgate_operator.core.guardrails import blocking, breaches_of, is_broken, recent_breaches, with_factor
 from rampgate_operator.core.observation import ROOM, Entry, Observation, Ownership
 from rampgate_operator.core.quantities import duration, share, timestamp
 from rampgate_operator.core.reasons import Reason, percent_text, say
@@ -128,9 +128,12 @@ def rules_out(situation: Situation) -> Finding | None:
 
 
 def metrics_missing(situation: Situation) -> Finding | None:
-    """A guardrail that may block has no reading to go by. Before the first step data may be missing, but the query must answer."""
+    """A guardrail that may block has no reading to go by.
+
+    Before the first step data may be missing, but the query must answer, and a dispersion that is measured must have been.
+    """
     for guardrail in blocking(situation.spec):
-        finding = _reading_missing(situation, guardrail.name)
+        finding = _reading_missing(situation, guardrail)
         if finding is not None:
             return finding
     return None
@@ -309,21 +312,31 @@ def _says(entry: Entry, wanted: Rules) -> bool:
     return entry.generation >= wanted.generation and entry.digest == wanted.digest
 
 
-def _reading_missing(situation: Situation, guardrail: str) -> Finding | None:
-    known, fresh = situation.status.guardrail(guardrail), FRESH_INTERVALS * duration(situation.spec.interval)
+def _reading_missing(situation: Situation, guardrail: Guardrail) -> Finding | None:
+    name = guardrail.name
+    known, fresh = situation.status.guardrail(name), FRESH_INTERVALS * duration(situation.spec.interval)
     failing = known is not None and known.verdict is Verdict.ERROR and situation.status.phase is Phase.RAMPING
     # a source that times out answers later than two short intervals: what is wrong with it must not give way to "a look is due"
     if known is None or (not failing and not timedelta(0) <= situation.now - known.looked_at <= fresh):
         since = "yet" if known is None else f"since {timestamp(known.looked_at)}"
-        return _found(Reason.METRICS, closer=Reason.LOOK_DUE, guardrail=guardrail, since=since)
+        return _found(Reason.METRICS, closer=Reason.LOOK_DUE, guardrail=name, since=since)
     if known.verdict is Verdict.ERROR:
-        return _found(Reason.METRICS, guardrail=guardrail, message=known.message)
-    if known.verdict is not Verdict.NO_DATA or situation.status.phase is not Phase.RAMPING:
+        return _found(Reason.METRICS, guardrail=name, message=known.message)
+    if known.verdict is not Verdict.NO_DATA:
+        return None
+    missing = known.looked_at - (known.without_data_since or known.looked_at)
+    if with_factor(guardrail, situation.status, situation.spec) is None:
+        # once it takes longer than what it is measured over, requests are missing, or are not scraped in each window
+        is_measuring = missing <= duration(guardrail.measured_over or "0s")
+        return _found(Reason.METRICS, closer=Reason.MEASURING_DISPERSION if is_measuring else None, guardrail=name, message=known.message)
+    if situation.status.phase is not Phase.RAMPING:
         return None
     started, had = situation.status.step_started_at, known.last_data_at
     # a step's first units need a moment to be counted and scraped: nothing to tell a person
     young = started is not None and known.looked_at - started <= fresh and (had is None or had <= started)
-    return _found(Reason.METRICS, closer=Reason.NO_DATA_YET if young else None, guardrail=guardrail, message=known.message)
+    measured = guardrail.measured_over is not None and not known.evidence and missing <= fresh
+    closer = Reason.NO_DATA_YET if young else Reason.MEASURING_DISPERSION if measured else None
+    return _found(Reason.METRICS, closer=closer, guardrail=name, message=known.message)
 
 
 def _found(reason: Reason, *, closer: Reason | None = None, until: datetime | None = None, **facts: object) -> Finding:

@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from rampgate_operator.core.counted import TOTAL, Window, failure, impossible, is_per_unit, more_events_than_total, needed, windows
+from rampgate_operator.core.counted import EVENTS, TOTAL, Window, failure, impossible, more_events_than_total, needed, windows
 from rampgate_operator.core.evidence import Weighing, add_all
 from rampgate_operator.core.evidence_text import Test, describe
 from rampgate_operator.core.exposures import LONGEST_QUIET, QUIET_INTERVALS, is_settled
 from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.judgement import Judgement, failed, without_data, worst
 from rampgate_operator.core.limits import log_above
-from rampgate_operator.core.looks import Increases
+from rampgate_operator.core.looks import Exposed, Increases, NoData
 from rampgate_operator.core.observation import Look
 from rampgate_operator.core.quantities import duration
 from rampgate_operator.core.sequential import log_mean
@@ -40,9 +40,12 @@ def watermark(status: Status, known: GuardrailStatus | None) -> datetime | None:
 
 
 def is_void(look: Look, status: Status, known: GuardrailStatus | None) -> bool:
-    """Tell whether a look counted something again, or comes when the attempt is over: then its breach stands as it is."""
+    """Tell whether a look counted something again, or comes when the attempt is over: then its breach stands as it is.
+
+    What measures dispersion counts nothing, and looks further back.
+    """
     since = watermark(status, known)
-    return status.phase not in {Phase.PENDING, Phase.RAMPING} or (since is not None and look.reads_from < since)
+    return status.phase not in {Phase.PENDING, Phase.RAMPING} or (since is not None and look.reads_from < since and not look.measures)
 
 
 def weigh(guardrail: Guardrail, look: Look, known: GuardrailStatus | None, *, status: Status, spec: Spec) -> tuple[Judgement | None, Tally]:
@@ -57,9 +60,11 @@ def weigh(guardrail: Guardrail, look: Look, known: GuardrailStatus | None, *, st
         return failed(f"counting {trouble[0]}", trouble[1]), stays
     if since is None or counted_to is None or status.step_started_at is None:
         return _no_comparison("no step has begun: there is nothing to compare yet"), stays
-    counted = _settled(guardrail, look, status.step_started_at)
+    counted, total = _settled(guardrail, look, status.step_started_at), look.answers[TOTAL]
+    processes = total.processes if isinstance(total, Exposed) else 1.0
     weighing = Weighing(
-        guardrail=guardrail,
+        guardrail=guardrail.among(processes),
+        processes=processes,
         spec=spec,
         started_at=status.step_started_at,
         percent=status.percent,
@@ -106,6 +111,8 @@ def _add_up(weighing: Weighing, before: Tally, remarks: list[str]) -> tuple[Judg
 def _remarks(look: Look, since: datetime) -> list[str]:
     skipped = look.reads_from - since
     remarks = [f"{skipped.total_seconds():.0f} s before were not counted"] if skipped >= timedelta(seconds=1) else []
+    if isinstance(look.answers.get(EVENTS), NoData):
+        remarks.append("there is no series of events yet")
     remarks += [
         f"the source warns: {answer.warnings[0]}" for answer in look.answers.values() if isinstance(answer, Increases) and answer.warnings
     ]
@@ -129,12 +136,13 @@ def tests_of(guardrail: Guardrail, evidence: list[Evidence], spec: Spec) -> list
     tests, bar, enough, cluster = [], needed(spec), 1 / spec.false_rollback_rate, guardrail.cluster
     if evidence and guardrail.max_increase is not None:
         harm = log_mean([each for known in evidence for each in known.log_e_values or ()])  # an average of e-values is one
-        safe = min(log_mean(known.log_safe_values or (0.0,)) for known in evidence)  # safe only where every bound is
+        # safe only where every bound is; one that nobody ever passes shows nothing, and hides nothing
+        safe = min(log_mean(known.log_safe_values or (0.0,)) for known in _with_events(evidence) or evidence)
         tests.append(Test(log_e=harm, log_safe=safe, needed=bar, enough=enough, max_increase=guardrail.max_increase, cluster=cluster))
     if evidence and guardrail.max is not None:
         # both, for the rate is what is tested: so many samples are worth one that is independent
         (only,) = evidence
-        exposed = max(only.total, sum(step.treatment_total for step in only.steps)) if is_per_unit(guardrail) else only.total
+        exposed = max(only.total, sum(step.treatment_total for step in only.steps)) if guardrail.is_per_unit else only.total
         harm = log_above(min(only.events, exposed) / cluster, exposed / cluster, limit=guardrail.max)
         kept = only.total - min(only.events, only.total)
         safe = log_above(kept / cluster, only.total / cluster, limit=1 - guardrail.max)
@@ -142,12 +150,16 @@ def tests_of(guardrail: Guardrail, evidence: list[Evidence], spec: Spec) -> list
     return tests
 
 
+def _with_events(evidence: list[Evidence]) -> list[Evidence]:
+    return [known for known in evidence if any(step.treatment_events or step.comparison_events for step in known.steps)]
+
+
 def _judge_one(weighing: Weighing, treatment: str, evidence: list[Evidence], tests: list[Test]) -> Judgement:
     quiet = max(LONGEST_QUIET, QUIET_INTERVALS * duration(weighing.spec.interval))
     counted_to = max((known.counted_to for known in evidence), default=None)
     if counted_to is None or counted_to <= max(weighing.started_at, weighing.counted_to - quiet):
         return without_data(f": {_what_is_missing(weighing, treatment)}")
-    nonsense = None if is_per_unit(weighing.guardrail) else _nonsense(weighing, evidence)
+    nonsense = None if weighing.guardrail.is_per_unit else _nonsense(weighing, evidence)
     if nonsense is not None:
         return Judgement(verdict=Verdict.ERROR, message=nonsense)
     verdict = Verdict.INCONCLUSIVE
@@ -167,8 +179,8 @@ def _nonsense(weighing: Weighing, evidence: list[Evidence]) -> str | None:
 
 
 def _what_is_missing(weighing: Weighing, treatment: str) -> str:
-    what = "requests" if is_per_unit(weighing.guardrail) else TOTAL
-    if not weighing.windows and is_per_unit(weighing.guardrail):
+    what = "requests" if weighing.guardrail.is_per_unit else TOTAL
+    if not weighing.windows and weighing.guardrail.is_per_unit:
         return "not every process has taken up the step's rules, or told so by rampgate_rules_generation"
     counted = {arm for window in weighing.windows for arm in window.totals if arm in window.requests}
     if treatment not in counted:
@@ -176,7 +188,4 @@ def _what_is_missing(weighing: Weighing, treatment: str) -> str:
     if not counted & set(weighing.others):
         return f"{what} has no sample of {weighing.spec.control} or {BASELINE}"
     is_quiet = not sum(window.requests.get(treatment, 0.0) for window in weighing.windows)
-    are_quiet = not sum(window.requests.get(arm, 0.0) for window in weighing.windows for arm in weighing.others)
-    if is_quiet or are_quiet:
-        return f"{what} of {treatment if is_quiet else ' and '.join(weighing.others)} did not rise"
-    return "more units failed than this step has exposed since its clock began again"
+    return f"{what} of {treatment if is_quiet else ' and '.join(weighing.others)} did not rise"

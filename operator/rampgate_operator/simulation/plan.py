@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rampgate_operator.core.counted import bounds, is_per_unit, needed
+from rampgate_operator.core.counted import bounds, needed
+from rampgate_operator.core.exposures import LONGEST_QUIET, QUIET_INTERVALS
 from rampgate_operator.core.guardrail_spec import Guardrail, OnBreach
 from rampgate_operator.core.quantities import duration, share
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.waiting import needs_proof
-from rampgate_operator.core.exposures import LONGEST_QUIET, QUIET_INTERVALS
 from rampgate_operator.simulation.world import Flags, Numbers, Whole
 
 
@@ -102,7 +102,7 @@ def _tested(guardrail: Guardrail, spec: Spec) -> Compared:
         limit=1 + share(guardrail.max_increase or "0%"),
         bounds=bounds(guardrail),
         cluster=guardrail.cluster,
-        is_per_unit=is_per_unit(guardrail),
+        is_per_unit=guardrail.is_per_unit,
         rolls_back=guardrail.on_breach is OnBreach.ROLLBACK,
         blocks=guardrail.on_breach is not OnBreach.NOTIFY,
         proof=np.array([step is not None and needs_proof(guardrail, step) for step in following]),

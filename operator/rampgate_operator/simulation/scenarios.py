@@ -35,6 +35,15 @@ def left_out(spec: Spec) -> dict[str, str]:
     return reasons
 
 
+def assumed(spec: Spec) -> dict[str, str]:
+    """Give what of the guardrails that are simulated only a cluster can say, and what is taken for it."""
+    return {
+        guardrail.name: f"dispersion is measured over {guardrail.measured_over}: here events are independent, and it is 1"
+        for guardrail in compared(spec)
+        if guardrail.measured_over is not None
+    }
+
+
 def scenarios(spec: Spec, *, per_second: float, rates: Mapping[str, tuple[float, ...]], harms: Sequence[float]) -> tuple[Scenario, ...]:
     """Give the worlds: no harm first. `rates` are by guardrail, or of the name "" for all others that need one rate.
 
