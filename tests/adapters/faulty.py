@@ -27,6 +27,11 @@ def error(status: str, kind: str, text: str = SECRET) -> bytes:
     return answer(status, f'{{"status":"error","errorType":"{kind}","error":"{text}"}}')
 
 
+# Around asking.ANY_TIME: what a gate of one tenant counted, and what another tenant calls the same.
+BEFORE, WITHIN = 1767225530, 1767225590
+COUNTER = '"metric":{"__name__":"rampgate_requests_total","namespace":"shop","gate":"x","variant":"on"}'
+NATIVE = '"metric":{"__name__":"rampgate_requests_total","namespace":"evil","gate":"x"}'
+
 FAULTS: dict[str, bytes] = {
     "fine": answer("200 OK", VALUE),
     "redirect": answer("302 Found", SECRET, "Location: /fine/api/v1/query"),
@@ -42,6 +47,11 @@ FAULTS: dict[str, bytes] = {
     "other-400": answer("400 Bad Request", SECRET),
     "invented-error": error("418 I'm a teapot", SECRET),
     "execution": error("422 Unprocessable Entity", "execution"),
+    "too-many-samples": error(
+        "422 Unprocessable Entity", "execution", "query processing would load too many samples into memory in query execution"
+    ),
+    "too-many-series": error("422 Unprocessable Entity", "422", "the number of matching timeseries exceeds 300000"),
+    "quotes-limit": error("422 Unprocessable Entity", "execution", "found duplicate series for {gate='limit-of-max'}"),
     "bad-data": error("400 Bad Request", "bad_data", "x" * 150 + "\\u0000\\n\\u001b[31m" + "é" * 500),
     "html": answer("200 OK", f"<html>{SECRET}</html>"),
     "empty": answer("200 OK", ""),
@@ -58,6 +68,12 @@ FAULTS: dict[str, bytes] = {
     "invented-kind": success("tensor", "[]"),
     "histogram": success("vector", '[{"metric":{},"histogram":[1,{}]}]'),
     "histograms": success("matrix", '[{"metric":{},"histograms":[[1,{}]]}]'),
+    "no-series": success("matrix", "[]"),
+    "one-histogram": success(
+        "matrix", f'[{{{COUNTER},"values":[[{BEFORE},"1"],[{WITHIN},"9"]]}},{{{NATIVE},"histograms":[[{WITHIN},{{}}]]}}]'
+    ),
+    "without-base": success("matrix", f'[{{{COUNTER},"values":[[{WITHIN},"9"]]}}]'),
+    "last-histogram": success("vector", f'[{{{COUNTER},"value":[{BEFORE},"2"]}},{{{NATIVE},"histogram":[{BEFORE},{{}}]}}]'),
     "deep": answer("200 OK", "[" * 200_000),
     "deep-for-a-stack": answer("200 OK", "[" * 99_000),
     "compressed": answer("200 OK", gzip.compress(VALUE), "Content-Encoding: gzip"),
@@ -76,7 +92,10 @@ FAULTS: dict[str, bytes] = {
 
 
 class Faulty(socketserver.ThreadingTCPServer):
-    """`url(fault)` answers every query with that fault. Records what it was asked, and how many it held at once."""
+    """`url(fault)` answers every query with that fault, or with the first of `instead` whose text is in the request.
+
+    Records what it was asked, and how many it held at once.
+    """
 
     allow_reuse_address = True
     daemon_threads = True
@@ -84,6 +103,7 @@ class Faulty(socketserver.ThreadingTCPServer):
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.requests: deque[bytes] = deque()
+        self.instead: dict[bytes, str] = {}
         self.release = threading.Event()
         self.ending = threading.Event()
         self.lock = threading.Lock()
@@ -117,7 +137,8 @@ class _Handler(socketserver.StreamRequestHandler):
     def handle(self) -> None:
         head = b"".join(iter(lambda: self.rfile.readline(), b"\r\n"))
         self.server.requests.append(head)
-        fault = head.split()[1].split(b"/")[1].decode()
+        usual = head.split()[1].split(b"/")[1].decode()
+        fault = next((fault for text, fault in self.server.instead.items() if text in head), usual)
         self.server.arrivals.release()
         if fault == "held":
             self._hold()

@@ -57,7 +57,7 @@ REAL_FAILURES = [
     ("a string is no number", '"text"', FailureReason.NOT_A_NUMBER, "a string"),
     ("a range is no number", "up[5m]", FailureReason.NOT_A_NUMBER, "a matrix"),
     ("a bad query is refused with its reason", "sum(", FailureReason.REFUSED, "parse error"),
-    ("a query that cannot be executed is refused", f"vector(1) + on () ({TWO})", FailureReason.REFUSED, "cannot execute"),
+    ("a query that cannot be executed is refused", f"vector(1) + on () ({TWO})", FailureReason.REFUSED, "many-to-many"),
 ]
 
 

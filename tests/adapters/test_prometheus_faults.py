@@ -30,6 +30,9 @@ FAULTS = [
     ("other-400", FailureReason.REFUSED),
     ("invented-error", FailureReason.NOT_PROMETHEUS),
     ("execution", FailureReason.REFUSED),
+    ("quotes-limit", FailureReason.REFUSED),
+    ("too-many-samples", FailureReason.TOO_LARGE),
+    ("too-many-series", FailureReason.TOO_LARGE),
     ("bad-data", FailureReason.REFUSED),
     ("html", FailureReason.NOT_PROMETHEUS),
     ("empty", FailureReason.NOT_PROMETHEUS),
@@ -68,6 +71,13 @@ async def test_a_fault_is_a_failure_with_a_sentence_and_nothing_of_the_body(
     assert found.message.endswith(".")
     assert len(found.message) < 300
     assert len(faulty.requests) == 1
+
+
+@pytest.mark.parametrize("fault", ["execution", "too-many-samples"])
+async def test_nobody_is_sent_after_a_match_that_the_source_did_not_mention(faulty: Faulty, connect: Open, fault: str) -> None:
+    found = await ask(connect(faulty.url(fault)))
+    assert isinstance(found, Failed)
+    assert "many-to-many" not in found.message
 
 
 async def test_a_body_that_nests_without_end_does_not_end_the_process(faulty: Faulty, connect: Open) -> None:

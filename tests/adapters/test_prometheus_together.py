@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
+from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,7 +14,7 @@ import pytest
 
 from rampgate_operator.adapters import prometheus_presets, prometheus_together
 from rampgate_operator.adapters.prometheus import Prometheus
-from rampgate_operator.core.looks import Answer, Failed, FailureReason, Kind, LookRequest, Metric
+from rampgate_operator.core.looks import Answer, Failed, FailureReason, Increases, Kind, LookRequest, Metric, NoData
 from rampgate_operator.settings import SourceSettings
 from tests.adapters.asking import ANY_TIME, Open
 from tests.adapters.faulty import Faulty
@@ -72,7 +75,6 @@ async def test_a_failed_query_is_the_failure_of_all_it_was_for(faulty: Faulty, c
         ("matrix-of-nonsense", FailureReason.NOT_PROMETHEUS),
         ("labels-of-nonsense", FailureReason.NOT_PROMETHEUS),
         ("huge-time", FailureReason.NOT_PROMETHEUS),
-        ("histograms", FailureReason.NOT_A_NUMBER),
         ("fine", FailureReason.NOT_PROMETHEUS),
         ("silent", FailureReason.TIMEOUT),
         ("dripping-body", FailureReason.TIMEOUT),
@@ -90,6 +92,137 @@ async def test_a_gate_whose_answer_is_too_large_fails_once_it_is_alone(faulty: F
     assert reasons([*found.values()]) == [FailureReason.TOO_LARGE] * 3
     assert sent(faulty)[0].endswith('gate=~"x|y|z"}[6m]')
     assert len(faulty.requests) == 5  # all, one, the other two, and each of these
+
+
+# One tenant's data, and the others.
+
+NOTHING = NoData("No series of the counter has a sample in the window.")
+
+
+def of_tenants(*tenants: str) -> list[LookRequest]:
+    return [replace(of_gate("x", tenant=tenant), key=tenant) for tenant in tenants]
+
+
+def failed(found: Mapping[Hashable, Answer]) -> dict[Hashable, FailureReason]:
+    """Who got none; all others got what there is."""
+    assert all(answer == NOTHING for answer in found.values() if not isinstance(answer, Failed))
+    return {key: answer.reason for key, answer in found.items() if isinstance(answer, Failed)}
+
+
+async def test_a_native_histogram_by_a_counters_name_fails_its_own_gate_alone(faulty: Faulty, connect: Open) -> None:
+    found = await connect(faulty.url("one-histogram")).answer(of_tenants("shop", "evil"))
+    assert found["shop"] == Increases(({"on": 8.0},))
+    assert reasons([found["evil"]]) == [FailureReason.NOT_A_NUMBER]
+
+
+async def test_a_native_histogram_among_last_values_is_no_count(faulty: Faulty, connect: Open) -> None:
+    faulty.instead = {b"last_over_time": "last-histogram"}
+    found = await connect(faulty.url("without-base")).answer(of_tenants("shop", "evil"))
+    assert found == {"shop": Increases(({"on": 7.0},)), "evil": NOTHING}
+
+
+async def test_a_gate_for_which_the_source_would_load_too_many_samples_fails_alone(faulty: Faulty, connect: Open) -> None:
+    faulty.instead = {b"huge": "too-many-samples"}
+    gates = [of_gate(gate, tenant="evil") for gate in ("a", "b", "huge")]
+    found = await connect(faulty.url("no-series")).answer([*gates, *of_tenants("shop", "bank")])
+    assert failed(found) == {"huge": FailureReason.TOO_LARGE}
+
+
+@pytest.mark.parametrize(("fault", "reason"), [("silent", FailureReason.TIMEOUT), ("execution", FailureReason.REFUSED)])
+async def test_a_tenant_that_fails_queries_is_asked_for_apart(faulty: Faulty, connect: Open, fault: str, reason: FailureReason) -> None:
+    faulty.instead = {b"evil": fault}
+    client, asked = connect(faulty.url("no-series"), timeout=timedelta(milliseconds=300)), of_tenants("shop", "bank", "cafe", "evil")
+    looks = []
+    for _ in range(3):
+        faulty.requests.clear()
+        looks.append((failed(await client.answer(asked)), len(faulty.requests)))
+    assert looks == [
+        ({"cafe": reason, "evil": reason}, 3),  # all, and two halves
+        ({"evil": reason}, 3),  # those of the good half, and each of the others
+        ({"evil": reason}, 2),
+    ]
+
+
+async def test_a_tenant_that_is_answered_again_is_asked_for_with_the_others(faulty: Faulty, connect: Open) -> None:
+    faulty.instead = {b"evil": "execution"}
+    client, asked = connect(faulty.url("no-series")), of_tenants("shop", "evil")
+    await client.answer(asked)
+    faulty.instead = {}
+    assert failed(await client.answer(asked)) == {}
+    faulty.requests.clear()
+    assert failed(await client.answer(asked)) == {}
+    assert len(faulty.requests) == 1
+
+
+async def test_a_source_that_is_too_slow_for_everything_gets_no_avalanche(faulty: Faulty, connect: Open) -> None:
+    client = connect(faulty.url("silent"), timeout=timedelta(milliseconds=300))
+    asked = [of_gate(f"gate-{number}", tenant=f"tenant-{number % 4}") for number in range(40)]
+    assert set(failed(await client.answer(asked)).values()) == {FailureReason.TIMEOUT}
+    assert len(faulty.requests) == 3
+    faulty.requests.clear()
+    await client.answer(asked)
+    assert len(faulty.requests) == 4
+
+
+async def held(faulty: Faulty, count: int) -> None:
+    deadline = time.monotonic() + 20
+    while faulty.held < count:
+        assert time.monotonic() < deadline, f"{faulty.held} are held"
+        await asyncio.sleep(0.01)
+
+
+async def test_gates_known_to_be_large_keep_no_other_tenant_waiting(faulty: Faulty, connect: Open) -> None:
+    faulty.instead = {b"evil": "too-many-samples"}
+    client, large = connect(faulty.url("no-series")), [of_gate(f"gate-{number}", tenant="evil") for number in range(12)]
+    await client.answer(large)
+    faulty.instead = {b"evil": "held"}
+    waiting = asyncio.ensure_future(client.answer(large))
+    await held(faulty, 2)
+    async with asyncio.timeout(10):
+        assert await one(client, of_gate("x")) == NOTHING
+    faulty.release.set()
+    await waiting
+    assert faulty.most_held == 2
+
+
+async def test_who_gets_no_turn_among_large_gates_is_told_so(faulty: Faulty, connect: Open) -> None:
+    faulty.instead = {b"evil": "too-many-samples"}
+    client = connect(faulty.url("no-series"), timeout=timedelta(milliseconds=300))
+    large = [of_gate(f"gate-{number}", tenant="evil") for number in range(4)]
+    await client.answer(large)
+    faulty.instead = {b"evil": "dripping-body"}
+    found = [answer for answer in (await client.answer(large)).values() if isinstance(answer, Failed)]
+    assert [answer.reason for answer in found] == [FailureReason.TIMEOUT] * 2 + [FailureReason.THROTTLED] * 2
+    assert "no turn came in time" in found[-1].message
+
+
+async def test_two_tenants_large_gates_are_asked_for_in_turn(faulty: Faulty, connect: Open) -> None:
+    faulty.instead = {b"query": "too-many-samples"}
+    client = connect(faulty.url("no-series"))
+    few, many = of_gate("only", tenant="few"), [of_gate(f"gate-{number}", tenant="many") for number in range(8)]
+    await client.answer([few, *many])
+    faulty.instead = {b"query": "held"}
+    faulty.requests.clear()
+    waiting = asyncio.ensure_future(client.answer([*many, few]))
+    await held(faulty, 2)
+    faulty.release.set()
+    await waiting
+    assert any("only" in query for query in sent(faulty)[:4])
+
+
+async def test_splitting_one_tenants_gates_keeps_no_other_waiting(faulty: Faulty, connect: Open) -> None:
+    several = b"%7C"
+    faulty.instead = {several: "too-many-samples", b"evil": "held"}
+    client = connect(faulty.url("no-series"))
+    waiting = asyncio.ensure_future(client.answer([of_gate(f"gate-{number}", tenant="evil") for number in range(12)]))
+    await held(faulty, 2)
+    async with asyncio.timeout(10):
+        assert await one(client, of_gate("x")) == NOTHING
+    faulty.release.set()
+    await waiting
+
+
+# Who waits.
 
 
 async def test_who_waits_for_a_slot_is_asked_for_with_all_who_wait(faulty: Faulty, connect: Open) -> None:

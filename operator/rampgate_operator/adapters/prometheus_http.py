@@ -68,11 +68,17 @@ DEFAULT_LIMITS = Limits()
 
 
 class SourceError(Exception):
-    """A source gave no usable answer: `failed` says why, ready to be handed out. The next look is the retry."""
+    """A source gave no usable answer. The next look is the retry.
 
-    def __init__(self, reason: FailureReason, message: str) -> None:
+    Attributes:
+        failed: why, ready to be handed out.
+        is_by_data: whether what was asked for may be the cause, so that a part of it may be answered.
+    """
+
+    def __init__(self, reason: FailureReason, message: str, *, is_by_data: bool = False) -> None:
         super().__init__(message)
         self.failed = Failed(reason, message)
+        self.is_by_data = is_by_data or reason in {FailureReason.TOO_LARGE, FailureReason.TIMEOUT}
 
 
 @dataclass(frozen=True, slots=True)

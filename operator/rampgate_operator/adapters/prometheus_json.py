@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from pydantic_core import from_json
 
@@ -31,6 +31,10 @@ _READING = Lock()
 _MAX_TEXT = 200
 _MAX_WARNINGS = 3
 _UNPRINTABLE = re.compile(r"[^ -~]+")
+_OVER_A_LIMIT = re.compile(r"too many (samples|points)|timeseries exceeds|limit \d+ violated|exceeded the maximum|err-mimir-max")
+"""How Prometheus, Thanos, Mimir and VictoriaMetrics say that a query would load more than it may. A word such as "limit" would not do:
+the text also quotes queries and labels."""
+
 _ERROR_TYPES = frozenset({"bad_data", "execution", "timeout", "canceled", "internal", "unavailable", "not_found", "not_acceptable"})
 
 
@@ -66,7 +70,9 @@ def read_value(result: Result, *, source: str) -> Value | NoData:
             case "vector", []:
                 return NoData("The query found no series.")
             case "vector", [series]:
-                return _value(_samples(series, "value")[1], result.warnings)
+                if _is_histogram(series):
+                    raise _not_a_number("a native histogram")
+                return _value(series["value"][1], result.warnings)
             case "vector", [_, _, *_]:
                 raise SourceError(FailureReason.MANY_SERIES, "The query gives more than one series: aggregate it, for example with sum().")
             case (("matrix" | "string" as kind), _):
@@ -76,16 +82,38 @@ def read_value(result: Result, *, source: str) -> Value | NoData:
 
 def read_series(result: Result, *, source: str, since: int) -> list[Series]:
     """Read raw samples; times become whole milliseconds. What precedes the last sample at or before `since` is left unread."""
+    found = read_sorted_series(result, source=source, since=since)
+    if found.histograms:
+        raise _not_a_number("a native histogram")
+    return found.counters
+
+
+class Sorted(NamedTuple):
+    """Series of numbers, and apart from them those that have native histograms; of these nothing but the labels is read."""
+
+    counters: list[Series]
+    histograms: list[Series]
+
+
+def read_sorted_series(result: Result, *, source: str, since: int) -> Sorted:
+    """Read raw samples as `read_series` does, where a series that is not to be counted may be one that nobody asked for."""
+    found = Sorted([], [])
     with _expecting_prometheus(source):
         _expect_kind(result, "matrix")
-        return [Series(_labels(item), _back_to(since, _samples(item, "values"))) for item in result.items]
+        for item in result.items:
+            if _is_histogram(item):
+                found.histograms.append(Series(_labels(item), ()))
+            else:
+                found.counters.append(Series(_labels(item), _back_to(since, item["values"])))
+    return found
 
 
 def read_last_values(result: Result, *, source: str) -> Mapping[Identity, float]:
     """Read one value per series; those that are no count are left out."""
     with _expecting_prometheus(source):
         _expect_kind(result, "vector")
-        values = {Series(_labels(item), ()).identity: _number(_samples(item, "value")[1]) for item in result.items}
+        counts = [item for item in result.items if not _is_histogram(item)]
+        values = {Series(_labels(item), ()).identity: _number(item["value"][1]) for item in counts}
         return {identity: value for identity, value in values.items() if math.isfinite(value)}
 
 
@@ -136,10 +164,8 @@ def _value(text: Json, warnings: tuple[str, ...]) -> Value | NoData:
     return Value(number, warnings)
 
 
-def _samples(series: Json, key: str) -> Json:
-    if "histogram" in series or "histograms" in series:
-        raise _not_a_number("a native histogram")
-    return series[key]
+def _is_histogram(item: Json) -> bool:
+    return "histogram" in item or "histograms" in item
 
 
 def _number(text: Json) -> float:
@@ -189,6 +215,8 @@ def _not_prometheus(source: str) -> SourceError:
 def _refusal(status: int, document: Json, source: str) -> SourceError:
     """Explain an HTTP status other than 200: by Prometheus' `errorType` when there is one, else by the status alone."""
     kind, text = (document.get("errorType"), document.get("error")) if isinstance(document, dict) else (None, None)
+    if kind == "execution" or status == 422:
+        return _not_executed(text if isinstance(text, str) else "", source)
     if not isinstance(kind, str) or kind not in _ERROR_TYPES:
         return _by_status(status, f"HTTP {status}", source)
     if kind in {"timeout", "canceled"}:
@@ -196,10 +224,16 @@ def _refusal(status: int, document: Json, source: str) -> SourceError:
         return SourceError(FailureReason.TIMEOUT, message)
     if kind == "bad_data" and isinstance(text, str):
         return SourceError(FailureReason.REFUSED, f"Metrics source {source} refuses the query: {_clean(text)}.")
-    if kind == "execution":
-        message = f"Metrics source {source} cannot execute the query: run it there by hand; a many-to-many match is the usual cause."
-        return SourceError(FailureReason.REFUSED, message)
     return _by_status(status, f"HTTP {status}, {kind}", source)
+
+
+def _not_executed(text: str, source: str) -> SourceError:
+    """Explain a query that was understood, but met something in the data."""
+    if _OVER_A_LIMIT.search(text):
+        message = f"Metrics source {source} would have to load more for the query than it may: narrow it, or raise the source's limits."
+        return SourceError(FailureReason.TOO_LARGE, message)
+    hint = "one of its matches is many-to-many" if "many-to-many" in text else "run it there by hand"
+    return SourceError(FailureReason.REFUSED, f"Metrics source {source} cannot execute the query: {hint}.", is_by_data=True)
 
 
 def _by_status(status: int, said: str, source: str) -> SourceError:
@@ -210,6 +244,6 @@ def _by_status(status: int, said: str, source: str) -> SourceError:
         return SourceError(FailureReason.THROTTLED, f"{name} gets too many queries ({said}): lengthen intervals, or raise its limit.")
     if status >= 500:
         return SourceError(FailureReason.SERVER_ERROR, f"{name} has trouble of its own ({said}): look at its logs.")
-    if status in {400, 405, 413, 414, 422, 431}:
+    if status in {400, 405, 413, 414, 431}:
         return SourceError(FailureReason.REFUSED, f"{name} refuses the query ({said}): run it there by hand.")
     return _not_prometheus(source)

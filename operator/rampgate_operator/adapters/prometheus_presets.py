@@ -4,8 +4,9 @@ Knows what the SDK's metrics are called and labelled by. Must not know who waits
 
 One query brings the raw samples of all gates and metrics, up to the latest instant and from before the earliest beginning; each question's
 windows are cut from its own gate's series, so an answer does not depend on who else asked. What comes along unasked, such as a gate's
-namesake in another namespace, is dropped. Further queries are for what has no gate (processes) or is rare: a metric's last values before a
-gap, and the bounds that a histogram has instead of the one asked for.
+namesake in another namespace, is dropped. Anybody may export a native histogram by the name of one of the counters: it fails the questions
+of its own gate alone. Further queries are for what has no gate (processes) or is rare: a metric's last values before a gap, and the bounds
+that a histogram has instead of the one asked for.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import NamedTuple, TypeAlias, TypeVar
 
 from rampgate_operator.adapters.prometheus_ask import Most, counted, milliseconds, read_all
 from rampgate_operator.adapters.prometheus_http import Call
-from rampgate_operator.adapters.prometheus_json import Result, read_groups, read_last_values, read_series, undisturbed
+from rampgate_operator.adapters.prometheus_json import Result, Sorted, read_groups, read_last_values, read_sorted_series, undisturbed
 from rampgate_operator.core.counting import Identity, Series, increases, without_base
 from rampgate_operator.core.looks import Answer, Exposed, Failed, FailureReason, Increases, Kind, LookRequest, NoData
 from rampgate_operator.core.promql_gates import BOUND, GENERATION, PROCESSES, bounds_of, last_values_of, samples_of, select
@@ -64,10 +65,10 @@ class _Source(NamedTuple):
         """From the end back to the margin."""
         return timedelta(milliseconds=self.end - self.start + self.margin)
 
-    def samples(self, selected: Selector) -> tuple[list[Series], _Warnings]:
+    def samples(self, selected: Selector) -> tuple[Sorted, _Warnings]:
         """Give raw samples, of each series from its base on."""
         return self.read(
-            samples_of(selected, length=self.length), partial(read_series, source=self.call.name, since=self.start), at=self.end
+            samples_of(selected, length=self.length), partial(read_sorted_series, source=self.call.name, since=self.start), at=self.end
         )
 
     def last_values(self, selected: Selector) -> Mapping[Identity, float]:
@@ -85,7 +86,7 @@ def ask_together(questions: Sequence[LookRequest], call: Call) -> Mapping[LookRe
     """Answer questions that have a metric: either all with a bound of a histogram, or none.
 
     Raises:
-        SourceError: a query failed, and with it every question; when it is TooLarge, fewer gates may do.
+        SourceError: a query failed, and with it every question; when it is by data, fewer gates may do.
     """
     asked = [_read(question) for question in questions]
     source = _Source(call, min(one.edges[0] for one in asked), max(one.edges[-1] for one in asked))
@@ -93,11 +94,12 @@ def ask_together(questions: Sequence[LookRequest], call: Call) -> Mapping[LookRe
     names = {one.name for one in asked} | ({GENERATION} if exposures else set())
     series, warnings = source.samples(_selection(names, asked))
     with undisturbed():
-        found = _by_gate(series, {one.gate for one in asked})
+        gates = {one.gate for one in asked}
+        found, histograms = _by_gate(series.counters, gates), _by_gate(series.histograms, gates)
         own = {one.question: _own(one, found) for one in asked}
         lacking = _without_base(asked, own)
     earlier = {name: source.last_values(_selection([name], those)) for name, those in lacking.items()}
-    processes = source.samples(select([PROCESSES], namespaces={one.gate[0] for one in exposures}))[0] if exposures else []
+    processes = source.samples(select([PROCESSES], namespaces={one.gate[0] for one in exposures}))[0].counters if exposures else []
     with undisturbed():
         answers: dict[LookRequest, Answer] = {
             one.question: counted(increases(own[one.question], edges=one.edges, earlier=earlier.get(one.name, {})), warnings)
@@ -108,7 +110,7 @@ def ask_together(questions: Sequence[LookRequest], call: Call) -> Mapping[LookRe
         )
     if unseen := [one for one in asked if one.bound is not None and isinstance(answers[one.question], NoData)]:
         answers |= _no_buckets(unseen, source)
-    return answers
+    return answers | {one.question: _no_counter(one) for one in asked if _own(one, histograms)}
 
 
 def _read(question: LookRequest) -> _Asked:
@@ -196,6 +198,11 @@ def _no_buckets(asked: Sequence[_Asked], source: _Source) -> Mapping[LookRequest
         for one in asked
         if one.bound is not None and one.gate in bounds and one.bound not in bounds[one.gate]
     }
+
+
+def _no_counter(asked: _Asked) -> Failed:
+    said = f"A series of {asked.name} is a native histogram where a counter is needed"
+    return Failed(FailureReason.NOT_A_NUMBER, f"{said}: something other than the SDK exports it by that name.")
 
 
 def _say_nearest(asked: _Asked, bound: float, bounds: Collection[float]) -> str:

@@ -53,6 +53,12 @@ class Slots:
         return Failed(FailureReason.THROTTLED, f"{said}: lengthen intervals, or allow it more.")
 
     @property
+    def busy_apart(self) -> Failed:
+        """What a question is told that has lost patience where those wait that are asked apart."""
+        said = f"Metrics source {self._name} was too slow, or had too much to answer, for too many namespaces' questions"
+        return Failed(FailureReason.THROTTLED, f"{said}: no turn came in time to ask again. See how long its queries take.")
+
+    @property
     def too_slow(self) -> Failed:
         """What a question is told that took longer than `longest`."""
         return Failed(FailureReason.TIMEOUT, f"Metrics source {self._name} gave no complete answer in time.")
