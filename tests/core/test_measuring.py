@@ -140,6 +140,7 @@ def test_of_a_latency_the_bound_that_varies_most_counts() -> None:
     ("total", "events", "sentence"),
     [
         (BUSY, AWAY, "counting events failed (Timeout)"),
+        ([{"baseline": -5.0}] * WINDOWS, CLUSTERED, "a counter of baseline rose by -5: no counter does"),
     ],
     ids=["a source that is away", "nonsense"],
 )

@@ -51,7 +51,7 @@ def add_to(subcommands: Any) -> None:  # noqa: ANN401  # argparse's type is priv
         "--harm", action="append", type=_harm, metavar="RATIO", help="how many times as often in the first treatment (default: 1.5 and 2)"
     )
     parser.add_argument("--runs", type=_runs, default=1000, help="ramps of each row (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="another one gives other ramps (default: %(default)s)")
+    parser.add_argument("--seed", type=_seed, default=1, help="another one gives other ramps (default: %(default)s)")
     parser.add_argument("--plot", type=_picture, metavar="FILE.png|.svg", help="draw it as well")
     parser.add_argument("--output", "-o", choices=("text", "json"), default="text", help="how to print it (default: %(default)s)")
     parser.set_defaults(run=run, extra="operator,plots")
@@ -176,6 +176,13 @@ def _harm(text: str) -> float:
     if not 0 < harm <= 1000:
         raise argparse.ArgumentTypeError(f"{text!r} is no ratio: write 2 for twice as many")
     return harm
+
+
+def _seed(text: str) -> int:
+    """Read what numpy takes for a seed."""
+    if not text.isascii() or not text.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 0 on")
+    return int(text)
 
 
 def _runs(text: str) -> int:

@@ -92,7 +92,7 @@ SENTENCES = {
         "The gate's entry in ConfigMap {config_map} has not been written since {since}: {why}. Pods still obey {obeyed}. "
         "To put everybody on control all the same, name the gate in the ConfigMap's key kill."
     ),
-    Reason.METRICS: "Guardrail {guardrail}: {message}. There is no step without a reading.",
+    Reason.METRICS: "Guardrail {guardrail}: {message}. There is no step without a reading, and no rollback by it.",
     Reason.LOOK_DUE: "Guardrail {guardrail} has not been looked at {since}.",
     Reason.NO_DATA_YET: "Guardrail {guardrail}: {message}. The step has just begun.",
     Reason.READING_TOO_EARLY: "Guardrail {guardrail} reads back to before this step began; from {ripe} on its readings count.",

@@ -239,17 +239,24 @@ def reading_older_than_step(situation: Situation) -> Finding | None:
 def not_shown_safe(situation: Situation) -> Finding | None:
     """What was counted shows no harm, but this step needs that it is shown to be none. Asked last: until the hold is over it may yet be."""
     step = situation.next_step
-    for guardrail in blocking(situation.spec) if step else ():
-        known = situation.status.guardrail(guardrail.name)
-        if step and known is not None and known.verdict is Verdict.INCONCLUSIVE and _is_awaited(guardrail, known, step):
-            return _found(
-                Reason.GUARDRAIL,
-                closer=Reason.NOT_SHOWN_SAFE,
-                guardrail=guardrail.name,
-                message=known.message,
-                next=percent_text(step.percent),
-            )
-    return None
+    if step is None:
+        return None
+    looked_at = ((guardrail, situation.status.guardrail(guardrail.name)) for guardrail in blocking(situation.spec))
+    undecided = [
+        known
+        for guardrail, known in looked_at
+        if known is not None and known.verdict is Verdict.INCONCLUSIVE and _is_awaited(guardrail, known, step)
+    ]
+    if not undecided:
+        return None
+    message, others = undecided[0].message, ", ".join(known.name for known in undecided[1:])
+    return _found(
+        Reason.GUARDRAIL,
+        closer=Reason.NOT_SHOWN_SAFE,
+        guardrail=undecided[0].name,
+        message=f"{message} (and {others} as well)" if others else message,
+        next=percent_text(step.percent),
+    )
 
 
 def is_failing(guardrail: Guardrail, known: GuardrailStatus) -> bool:

@@ -42,8 +42,8 @@ class Tally:
         self.tested = tested
         shape = (ramps, treatments, len(tested.bounds), GRID_SIZE)
         self.harm = np.zeros(shape)
-        # no counts can show that nothing at all is worse, so nobody waits for that
-        self.safe = np.zeros(shape) if tested.limit > 1 else None
+        self.safe = np.zeros(shape)
+        self.happened = np.zeros(shape[:3], bool)
         self.exposed = np.zeros((ramps, treatments, 2))
 
     def add(self, totals: Numbers, events: Numbers, comparable: Flags) -> None:
@@ -59,18 +59,17 @@ class Tally:
     def _multiply(self, place: "tuple[np.ndarray[tuple[int], np.dtype[np.int64]], int, int]", total: Numbers, events: Numbers) -> None:
         limit = self.tested.limit
         self.harm[place] += log_likelihood_ratios(total, events, null=limit, ratios=limit * _GRID)
-        if self.safe is not None:
-            self.safe[place] += log_likelihood_ratios(total, events, null=limit, ratios=limit / _GRID)
+        self.safe[place] += log_likelihood_ratios(total, events, null=limit, ratios=limit / _GRID)
+        self.happened[place] |= events.any(axis=-1)
 
     def is_harmful(self, bound: float) -> Flags:
         """Tell in which ramps a treatment is shown to be worse than allowed; bounds are averaged."""
         return np.asarray(reached(self.harm.reshape(*self.harm.shape[:2], -1), bound).any(axis=1))
 
     def is_safe(self, bound: float) -> Flags:
-        """Tell in which ramps every treatment is shown not to be, at every bound."""
-        if self.safe is None:
-            return np.zeros(len(self.harm), bool)
-        return np.asarray(reached(self.safe, bound).all(axis=(1, 2)))
+        """Tell in which ramps every treatment is shown not to be, at every bound that anybody has passed."""
+        shown = reached(self.safe, bound) | (~self.happened & self.happened.any(axis=-1, keepdims=True))
+        return np.asarray(shown.all(axis=(1, 2)))
 
     def log_e(self) -> Numbers:
         """Give the logarithms of the evidence of harm, ramps × treatments."""
@@ -82,5 +81,4 @@ class Tally:
 
     def keep(self, rows: Flags) -> None:
         """Go on with these ramps."""
-        self.harm, self.exposed = self.harm[rows], self.exposed[rows]
-        self.safe = None if self.safe is None else self.safe[rows]
+        self.harm, self.safe, self.happened, self.exposed = self.harm[rows], self.safe[rows], self.happened[rows], self.exposed[rows]
