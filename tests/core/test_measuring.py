@@ -170,7 +170,7 @@ def test_the_interval_that_is_written_is_that_of_the_factor() -> None:
     written.decide(seen(written, total=NoData("none"), events=NoData("none")))
     for story in (measured, written):
         story.decide()
-        story.wait("30s").decide(seen(story, total=[TOTALS], events=[{"on": 12.0, "off": 10.0, "baseline": 20.0}]))
+        story.wait("30s").decide(seen(story, total=[TOTALS], events=[{"on": 45.0, "off": 40.0, "baseline": 80.0}]))
     found = [for_people(story.known, story.spec).guardrails[0].interval for story in (measured, written)]
     assert found[0] is not None
     assert found[0] == found[1]
@@ -184,7 +184,7 @@ def test_it_outlives_break_glass_and_a_restart() -> None:
     story.wait("10s").decide()
     del story.data["kill"]
     story.wait("10s").decide()
-    assert (story.known.guardrails, story.known.dispersions) == ((), kept)
+    assert (known(story).evidence, story.known.dispersions) == ((), kept)
     story.status = read_status(story.known.to_wire())
     assert asked(story.wait("20s")).measures is False
 
