@@ -170,7 +170,7 @@ def test_the_interval_that_is_written_is_that_of_the_factor() -> None:
     written.decide(seen(written, total=NoData("none"), events=NoData("none")))
     for story in (measured, written):
         story.decide()
-        story.wait("30s").decide(seen(story, total=[TOTALS], events=[{"on": 45.0, "off": 40.0, "baseline": 80.0}]))
+        story.wait("30s").decide(seen(story, total=[TOTALS], events=[{"on": 900.0, "off": 850.0, "baseline": 1700.0}]))
     found = [for_people(story.known, story.spec).guardrails[0].interval for story in (measured, written)]
     assert found[0] is not None
     assert found[0] == found[1]
