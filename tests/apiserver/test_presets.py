@@ -16,6 +16,8 @@ RAMP = {"steps": [{"percent": 1, "hold": "2s"}, {"percent": 10, "hold": "2s"}, {
 ARMS = ("control", "baseline", "treatment")
 BOUNDS = (0.1, 0.25, 0.5, 1.0)
 DURATIONS = "rampgate_request_duration_seconds"
+NEWEST = 2**52
+"""A process that runs any rules as soon as they are written."""
 
 
 class Requests:
@@ -26,6 +28,7 @@ class Requests:
         self.served = dict.fromkeys(ARMS, 0)
 
     def serve(self) -> None:
+        self._shop.set("rampgate_rules_generation", NEWEST, gate=GATE)
         for arm in ARMS:
             self.served[arm] += PER_TICK
             served, (failing, slow) = self.served[arm], self._shares.get(arm, (0.02, 0.02))
