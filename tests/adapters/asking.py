@@ -13,8 +13,14 @@ Open = Callable[..., Prometheus]
 
 
 async def ask(
-    client: Prometheus, query: str = "1", *, at: datetime = ANY_TIME, window: timedelta | None = None, cuts: tuple[datetime, ...] = ()
+    client: Prometheus,
+    query: str = "1",
+    *,
+    at: datetime = ANY_TIME,
+    window: timedelta | None = None,
+    cuts: tuple[datetime, ...] = (),
+    tenant: str = "",
 ) -> Answer:
     kind, since = (Kind.VALUE, None) if window is None else (Kind.INCREASES, at - window)
-    request = LookRequest(key="k", source="main", query=query, at=at, kind=kind, since=since, cuts=cuts)
+    request = LookRequest(key="k", source="main", query=query, at=at, kind=kind, since=since, cuts=cuts, tenant=tenant)
     return (await client.answer([request]))["k"]

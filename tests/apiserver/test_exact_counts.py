@@ -131,13 +131,19 @@ class Scene(NamedTuple):
         now = time.time()
         wait_until(lambda: _counted_to(self._status()) > now, "it has counted until now", self._status)
         (evidence,) = self._status()["guardrails"][0]["evidence"]
-        fields = ("treatmentTotal", "treatmentEvents", "comparisonTotal", "comparisonEvents")
-        return [Counts(*(step[field] for field in fields)) for step in evidence["steps"]]
+        return [_counts(step) for step in evidence["steps"]]
 
     def _status(self) -> Json:
         """Looks that nothing acts on stay in memory: an edit makes the operator write what it knows."""
         generation = self.team.patch({"hypothesis": secrets.token_hex(4)})["metadata"]["generation"]
         return self.team.wait_for(observedGeneration=generation)
+
+
+def _counts(step: str) -> Counts:
+    """A step's line in the status: when it began, then events/total of the treatment and of the comparison."""
+    _, *pairs = step.split()
+    (events, total), (other_events, other_total) = (map(int, pair.split("/")) for pair in pairs)
+    return Counts(total, events, other_total, other_events)
 
 
 def _counted_to(status: Json) -> float:

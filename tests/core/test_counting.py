@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rampgate_operator.core.counting import Sample, Series, increases, without_base
+from rampgate_operator.core.counting import ALWAYS, NEVER, Sample, Series, increases, remembers_since, without_base
 
 
 def series(*samples: Sample, **labels: str) -> Series:
@@ -66,6 +66,50 @@ def test_a_series_that_restarted_in_a_gap_counts_from_0() -> None:
 def test_an_earlier_value_does_not_replace_a_base() -> None:
     known = series((5, 10.0), (15, 12.0))
     assert increases([known], edges=(10, 20), earlier={known.identity: 1.0}) == ({"b": 2.0},)
+
+
+FORGOTTEN = [
+    ("it has always remembered: it is new-born", ALWAYS, [(12, 1600.0), (18, 1602.0)], 1602.0),
+    ("it remembers since before: it is new-born", 11, [(12, 3.0), (18, 4.0)], 4.0),
+    ("it remembers since then: it may be old", 12, [(12, 1600.0), (18, 1602.0)], 2.0),
+    ("it remembers since later: it may be old", 15, [(12, 1600.0), (18, 1602.0)], 2.0),
+    ("it cannot remember: it may be old", NEVER, [(12, 1600.0), (18, 1602.0)], 2.0),
+    ("a single sample counts nothing", NEVER, [(12, 1600.0)], 0.0),
+    ("NaN is no first sample", NEVER, [(11, math.nan), (12, 1600.0), (18, 1602.0)], 2.0),
+    ("a restart after the first sample counts", NEVER, [(12, 1600.0), (15, 3.0), (18, 4.0)], 4.0),
+    ("from 0 on everything counts", NEVER, [(12, 0.0), (18, 4.0)], 4.0),
+    ("a base is a base", NEVER, [(5, 1600.0), (15, 1602.0)], 2.0),
+]
+
+
+@pytest.mark.parametrize(("remembers", "samples", "expected"), [row[1:] for row in FORGOTTEN], ids=[row[0] for row in FORGOTTEN])
+def test_what_a_source_meets_before_it_would_remember_begins_at_its_first_sample(
+    remembers: float, samples: list[Sample], expected: float
+) -> None:
+    assert increases([series(*samples)], edges=(10, 20), remembers=remembers) == ({"b": expected},)
+
+
+def test_an_earlier_value_counts_however_little_else_is_remembered() -> None:
+    back = series((15, 1005.0), (18, 1006.0))
+    assert increases([back], edges=(10, 20), earlier={back.identity: 1000.0}, remembers=NEVER) == ({"b": 6.0},)
+
+
+BEGINNINGS = [
+    ("nothing is scraped", [], NEVER),
+    ("a target without a sample", [()], NEVER),
+    ("two intervals after the first scrape", [(100, 110, 120)], 120),
+    ("the first of all targets", [(107, 117), (100, 110)], 120),
+    ("the slowest target's intervals", [(100, 110, 120), (105, 135)], 160),
+    ("a target that was scraped once tells no interval", [(100, 110), (115,)], 120),
+    ("all were scraped once: a margin", [(100,), (103,)], 300),
+    ("a margin at the most", [(100, 290)], 300),
+]
+
+
+@pytest.mark.parametrize(("scrapes", "expected"), [row[1:] for row in BEGINNINGS], ids=[row[0] for row in BEGINNINGS])
+def test_a_source_remembers_when_it_has_met_all_targets(scrapes: list[tuple[int, ...]], expected: float) -> None:
+    ups = [series(*((at, 1.0) for at in ats)) for ats in scrapes]
+    assert remembers_since(ups, margin=200) == expected
 
 
 def test_the_name_of_the_metric_is_not_part_of_the_identity() -> None:

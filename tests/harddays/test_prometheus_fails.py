@@ -15,6 +15,7 @@ from tools.devcluster.cluster import Cluster
 from tools.devcluster.prometheus import Prometheus
 
 GUARDRAIL = EXPERIMENT["spec"]["guardrails"][0]
+COUNTED = {"name": "failed", "errorRate": {"per": "Request"}, "maxIncrease": "100%", "onBreach": "Rollback"}
 RAMP = {"ramp": {"steps": [{"percent": 10, "hold": "3s"}, {"percent": 50, "hold": "1h"}]}}
 AWAY = 60.0
 FAULTS: dict[str, tuple[source.Fault, str]] = {
@@ -83,6 +84,31 @@ def test_a_prometheus_that_forgot_everything_is_asked_anew(
     assert percents(own_team) == [10, 50]
     own_shop.set("shop_errors", 0.9)
     own_team.wait_for(phase="RolledBack")
+
+
+@hard_day(
+    fault="Prometheus restarted with an empty database, while counters hold what they counted in earlier attempts",
+    expected="nothing of their lives is counted again, so there is no rollback for it; what fails from then on is",
+)
+def test_a_prometheus_that_forgot_everything_counts_no_life_again(
+    own_team: Team, own_shop: Exporter, own_prometheus: Prometheus, recovery: Recovery
+) -> None:
+    count_requests(own_shop, treatment_failed=500)
+    own_team.apply(changes={"guardrails": [COUNTED], "ramp": {"steps": [{"percent": 50, "hold": "1h"}]}})
+    own_team.wait_for(percent=50)
+    own_prometheus.stop()
+    own_prometheus.start(wipe=True)
+    holds(lambda: own_team.status()["phase"] == "Ramping", "nothing of what was forgotten is counted", seconds=6.0)
+    count_requests(own_shop, treatment_failed=1500)
+    with recovery:
+        own_team.wait_for(phase="RolledBack")
+
+
+def count_requests(shop: Exporter, *, treatment_failed: int) -> None:
+    """Of a thousand others in every arm; in control and baseline one in a hundred fails."""
+    for variant, failed in (("treatment", treatment_failed), ("control", 10), ("baseline", 10)):
+        for outcome, number in (("ok", 1000 + treatment_failed), ("error", failed)):
+            shop.set("rampgate_requests_total", number, gate="new-checkout", variant=variant, outcome=outcome)
 
 
 @pytest.fixture

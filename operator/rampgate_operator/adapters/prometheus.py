@@ -73,8 +73,8 @@ async def _ask_alone(question: LookRequest, slots: Slots) -> Answer:
             await slots.acquire(question.tenant)
     except TimeoutError:
         return slots.busy
-    # Counting may take a second request.
-    rounds = 2 if question.kind is Kind.INCREASES else 1
+    # Counting may take further requests, and they are small.
+    rounds = 3 if question.kind is Kind.INCREASES else 1
     try:
         return await slots.work(partial(ask, question), rounds=rounds)
     except TimeoutError:

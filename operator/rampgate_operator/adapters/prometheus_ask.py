@@ -5,16 +5,25 @@ Knows the parameters of Prometheus' query API and the two kinds of question. Mus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import NamedTuple, TypeVar
 
 from rampgate_operator.adapters.prometheus_http import Call, Payload, SourceError
-from rampgate_operator.adapters.prometheus_json import Result, read_last_values, read_result, read_series, read_value, undisturbed
-from rampgate_operator.core.counting import Identity, increases, without_base
+from rampgate_operator.adapters.prometheus_json import (
+    Result,
+    read_groups,
+    read_last_values,
+    read_result,
+    read_series,
+    read_value,
+    undisturbed,
+)
+from rampgate_operator.core.counting import ALWAYS, Identity, Series, increases, remembers_since, without_base
 from rampgate_operator.core.looks import Answer, Failed, FailureReason, Increases, Kind, LookRequest, NoData
 from rampgate_operator.core.promql import QueryError, last_value_of, samples_of
+from rampgate_operator.core.promql_gates import scraped_of, scrapes_of
 
 _T = TypeVar("_T")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,8 +48,8 @@ def _value(question: LookRequest, call: Call) -> Answer:
 def _increases(question: LookRequest, call: Call) -> Answer:
     """Fetch the window and its margin; for series without a base their last value before the window; then count.
 
-    The margin (the source's lookback) must hold two scrapes at least. The second request is rare: when a series is new or was away for
-    longer than the margin. A counter in a Prometheus that lost its data, or away for longer than `memory`, counts from 0.
+    The margin (the source's lookback) must hold two scrapes at least. Further requests are rare: when a series is new or was away for
+    longer than the margin, and when even `memory` does not know it. Away for longer than that, it counts from 0 as a new one does.
     """
     edges = tuple(map(milliseconds, question.edges))
     start, end = edges[0], edges[-1]
@@ -49,10 +58,29 @@ def _increases(question: LookRequest, call: Call) -> Answer:
     read = partial(read_series, source=call.name, since=start)
     series, warnings = read_all(samples_of(question.query, length=span), call, at=end, most=most, read=read)
     earlier: Mapping[Identity, float] = {}
-    if without_base(series, start=start, end=end):
+    remembers = ALWAYS
+    if lacking := without_base(series, start=start, end=end):
         past = last_value_of(question.query, memory=call.limits.memory)
         earlier, _ = read_all(past, call, at=start, most=most, read=partial(read_last_values, source=call.name))
-    return counted(increases(series, edges=edges, earlier=earlier), warnings)
+        if lacking - earlier.keys():
+            remembers = memories([question.tenant], call, start=start, end=end, most=most)[question.tenant]
+    return counted(increases(series, edges=edges, earlier=earlier, remembers=remembers), warnings)
+
+
+def memories(namespaces: Collection[str], call: Call, *, start: int, end: int, most: Most) -> Mapping[str, float]:
+    """Say by namespace since when the source would know the past of a series: ALWAYS where it scraped anything before the margin."""
+    margin = call.source.lookback // timedelta(milliseconds=1)
+    text = scraped_of(namespaces, memory=call.limits.memory)
+    groups, _ = read_all(text, call, at=start - margin, most=most, read=partial(read_groups, source=call.name))
+    known = {labels.get("namespace", ""): ALWAYS for labels in groups}
+    if not (unknown := set(namespaces) - known.keys()):
+        return known
+    text = scrapes_of(unknown, length=timedelta(milliseconds=end - start + margin))
+    scrapes, _ = read_all(text, call, at=end, most=most, read=partial(read_series, source=call.name, since=start - margin))
+    found: dict[str, list[Series]] = {}
+    for one in scrapes:
+        found.setdefault(one.labels.get("namespace", ""), []).append(one)
+    return known | {namespace: remembers_since(found.get(namespace, ()), margin=margin) for namespace in unknown}
 
 
 def counted(windows: tuple[Mapping[str, float], ...], warnings: tuple[str, ...]) -> Increases | NoData:

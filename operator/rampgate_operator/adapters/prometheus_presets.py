@@ -5,8 +5,8 @@ Knows what the SDK's metrics are called and labelled by. Must not know who waits
 One query brings the raw samples of all gates and metrics, up to the latest instant and from before the earliest beginning; each question's
 windows are cut from its own gate's series, so an answer does not depend on who else asked. What comes along unasked, such as a gate's
 namesake in another namespace, is dropped. Anybody may export a native histogram by the name of one of the counters: it fails the questions
-of its own gate alone. Further queries are for what has no gate (processes) or is rare: a metric's last values before a gap, and the bounds
-that a histogram has instead of the one asked for.
+of its own gate alone. Further queries are for what has no gate (processes) or is rare: a metric's last values before a gap, since when
+a namespace is scraped at all, and the bounds that a histogram has instead of the one asked for.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from datetime import timedelta
 from functools import lru_cache, partial
 from typing import NamedTuple, TypeAlias, TypeVar
 
-from rampgate_operator.adapters.prometheus_ask import Most, counted, milliseconds, read_all
+from rampgate_operator.adapters.prometheus_ask import Most, counted, memories, milliseconds, read_all
 from rampgate_operator.adapters.prometheus_http import Call
 from rampgate_operator.adapters.prometheus_json import Result, Sorted, read_groups, read_last_values, read_sorted_series, undisturbed
-from rampgate_operator.core.counting import Identity, Series, increases, without_base
+from rampgate_operator.core.counting import ALWAYS, Identity, Series, increases, without_base
 from rampgate_operator.core.looks import Answer, Exposed, Failed, FailureReason, Increases, Kind, LookRequest, NoData
 from rampgate_operator.core.promql_gates import BOUND, GENERATION, PROCESSES, bounds_of, last_values_of, samples_of, select
 from rampgate_operator.core.promql_tree import Selector
@@ -76,10 +76,18 @@ class _Source(NamedTuple):
         text = last_values_of(selected, memory=self.call.limits.memory)
         return self.read(text, partial(read_last_values, source=self.call.name), at=self.start)[0]
 
+    def memories(self, namespaces: Collection[str]) -> Mapping[str, float]:
+        """Say since when the past of these namespaces' series would be known."""
+        return memories(namespaces, self.call, start=self.start, end=self.end, most=self.most) if namespaces else {}
+
     def read(self, text: str, read: Callable[[Result], _T], *, at: int) -> tuple[_T, _Warnings]:
         """Ask for many gates at once."""
-        limits = self.call.limits
-        return read_all(text, self.call, at=at, most=Most(series=limits.max_together_series, size=limits.max_together_bytes), read=read)
+        return read_all(text, self.call, at=at, most=self.most, read=read)
+
+    @property
+    def most(self) -> Most:
+        """What an answer for many gates may hold."""
+        return Most(series=self.call.limits.max_together_series, size=self.call.limits.max_together_bytes)
 
 
 def ask_together(questions: Sequence[LookRequest], call: Call) -> Mapping[LookRequest, Answer]:
@@ -99,10 +107,19 @@ def ask_together(questions: Sequence[LookRequest], call: Call) -> Mapping[LookRe
         own = {one.question: _own(one, found) for one in asked}
         lacking = _without_base(asked, own)
     earlier = {name: source.last_values(_selection([name], those)) for name, those in lacking.items()}
+    remembers = source.memories(_without_past(lacking, own, earlier))
     processes = source.samples(select([PROCESSES], namespaces={one.gate[0] for one in exposures}))[0].counters if exposures else []
     with undisturbed():
         answers: dict[LookRequest, Answer] = {
-            one.question: counted(increases(own[one.question], edges=one.edges, earlier=earlier.get(one.name, {})), warnings)
+            one.question: counted(
+                increases(
+                    own[one.question],
+                    edges=one.edges,
+                    earlier=earlier.get(one.name, {}),
+                    remembers=remembers.get(one.gate[0], ALWAYS),
+                ),
+                warnings,
+            )
             for one in asked
         }
         answers |= _exposed(
@@ -161,6 +178,18 @@ def _without_base(asked: Sequence[_Asked], own: Mapping[LookRequest, Sequence[Se
         if without_base(own[one.question], start=one.edges[0], end=one.edges[-1]):
             lacking.setdefault(one.name, []).append(one)
     return lacking
+
+
+def _without_past(
+    lacking: Mapping[str, Sequence[_Asked]], own: Mapping[LookRequest, Sequence[Series]], earlier: Mapping[str, Mapping[Identity, float]]
+) -> Collection[str]:
+    """Name the namespaces with series of which not even a last value is known."""
+    return {
+        one.gate[0]
+        for name, those in lacking.items()
+        for one in those
+        if without_base(own[one.question], start=one.edges[0], end=one.edges[-1]) - earlier[name].keys()
+    }
 
 
 def _exposed(

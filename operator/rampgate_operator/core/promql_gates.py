@@ -18,6 +18,9 @@ PROCESSES = "rampgate_processes"
 BOUND = "le"
 """The label with a histogram's bounds."""
 
+_SCRAPES = "up"
+"""What Prometheus itself writes at each scrape of a target, with the target's labels."""
+
 
 def select(names: Collection[str], *, namespaces: Collection[str], gates: Collection[str] = (), bounds: Collection[float] = ()) -> Selector:
     """Select metrics by their names, namespaces and, where given, gates and bounds of buckets in seconds."""
@@ -44,6 +47,17 @@ def last_values_of(selected: Selector, *, memory: timedelta) -> str:
 def bounds_of(selected: Selector, *, length: timedelta) -> str:
     """Ask which bounds the buckets of each gate have had within `length`."""
     return show_surely(Aggregate("group", Labels("by", ("namespace", "gate", BOUND)), None, _last(selected, length)))
+
+
+def scrapes_of(namespaces: Collection[str], *, length: timedelta) -> str:
+    """Ask when every target of some namespaces was scraped over `length`."""
+    return samples_of(select([_SCRAPES], namespaces=namespaces), length=length)
+
+
+def scraped_of(namespaces: Collection[str], *, memory: timedelta) -> str:
+    """Ask in which of some namespaces anything was scraped within `memory`."""
+    scrapes = _last(select([_SCRAPES], namespaces=namespaces), memory)
+    return show_surely(Aggregate("group", Labels("by", ("namespace",)), None, scrapes))
 
 
 def _last(selected: Selector, length: timedelta) -> Call:
