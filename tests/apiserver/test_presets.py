@@ -11,30 +11,31 @@ from tests.adapters.exporter import Exporter
 from tests.apiserver.team import Team, wait_until
 
 GATE = "new-checkout"
-TICK, PER_TICK = 0.05, 20
+TICK, PER_TICK, UNITS = 0.05, 20, 2000
 RAMP = {"steps": [{"percent": 1, "hold": "2s"}, {"percent": 10, "hold": "2s"}, {"percent": 50, "hold": "1h"}]}
 ARMS = ("control", "baseline", "treatment")
 BOUNDS = (0.1, 0.25, 0.5, 1.0)
 DURATIONS = "rampgate_request_duration_seconds"
-NEWEST = 2**52
-"""A process that runs any rules as soon as they are written."""
 
 
 class Requests:
     """A process that serves every arm: of treatment's requests so many in a hundred fail, and so many take half a second."""
 
-    def __init__(self, shop: Exporter, *, failing: float, slow: float) -> None:
-        self._shop, self._shares = shop, {"treatment": (failing, slow)}
-        self.served = dict.fromkeys(ARMS, 0)
+    def __init__(self, team: Team, shop: Exporter, *, failing: float, slow: float) -> None:
+        self._team, self._shop, self._shares = team, shop, {"treatment": (failing, slow)}
+        self.served, self._exposed = dict.fromkeys(ARMS, 0), dict.fromkeys(ARMS, 0.0)
 
     def serve(self) -> None:
-        self._shop.set("rampgate_rules_generation", NEWEST, gate=GATE)
+        entry, percent = self._team.entry() or {}, self._team.exposure()
+        drawn = {"control": percent / 200, "treatment": percent / 200, "baseline": 1 - percent / 100}
+        self._shop.set("rampgate_rules_generation", entry.get("generation", 0), gate=GATE)
         for arm in ARMS:
+            self._exposed[arm] += UNITS * drawn[arm]
             self.served[arm] += PER_TICK
             served, (failing, slow) = self.served[arm], self._shares.get(arm, (0.02, 0.02))
             failed, late = int(served * failing), int(served * slow)
-            self._shop.set("rampgate_first_exposures_total", served, gate=GATE, variant=arm)
-            self._shop.set("rampgate_first_errors_total", failed, gate=GATE, variant=arm)
+            self._shop.set("rampgate_first_exposures_total", self._exposed[arm], gate=GATE, variant=arm)
+            self._shop.set("rampgate_first_errors_total", self._exposed[arm] * failing, gate=GATE, variant=arm)
             self._shop.set("rampgate_requests_total", failed, gate=GATE, variant=arm, outcome="error")
             self._shop.set("rampgate_requests_total", served - failed, gate=GATE, variant=arm, outcome="ok")
             self._shop.set(f"{DURATIONS}_count", served, gate=GATE, variant=arm)
@@ -44,9 +45,9 @@ class Requests:
 
 
 @contextmanager
-def requests(shop: Exporter, *, failing: float = 0.02, slow: float = 0.02) -> Iterator[Requests]:
+def requests(team: Team, shop: Exporter, *, failing: float = 0.02, slow: float = 0.02) -> Iterator[Requests]:
     """Serve in the background."""
-    serving, over = Requests(shop, failing=failing, slow=slow), threading.Event()
+    serving, over = Requests(team, shop, failing=failing, slow=slow), threading.Event()
 
     def serve() -> None:
         while not over.wait(TICK):
@@ -79,7 +80,7 @@ FORMS: list[tuple[str, dict[str, Any], dict[str, float], str]] = [
 def test_each_form_finds_its_harm_and_says_what_it_found(
     team: Team, shop: Exporter, form: dict[str, Any], harm: dict[str, float], sentence: str
 ) -> None:
-    with requests(shop, **harm):
+    with requests(team, shop, **harm):
         team.apply(changes={"guardrails": [{"name": "guard", **form}], "ramp": RAMP})
         status = team.wait_for(phase="RolledBack")
     (guardrail,) = status["guardrails"]
@@ -90,7 +91,7 @@ def test_each_form_finds_its_harm_and_says_what_it_found(
 
 def test_what_is_within_its_limits_goes_up_and_says_what_is_missing_to_a_decision(team: Team, shop: Exporter) -> None:
     guardrails = [{"name": f"guard-{number}", **form} for number, (_, form, _, _) in enumerate(FORMS)]
-    with requests(shop):
+    with requests(team, shop):
         team.apply(changes={"guardrails": guardrails, "ramp": RAMP})
         status = team.wait_for(percent=50)
     assert {guardrail["verdict"] for guardrail in status["guardrails"]} <= {"Inconclusive", "Pass"}
@@ -99,11 +100,12 @@ def test_what_is_within_its_limits_goes_up_and_says_what_is_missing_to_a_decisio
     assert relative["verdict"] == "Pass" or relative["samplesToDecision"] > 0
 
 
-def test_a_bound_that_is_no_bucket_begins_no_ramp_and_names_the_nearest(team: Team, shop: Exporter) -> None:
-    with requests(shop) as serving:
+def test_a_bound_that_is_no_bucket_leads_to_no_step_and_names_the_nearest(team: Team, shop: Exporter) -> None:
+    with requests(team, shop) as serving:
         wait_until(lambda: serving.served["control"] > 1000, "the shop has been scraped for a while")
         team.apply(changes={"guardrails": [{"name": "slow", "slowerThan": "300ms", "maxIncrease": "20%"}], "ramp": RAMP})
         wait_until(lambda: "the nearest are 0.25 s and 0.5 s" in str(team.status().get("guardrails")), "it says so", team.status)
-        assert (team.status()["phase"], team.status()["waitingFor"]) == ("Pending", "Metrics")
+        assert team.status()["waitingFor"] == "Metrics"
+        assert team.status()["percent"] <= 1  # what nobody had counted yet was no reason not to begin
         team.patch({"guardrails": [{"name": "slow", "slowerThan": "250ms", "maxIncrease": "20%"}]})
         team.wait_for(percent=10)
