@@ -19,7 +19,7 @@ from benchmarks.guardrails.parts import play_all, tasks
 from benchmarks.scale import record, say
 
 CLUSTERED = 20
-"""Ramps of users who come back take twenty times as long, and have no bar."""
+"""Ramps of users who come back take twenty times as long."""
 RESULTS = Path(__file__).parents[1] / "results" / "guardrails.json"
 
 
@@ -54,7 +54,7 @@ def main() -> int:
     say(f"{options.ramps:,} ramps of each kind: rolled back, after how many looks and requests of treatment (medians)")
     outcomes = play_all(list(tasks(asked, options.ramps, options.by_product)), tell)
     figures = figures_of(asked, outcomes) | sample_ratio_figures(options.ramps, say) | look_figures()
-    tell_users(max(1, options.ramps // CLUSTERED), say)
+    figures |= tell_users(max(1, options.ramps // CLUSTERED), say)
     record(figures, RESULTS if options.record else None)
     for name, bar in BARS.items():
         say(f"{name}: {bar.told(figures[name])}" if name in figures else f"{name}: not measured")

@@ -90,12 +90,15 @@ def _by_arm(counts: Whole, treated: Flags) -> Mapping[str, Whole]:
     return {"on": counts[treated].sum(axis=0), BASELINE: counts[~treated].sum(axis=0)}
 
 
+DEFAULT = "errorRate per Unit"
+
+
 def forms() -> dict[str, dict[str, Any]]:
     """Give the guardrails that are tried."""
     over_time, between = measured(np.random.default_rng(SEED))
     by_request = {"name": "errors", "errorRate": {"per": "Request"}, "maxIncrease": "0%"}
     return {
-        "errorRate per Unit": {"name": "errors", "errorRate": {}, "maxIncrease": "0%"},
+        DEFAULT: {"name": "errors", "errorRate": {}, "maxIncrease": "0%"},
         "errorRate per Request": by_request,
         f"the same, dispersion {over_time:g} (from look to look)": by_request | {"dispersion": {"factor": over_time}},
         f"the same, dispersion {between:g} (between groups of users)": by_request | {"dispersion": {"factor": between}},
@@ -126,8 +129,8 @@ def _at(counts: list[Counts], look: int, _guardrail: str) -> Counts:
     return counts[look]
 
 
-def tell_users(ramps: int, say: Callable[[str], None]) -> None:
-    """Say how often each form rolls back, and when, with and without harm; there is no bar."""
+def tell_users(ramps: int, say: Callable[[str], None]) -> dict[str, float]:
+    """Say how often each form rolls back, and when, with and without harm; gives the share of the default without harm."""
     parts = [(harm, first, min(CHUNK, ramps - first)) for harm in HARMS for first in range(0, ramps, CHUNK)]
     found: dict[float, list[dict[str, int]]] = {harm: [] for harm in HARMS}
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
@@ -137,6 +140,8 @@ def tell_users(ramps: int, say: Callable[[str], None]) -> None:
         looks = {harm: np.array([each[name] for each in found[harm]]) for harm in HARMS}
         told = ", ".join(f"× {harm:g}: {(at > 0).mean():.1%}, look {_median(at):.0f}" for harm, at in looks.items())
         say(f"users of 20 requests, {ramps:,} ramps, {name}: rolled back {told}")
+    healthy = [each[DEFAULT] > 0 for each in found[1.0]]
+    return {"aa_false_rollback_of_users": sum(healthy) / len(healthy)}
 
 
 def _median(looks: Whole) -> float:

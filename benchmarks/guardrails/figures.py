@@ -27,6 +27,7 @@ class Bar:
 BARS = {
     "aa_false_rollback_50_looks_worst": Bar(sign="≤", value=0.03),
     "aa_false_rollback_any_worst": Bar(sign="≤", value=0.05),
+    "aa_false_rollback_of_users": Bar(sign="≤", value=0.05),
     "found_1_to_2_worst": Bar(sign="≥", value=0.99),
     "median_requests_1_to_2_worst": Bar(sign="≤", value=1300),
     "median_requests_1_to_5_worst": Bar(sign="≤", value=200),

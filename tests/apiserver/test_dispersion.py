@@ -37,9 +37,9 @@ def past(prometheus: Prometheus, namespace: str) -> Iterator[None]:
 
 
 @contextmanager
-def serving(shop: Exporter) -> Iterator[None]:
+def serving(team: Team, shop: Exporter) -> Iterator[None]:
     """Serve every arm, none worse, as is counted by a team and by the SDK."""
-    with orders(shop, baseline=50, control=50, treatment=50), requests(shop):
+    with orders(shop, baseline=50, control=50, treatment=50), requests(team, shop):
         yield
 
 
@@ -59,7 +59,7 @@ def test_until_it_is_measured_no_step_begins_and_the_status_says_how_far_it_is(t
 def test_it_is_measured_by_what_prometheus_holds_and_outlives_a_crash(
     guardrail: dict[str, Any], operator: Operator, team: Team, shop: Exporter, prometheus: Prometheus, namespace: str
 ) -> None:
-    with past(prometheus, namespace), serving(shop):
+    with past(prometheus, namespace), serving(team, shop):
         team.apply(changes={"guardrails": [guardrail], "ramp": RAMP})
         status = team.wait_for(percent=1)
         (found,) = status["dispersions"]

@@ -62,7 +62,8 @@ def test_lost_exposures_hold_the_ramp_for_the_attempt_whatever_becomes_of_the_op
         operator.kill()
         operator.start()
         team.patch({"approved": {"attempt": 1, "upTo": 50}})
-        stays(lambda: team.status()["waitingFor"] == "SampleRatio" and team.status()["percent"] == 10, "it holds", seconds=3)
+        stays(lambda: team.status()["percent"] == 10, "it holds", seconds=3)
+        team.wait_for(percent=10, waitingFor="SampleRatio")  # after a restart it may wait for a fresh reading first
     assert team.status()["sampleRatios"] == status["sampleRatios"]
     assert results(team)["status"] == "False"
     assert "treatment has 3.5" in results(team)["message"]
