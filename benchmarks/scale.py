@@ -274,7 +274,7 @@ def record(figures: dict[str, float], file: Path | None) -> None:
     result = {
         "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
         "date": datetime.now(UTC).date().isoformat(),  # noqa: TID251  # the day of a measurement
-        "figures": {name: round(value, 3) for name, value in figures.items()},
+        "figures": {name: round(value, 4) for name, value in figures.items()},
     }
     text = json.dumps(result, indent=2) + "\n"
     sys.stdout.write(text)
