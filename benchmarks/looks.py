@@ -215,7 +215,7 @@ async def look(client: Client, experiments: list[tuple[str, str]], *, ask: Ask, 
 
 def is_full(answer: Answer) -> bool:
     """Whether all three variants were counted."""
-    return isinstance(answer, Increases | Exposed) and len(answer.by_variant) == 3
+    return isinstance(answer, Increases | Exposed) and len(set().union(*answer.windows)) == 3
 
 
 def encodings(url: str, params: Mapping[str, str], pid: int) -> str:

@@ -61,7 +61,8 @@ def cells() -> Iterator[Cell]:
         told = f"no harm, {name}, {rate}/s, {times * LOOKS:,} looks"
         yield Cell(name=told, kind="any", spec=_longer(times), world=_world(rate, one, pattern=pattern))
     yield from _of_design()
-    yield Cell(name="no harm, three guardrails, 100/s", kind="any", spec=three, world=_world(100, three))
+    for rate in RATES:
+        yield Cell(name=f"no harm, three guardrails, {rate}/s", kind="any", spec=three, world=_world(rate, three))
     for rate, (name, pattern) in product(RATES, PATTERNS.items()):
         yield Cell(name=f"no harm, {name}, {rate}/s", kind="aa50", spec=one, world=_world(rate, one, pattern=pattern))
     for harm, rate in (*product((2.0, 5.0), RATES), (1.2, 100)):

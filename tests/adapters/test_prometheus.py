@@ -15,7 +15,7 @@ from rampgate_operator.adapters.prometheus_http import Limits
 from rampgate_operator.core.looks import Answer, Failed, FailureReason, Increases, LookRequest, NoData, Value
 from rampgate_operator.core.promql import compile_query
 from rampgate_operator.settings import SourceSettings
-from tests.adapters.asking import ANY_TIME, Open, ask
+from tests.adapters.asking import ANY_TIME, Open, ask, together
 from tests.adapters.exporter import Exporter
 from tests.adapters.faulty import Faulty
 from tools.devcluster.prometheus import Prometheus as Server
@@ -199,7 +199,7 @@ async def test_counts_are_exact_through_restarts_births_and_ends(prometheus: Ser
     assert await _in_windows(client, counter, start, end, count=7) == truth
     cut = await ask(client, counter, at=end, window=end - start, cuts=_edges(start, end, count=7)[1:-1], tenant="exact")
     assert isinstance(cut, Increases)
-    assert (len(cut.windows), cut.by_variant) == (7, truth)
+    assert (len(cut.windows), together(cut)) == (7, truth)
     short = connect(prometheus.url, lookback=timedelta(milliseconds=1))
     assert await _in_windows(short, counter, start, end, count=7) == truth
 
@@ -213,7 +213,7 @@ async def _in_windows(client: Prometheus, counter: str, start: datetime, end: da
     for before, after in pairwise(_edges(start, end, count=count)):
         found = await ask(client, counter, at=after, window=after - before, tenant="exact")
         if isinstance(found, Increases):
-            for variant, rise in found.by_variant.items():
+            for variant, rise in together(found).items():
                 totals[variant] = totals.get(variant, 0.0) + rise
     return totals
 

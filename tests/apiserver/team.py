@@ -6,8 +6,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -232,6 +234,24 @@ class Team:
         if not answer.ok:
             raise AssertionError(f"{answer.request.method} {answer.url}: {answer.status_code} {answer.text}")
         return dict(answer.json())
+
+
+@contextmanager
+def meanwhile(serve: Callable[[], object], *, every: float) -> Iterator[None]:
+    """Do something again and again in the background, with so many seconds between."""
+    over = threading.Event()
+
+    def run() -> None:
+        while not over.wait(every):
+            serve()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 def wait_until(condition: Callable[[], bool], what: str, shown: Callable[[], object] = lambda: "") -> None:

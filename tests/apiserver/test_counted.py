@@ -1,13 +1,12 @@
 """Guardrails on counters, with a real Prometheus that scrapes a shop: a regression is rolled back with its sentence, equal arms are not."""
 
-import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import pytest
 
 from tests.adapters.exporter import Exporter
-from tests.apiserver.team import Operator, Team, wait_until
+from tests.apiserver.team import Operator, Team, meanwhile, wait_until
 
 GATE = "new-checkout"
 COUNTED = {
@@ -44,19 +43,9 @@ class Orders:
 @contextmanager
 def orders(shop: Exporter, *, gate: str = GATE, **failing: int) -> Iterator[Orders]:
     """Serve orders in the background."""
-    serving, over = Orders(shop, failing, gate), threading.Event()
-
-    def serve() -> None:
-        while not over.wait(TICK):
-            serving.serve()
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
+    serving = Orders(shop, failing, gate)
+    with meanwhile(serving.serve, every=TICK):
         yield serving
-    finally:
-        over.set()
-        thread.join()
 
 
 def test_a_regression_is_rolled_back_with_its_sentence(team: Team, shop: Exporter) -> None:

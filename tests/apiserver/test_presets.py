@@ -1,6 +1,5 @@
 """Guardrails that need no PromQL, with a real Prometheus that scrapes what the SDK counts: each form finds its kind of harm and says it."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.adapters.exporter import Exporter
-from tests.apiserver.team import Team, wait_until
+from tests.apiserver.team import Team, meanwhile, wait_until
 
 GATE = "new-checkout"
 TICK, PER_TICK, UNITS = 0.05, 20, 2000
@@ -47,19 +46,9 @@ class Requests:
 @contextmanager
 def requests(team: Team, shop: Exporter, *, failing: float = 0.02, slow: float = 0.02) -> Iterator[Requests]:
     """Serve in the background."""
-    serving, over = Requests(team, shop, failing=failing, slow=slow), threading.Event()
-
-    def serve() -> None:
-        while not over.wait(TICK):
-            serving.serve()
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
+    serving = Requests(team, shop, failing=failing, slow=slow)
+    with meanwhile(serving.serve, every=TICK):
         yield serving
-    finally:
-        over.set()
-        thread.join()
 
 
 FORMS: list[tuple[str, dict[str, Any], dict[str, float], str]] = [

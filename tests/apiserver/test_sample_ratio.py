@@ -1,12 +1,11 @@
 """First exposures, with a real Prometheus that scrapes pods: as drawn they change nothing, else they hold the ramp for the attempt."""
 
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from tests.adapters.exporter import Exporter
-from tests.apiserver.team import Operator, Team, stays, wait_until
+from tests.apiserver.team import Operator, Team, meanwhile, stays, wait_until
 
 GATE = "new-checkout"
 TICK = 0.1
@@ -18,25 +17,19 @@ RAMP = {"steps": [{"percent": 10, "hold": "1s"}, {"percent": 50, "hold": "1h", "
 @contextmanager
 def pods(team: Team, shop: Exporter, *, kept: float = 1.0, processes: int = 1, generation: int = 0) -> Iterator[None]:
     """Count units by the rules that are served, each in every process, and only a part of treatment's; `generation` is what pods tell."""
-    over, counted = threading.Event(), dict.fromkeys(("control", "treatment", "baseline"), 0.0)
+    counted = dict.fromkeys(("control", "treatment", "baseline"), 0.0)
 
     def serve() -> None:
-        while not over.wait(TICK):
-            entry, percent = team.entry() or {}, team.exposure()
-            seen = {"control": percent / 200, "treatment": kept * percent / 200, "baseline": 1 - percent / 100}
-            for arm, share in seen.items():
-                counted[arm] += UNITS * processes * share
-                shop.set("rampgate_first_exposures_total", counted[arm], gate=GATE, variant=arm)
-            shop.set("rampgate_rules_generation", generation or entry.get("generation", 0), gate=GATE)
-            shop.set("rampgate_processes", processes)
+        entry, percent = team.entry() or {}, team.exposure()
+        seen = {"control": percent / 200, "treatment": kept * percent / 200, "baseline": 1 - percent / 100}
+        for arm, share in seen.items():
+            counted[arm] += UNITS * processes * share
+            shop.set("rampgate_first_exposures_total", counted[arm], gate=GATE, variant=arm)
+        shop.set("rampgate_rules_generation", generation or entry.get("generation", 0), gate=GATE)
+        shop.set("rampgate_processes", processes)
 
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
+    with meanwhile(serve, every=TICK):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def results(team: Team) -> dict[str, Any]:

@@ -18,6 +18,10 @@ TOTALS = {"on": 1000, "off": 1000, "baseline": 2000}
 LONG = {"ramp": {"steps": [{"percent": 10, "hold": "1h"}, {"percent": 100, "hold": "1h"}]}}
 Counts = Mapping[str, float]
 
+UNITS = {"name": "failed", "errorRate": {}, "maxIncrease": "10%", "onBreach": "Hold"}
+SERVED = {"on": 1000.0, "off": 1000.0, "baseline": 2000.0}
+BUSY = dict.fromkeys(SERVED, 5000.0)
+
 
 def answered(counts: Counts | Answer) -> Answer:
     return Increases((dict(counts),)) if isinstance(counts, Mapping) else counts
@@ -56,3 +60,19 @@ def begun(**fields: Any) -> Story:
     story.decide()
     assert story.said[0] == "Ramping"
     return story
+
+
+def story_of(guardrail: dict[str, Any], **fields: Any) -> Story:
+    """A ramp on its first step, whose guardrail is of this form."""
+    story = begun(guardrails=[{**COUNTED, "onBreach": "Hold"}], **fields).edit(guardrails=[guardrail])
+    story.decide()
+    return story
+
+
+def answer(story: Story, *, wait: str = "30s", **rose: dict[str, float] | Answer) -> None:
+    """Answer one look: by name of what is asked for, `_` for a blank."""
+    story.wait(wait)
+    questions = replace(ask(story.situation(), LOOKBACKS), exposures=None)
+    told = {name.replace("_", " "): each if not isinstance(each, dict) else Increases((each,)) for name, each in rose.items()}
+    looks, _ = read_answers(questions, {request.key: told.get(str(request.key[1]), NoData("")) for request in questions.requests})  # type: ignore[index]
+    story.decide(*looks)

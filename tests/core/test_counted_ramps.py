@@ -92,8 +92,8 @@ def test_late_missed_repeated_looks_and_restarts_count_nothing_twice(events: lis
         total, failed = truth.rose(step.started_at, end)
         assert isinstance(total, Increases)
         assert isinstance(failed, Increases)
-        assert step.treatment_total <= total.by_variant["on"]
-        assert step.treatment_events <= failed.by_variant["on"]
+        assert step.treatment_total <= total.windows[0]["on"]
+        assert step.treatment_events <= failed.windows[0]["on"]
         assert (step.comparison_total, step.comparison_events) == (2 * step.treatment_total, step.treatment_events)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from rampgate_operator.core.looks import Exposed, Increases, Kind, LookRequest, Metric
+from rampgate_operator.core.looks import Kind, LookRequest, Metric
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -37,9 +37,3 @@ def test_the_edges_of_a_question_are_those_of_its_windows() -> None:
     counted = LookRequest(key="k", source="main", metric=COUNTER, at=AT, kind=Kind.INCREASES, since=AT - MINUTE, cuts=(middle,))
     assert counted.edges == (AT - MINUTE, middle, AT)
     assert LookRequest(key="k", source="main", query="up", at=AT).edges == ()
-
-
-def test_windows_add_up_by_variant() -> None:
-    windows = ({"on": 1.0}, {}, {"on": 2.0, "off": 3.0})
-    assert Increases(windows).by_variant == {"on": 3.0, "off": 3.0}
-    assert Exposed(windows, settled=(False, True, True), processes=2).by_variant == {"on": 3.0, "off": 3.0}

@@ -129,11 +129,6 @@ class Increases:
     windows: tuple[Mapping[str, float], ...]
     warnings: tuple[str, ...] = ()
 
-    @property
-    def by_variant(self) -> Mapping[str, float]:
-        """What all windows brought together."""
-        return _together(self.windows)
-
 
 @dataclass(frozen=True, slots=True)
 class Exposed:
@@ -151,11 +146,6 @@ class Exposed:
     processes: float
     warnings: tuple[str, ...] = ()
 
-    @property
-    def by_variant(self) -> Mapping[str, float]:
-        """What all windows brought together."""
-        return _together(self.windows)
-
 
 @dataclass(frozen=True, slots=True)
 class NoData:
@@ -170,14 +160,6 @@ class Failed:
 
     reason: FailureReason
     message: str
-
-
-def _together(windows: tuple[Mapping[str, float], ...]) -> Mapping[str, float]:
-    total: dict[str, float] = {}
-    for window in windows:
-        for variant, rose in window.items():
-            total[variant] = total.get(variant, 0.0) + rose
-    return total
 
 
 Answer: TypeAlias = Value | Increases | Exposed | NoData | Failed
