@@ -26,7 +26,8 @@ UNTIMED ?=
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(SYNCED) build ## Show the main job on real parts, some 80 seconds once built (KEEP=1 leaves it running)
+demo: $(SYNCED) ## Show the main job on real parts, some 80 seconds once built (KEEP=1 leaves it running)
+	@$(PY) -m tools.devcluster build --for demo
 	$(PY) -m tools.demo $(if $(KEEP),--keep) $(if $(UNTIMED),--untimed)
 
 test: $(SYNCED) build ## Run all tests on a real API server and a real Prometheus (PYTEST_ARGS="-k latch")

@@ -11,7 +11,7 @@ from enum import IntEnum
 from pathlib import Path
 
 from tools.devcluster import keeper, state
-from tools.devcluster.binaries import BINARIES, BinaryMissingError
+from tools.devcluster.binaries import BINARIES, BinaryMissingError, Purpose, needed_for
 from tools.devcluster.build import BuildError, ensure
 from tools.devcluster.golang import GoError
 from tools.devcluster.loopback import answers
@@ -95,9 +95,9 @@ def status(options: argparse.Namespace) -> Exit:
     return Exit.OK if all(ready for _, ready in probes.values()) else Exit.FAILED
 
 
-def build(_options: argparse.Namespace) -> Exit:
+def build(options: argparse.Namespace) -> Exit:
     """Build what is missing and print where each binary is."""
-    for binary in BINARIES.values():
+    for binary in needed_for(options.purpose):
         print(f"{binary.name} {binary.version} {ensure(binary, _report)}")
     return Exit.OK
 
@@ -132,7 +132,10 @@ def _parser() -> argparse.ArgumentParser:
     for run in (up, down, env, status, build):
         command = commands.add_parser(run.__name__, help=(run.__doc__ or "").splitlines()[0], description=run.__doc__)
         command.set_defaults(run=run)
-        if run is not build:
+        if run is build:
+            help_ = "what they are needed for: the demo, all tests, or those with real pods (default: %(default)s)"
+            command.add_argument("--for", dest="purpose", type=Purpose, choices=list(Purpose), default=Purpose.TEST, help=help_)
+        else:
             command.add_argument(
                 "--dir", type=_absolute, default=state.default_directory(), help="which cluster: its directory (default: %(default)s)"
             )

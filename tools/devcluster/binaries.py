@@ -8,6 +8,7 @@ import os
 import shutil
 import sys
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 MODULES = Path(__file__).parent / "modules"
@@ -20,6 +21,15 @@ KUBERNETES_LDFLAGS = " ".join(
     for variable, value in (("gitVersion", f"v{KUBERNETES_VERSION}"), ("gitMajor", "1"), ("gitMinor", "36"))
 )
 PROMETHEUS_VERSION = "3.16.0"
+CONTAINERD_VERSION = "2.4.2"
+
+
+class Purpose(StrEnum):
+    """What a binary is needed for; each purpose needs what the ones before it need too."""
+
+    DEMO = "demo"
+    TEST = "test"
+    NODE = "node"
 
 
 class BinaryMissingError(Exception):
@@ -36,6 +46,8 @@ class Binary:
     module: str
     first_build: str
     ldflags: str = ""
+    purpose: Purpose = Purpose.DEMO
+    tags: str = ""
 
     @property
     def source(self) -> Path:
@@ -48,41 +60,83 @@ class Binary:
         return f"{STRIP} {self.ldflags}".strip()
 
     @property
+    def flags(self) -> tuple[str, ...]:
+        """The arguments of `go build` before the package."""
+        return (*BUILD_FLAGS, *([f"-tags={self.tags}"] if self.tags else []), f"-ldflags={self.linker_flags}")
+
+    @property
     def directory(self) -> Path:
         """Where the cache keeps this build: another go.sum, version or flag is another folder."""
         return cache_directory() / f"{self.name}-{self.version}-{self._fingerprint()}"
 
     def _fingerprint(self) -> str:
-        digest = hashlib.sha256(" ".join((self.package, *BUILD_FLAGS, self.linker_flags)).encode())
+        digest = hashlib.sha256(" ".join((self.package, *self.flags)).encode())
         for name in ("go.mod", "go.sum"):
             digest.update((self.source / name).read_bytes())
         return digest.hexdigest()[:10]
+
+
+_PROMETHEUS_LDFLAGS = f"-X github.com/prometheus/common/version.Version={PROMETHEUS_VERSION}"
+_HELM_LDFLAGS = "-X helm.sh/helm/v{major}/internal/version.version=v{version}"
+
+
+def _kubernetes(name: str, first_build: str, purpose: Purpose) -> Binary:
+    package = f"k8s.io/kubernetes/cmd/{name}"
+    return Binary(name, KUBERNETES_VERSION, package, "kubernetes", first_build, KUBERNETES_LDFLAGS, purpose)
+
+
+def _helm(version: str, first_build: str) -> Binary:
+    major = version.split(".", maxsplit=1)[0]
+    ldflags = _HELM_LDFLAGS.format(major=major, version=version)
+    return Binary(f"helm{major}", version, f"helm.sh/helm/v{major}/cmd/helm", f"helm{major}", first_build, ldflags, Purpose.TEST)
+
+
+def _containerd(name: str, first_build: str) -> Binary:
+    package = f"github.com/containerd/containerd/v2/cmd/{name}"
+    ldflags = f"-X github.com/containerd/containerd/v2/version.Version=v{CONTAINERD_VERSION}"
+    return Binary(name, CONTAINERD_VERSION, package, "containerd", first_build, ldflags, Purpose.NODE, tags="no_btrfs")
 
 
 BINARIES = {
     binary.name: binary
     for binary in (
         Binary("etcd", "3.6.6", "go.etcd.io/etcd/server/v3", "etcd", "about 1 minute"),
-        Binary(
-            "kube-apiserver",
-            KUBERNETES_VERSION,
-            "k8s.io/kubernetes/cmd/kube-apiserver",
-            "kubernetes",
-            "about 3 minutes",
-            KUBERNETES_LDFLAGS,
-        ),
+        _kubernetes("kube-apiserver", "about 3 minutes", Purpose.DEMO),
         Binary(
             "prometheus",
             PROMETHEUS_VERSION,
             "github.com/prometheus/prometheus/cmd/prometheus",
             "prometheus",
             "about 4 minutes",
-            f"-X github.com/prometheus/common/version.Version={PROMETHEUS_VERSION}",
+            _PROMETHEUS_LDFLAGS,
         ),
         # its `check metrics` judges the operator's own; a module of its own, so that its needs never rebuild Prometheus
-        Binary("promtool", PROMETHEUS_VERSION, "github.com/prometheus/prometheus/cmd/promtool", "promtool", "about 1 minute more"),
+        Binary(
+            "promtool",
+            PROMETHEUS_VERSION,
+            "github.com/prometheus/prometheus/cmd/promtool",
+            "promtool",
+            "about 1 minute more",
+            purpose=Purpose.TEST,
+        ),
+        _helm("3.22.0", "about 1 minute"),
+        _helm("4.3.1", "about 2 minutes"),
+        _kubernetes("kube-controller-manager", "about 1 minute", Purpose.NODE),
+        _kubernetes("kube-scheduler", "some seconds", Purpose.NODE),
+        _kubernetes("kubelet", "some seconds", Purpose.NODE),
+        _kubernetes("kube-proxy", "some seconds", Purpose.NODE),
+        Binary("coredns", "1.15.0", "github.com/coredns/coredns", "coredns", "about 2 minutes", purpose=Purpose.NODE),
+        _containerd("containerd", "about 1 minute"),
+        _containerd("containerd-shim-runc-v2", "some seconds"),
+        _containerd("ctr", "some seconds"),
     )
 }
+
+
+def needed_for(purpose: Purpose) -> tuple[Binary, ...]:
+    """The binaries that a purpose needs."""
+    purposes = list(Purpose)
+    return tuple(binary for binary in BINARIES.values() if purposes.index(binary.purpose) <= purposes.index(purpose))
 
 
 def cache_directory() -> Path:

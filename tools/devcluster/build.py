@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.devcluster.binaries import BUILD_FLAGS, Binary, cache_directory, locate
+from tools.devcluster.binaries import Binary, cache_directory, locate
 from tools.devcluster.golang import find_go, go_environment
 from tools.devcluster.server import supervised
 
@@ -42,7 +42,7 @@ def _build(binary: Binary, report: Report) -> Path:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     started = time.monotonic()
-    _run([go, "build", *BUILD_FLAGS, f"-ldflags={binary.linker_flags}", "-o", partial / binary.name, binary.package], binary, report)
+    _run([go, "build", *binary.flags, "-o", partial / binary.name, binary.package], binary, report)
     shutil.rmtree(binary.directory, ignore_errors=True)
     partial.rename(binary.directory)
     report(f"built {binary.name} {binary.version} in {time.monotonic() - started:.0f} s")
