@@ -4,7 +4,7 @@ ARG BASE=python:3.13-slim
 
 # --- what is built, and with what: nothing of it but /opt/rampgate is in the image ---
 FROM ${BASE} AS build
-ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_COMPILE_BYTECODE=1
+ENV UV_PYTHON_DOWNLOADS=never UV_LINK_MODE=copy UV_SYSTEM_CERTS=1
 RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir --only-binary :all: uv==0.13.9
 ENV PATH=/opt/uv/bin:${PATH}
 WORKDIR /src
@@ -19,8 +19,15 @@ RUN uv export --frozen --no-dev --extra operator --extra server --no-emit-projec
 COPY README.md LICENSE ./
 COPY sdk sdk
 COPY operator operator
+# Two builds give the same bytes: no note of when the wheel was made, and bytecode that is bound to its source's bytes, not to its time.
 RUN uv build --wheel --out-dir dist \
- && uv pip install --python /opt/rampgate --no-deps --no-index dist/*.whl
+ && uv pip install --python /opt/rampgate --no-deps --no-index dist/*.whl \
+ && rm /opt/rampgate/lib/python3*/site-packages/rampgate-*.dist-info/uv_cache.json \
+ && sed -i /uv_cache.json/d /opt/rampgate/lib/python3*/site-packages/rampgate-*.dist-info/RECORD \
+ && PYTHONHASHSEED=0 /opt/rampgate/bin/python -m compileall -q -j 1 --invalidation-mode unchecked-hash /opt/rampgate/lib
+
+# The shop that the documents play with: the same image runs the operator, `rampgate serve` and this.
+COPY examples/shop /opt/rampgate/examples/shop
 
 # --- the image ---
 FROM ${BASE}

@@ -21,7 +21,7 @@ KEEP ?=
 UNTIMED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz bench-scale bench-rollback bench-sdk bench-guardrails lint crds docs build clean
+.PHONY: help demo test fuzz bench-scale bench-rollback bench-sdk bench-guardrails lint crds docs image build clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -67,6 +67,9 @@ crds: $(SYNCED) ## Generate crds/ from the models
 
 docs: $(SYNCED) ## Generate the pages of docs/ that are made from the code
 	$(PY) -m tools.docs
+
+image: $(SYNCED) ## Build the image with docker, or as root with buildah, and say where its archive is (1 minute; the first time 3)
+	@$(PY) -m tools.image
 
 build: $(SYNCED) ## Build the devcluster's servers into the cache, once per version (some minutes)
 	@$(PY) -m tools.devcluster build
