@@ -37,5 +37,7 @@ COPY --from=build /opt/rampgate /opt/rampgate
 ENV PATH=/opt/rampgate/bin:${PATH} PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 # A number, because `runAsNonRoot` cannot tell whom a name stands for.
 USER 65532:65532
+# Where `python -m examples.shop.app` is found.
+WORKDIR /opt/rampgate
 EXPOSE 8080
 ENTRYPOINT ["rampgate"]

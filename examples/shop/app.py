@@ -132,7 +132,14 @@ class Handler(BaseHTTPRequestHandler):
 def main() -> None:
     """Serve until stopped."""
     options = _parser().parse_args()
-    gates = Gates.from_cluster(
+    with _gates(options) as gates, Shop((options.host, options.port), gates) as shop:
+        shop.serve_forever()
+
+
+def _gates(options: argparse.Namespace) -> Gates:
+    if options.rules is not None:
+        return Gates.from_directory(options.rules, metrics=PrometheusMetrics())
+    return Gates.from_cluster(
         options.namespace,
         url=options.api_server,
         token_file=options.token_file,
@@ -140,13 +147,13 @@ def main() -> None:
         wait=1.0,
         metrics=PrometheusMetrics(),
     )
-    with gates, Shop(("127.0.0.1", options.port), gates) as shop:
-        shop.serve_forever()
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--rules", type=Path, metavar="DIR", help="a mounted ConfigMap (default: watch the API server)")
     parser.add_argument("--namespace", help="where the rules are (default: the pod's)")
     parser.add_argument("--api-server", help="https://host:port (default: the pod's)")
     parser.add_argument("--token-file", type=Path, help="(default: the pod's service account)")

@@ -22,9 +22,9 @@ LATEST = 0.5
 class Load:
     """Workers that share the users, the tally and a rate."""
 
-    def __init__(self, *, users: int, rate: float, until: float) -> None:
+    def __init__(self, *, users: int, rate: float, until: float, keep_alive: bool = True) -> None:
         self._users = itertools.cycle(f"user-{number}" for number in range(users))
-        self._rate, self._until = rate, until
+        self._rate, self._until, self._keep_alive = rate, until, keep_alive
         self._tally = Tally()
         self._lock = threading.Lock()
 
@@ -46,6 +46,8 @@ class Load:
             with self._lock:
                 users = list(itertools.islice(self._users, batch))
             self._check_out(connection, users)
+            if not self._keep_alive:
+                connection.close()
             due = max(due + pause, time.monotonic() - LATEST)
             time.sleep(max(0.0, due - time.monotonic()))
 
@@ -70,9 +72,11 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=3000, help="distinct users (default: %(default)s)")
     parser.add_argument("--rate", type=float, default=400.0, help="checkouts a second in all (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=1, help="checkouts that one request asks for (default: %(default)s)")
+    each = "open a connection for each request, so that a Service spreads them over its pods"
+    parser.add_argument("--spread", action="store_true", help=each)
     parser.add_argument("--seconds", type=float, default=math.inf, help="how long (default: until it is stopped)")
     options = parser.parse_args()
-    load = Load(users=options.users, rate=options.rate, until=time.monotonic() + options.seconds)
+    load = Load(users=options.users, rate=options.rate, until=time.monotonic() + options.seconds, keep_alive=not options.spread)
     load.run(options.shops, workers_each=2, batch=options.batch)
 
 
