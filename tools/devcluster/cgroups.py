@@ -3,6 +3,7 @@
 Knows both layouts: one hierarchy per controller (v1, hybrid) and a single one (v2).
 """
 
+import os
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -11,6 +12,11 @@ from tools.devcluster.places import CGROUP, CGROUPS
 
 REMOVE_SECONDS = 10.0
 POLL_SECONDS = 0.05
+
+
+def writable() -> bool:
+    """Whether cgroups can be made here."""
+    return bool(_hierarchies()) and all(os.access(hierarchy, os.W_OK) for hierarchy in _hierarchies())
 
 
 def make() -> None:

@@ -17,6 +17,12 @@ PID_FILE = RUN / "init.pid"
 UNSHARE = ("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child")
 
 
+def refusal() -> str | None:
+    """What the kernel says when it is asked for such namespaces and a mount in them; None when it grants them."""
+    done = subprocess.run([*UNSHARE, "--", "mount", "-t", "tmpfs", "tmpfs", "/run"], capture_output=True, text=True, check=False)
+    return done.stderr.strip() or f"exit status {done.returncode}" if done.returncode else None
+
+
 class Enclosure:
     """An empty node: namespaces with a first process, and a cable to the host. Ends with this process at the latest."""
 

@@ -4,20 +4,22 @@ Knows the parts and their order. Must not know their flags and files (containerd
 The host and its pods reach each other by address; the host reaches Services too. Names of Services are known inside only.
 """
 
+import os
 import shutil
 import socket
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Self
 
-from tools.devcluster import cgroups, containerd, controllers, debian, images, kubelet, removal, servicing
+from tools.devcluster import cgroups, containerd, controllers, debian, enclosure, images, kubelet, removal, servicing
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.enclosure import Enclosure
 from tools.devcluster.kubectl import kubectl
 from tools.devcluster.loopback import answers
-from tools.devcluster.places import DATA, HOST_ADDRESS, NODE, RUN
+from tools.devcluster.places import CGROUPS, DATA, HOST_ADDRESS, NODE, RUN
 from tools.devcluster.roles import Part, write_kubeconfig
 from tools.devcluster.server import Server
 
@@ -35,8 +37,30 @@ PROGRAMS = {
 READY_SECONDS = 90
 
 
-class NodeRunsError(Exception):
-    """Another node runs on this machine."""
+class NodeError(Exception):
+    """This machine cannot run a node, or runs one already; the message says which."""
+
+
+def why_not() -> str | None:
+    """Why this machine cannot run a node, in one sentence; None when nothing speaks against it."""
+    if sys.platform != "linux":
+        return f"a node needs Linux, and this is {sys.platform}"
+    if os.geteuid() != 0:
+        return "a node needs root, for namespaces, interfaces and cgroups"
+    if (packages := debian.missing(PROGRAMS)) and not debian.can_install():
+        return f"a node needs programs that are missing, and there is no apt-get to install Debian's {', '.join(packages)}"
+    if not cgroups.writable():
+        return f"a node needs cgroups, and {CGROUPS} does not let us make any"
+    if refused := enclosure.refusal():
+        return f"a node needs namespaces and mounts, which are refused here: {refused}"
+    return None
+
+
+def prepare(report: Callable[[str], None]) -> None:
+    """Install the packages that are missing; raises NodeError where a node cannot run, PackageError."""
+    if reason := why_not():
+        raise NodeError(reason)
+    debian.install(debian.missing(PROGRAMS), report)
 
 
 class Node:
@@ -53,7 +77,7 @@ class Node:
 
         Logs and kubeconfigs go to `directory` and stay there, else to a temporary one that goes with it. Whatever a killed node left is
         removed first, and missing packages are installed, which `report` is told.
-        Raises NodeRunsError, PackageError, BinaryMissingError, RemovalError, and ServerError with the end of a log.
+        Raises NodeError, PackageError, BinaryMissingError, RemovalError, and ServerError with the end of a log.
         """
         node = cls(directory or Path(tempfile.mkdtemp(prefix="rampgate-node-")))
         if directory is None:
@@ -86,8 +110,8 @@ class Node:
         self.stop()
 
     def _start(self, report: Callable[[str], None]) -> None:
+        prepare(report)
         self._running.enter_context(alone())
-        debian.install(debian.missing(PROGRAMS), report)
         removal.remove()
         self._running.callback(removal.remove)
         shutil.rmtree(self._logs, ignore_errors=True)
@@ -140,9 +164,18 @@ class Node:
         return self.directory / "node"
 
 
+def runs() -> bool:
+    """Whether a node runs on this machine, or starts or stops just now."""
+    try:
+        with alone():
+            return False
+    except NodeError:
+        return True
+
+
 @contextmanager
 def alone() -> Iterator[None]:
-    """Be the only process with a node on this machine for the length of the block; raises NodeRunsError when another is.
+    """Be the only process with a node on this machine for the length of the block; raises NodeError when another is.
 
     The lock is a socket in the kernel's abstract namespace, which leaves no file and ends with its process.
     """
@@ -150,5 +183,5 @@ def alone() -> Iterator[None]:
         try:
             lock.bind(f"\0{RUN}")
         except OSError as error:
-            raise NodeRunsError("another node runs on this machine, which has room for one: its addresses are fixed") from error
+            raise NodeError("another node runs on this machine, which has room for one: its addresses are fixed") from error
         yield
