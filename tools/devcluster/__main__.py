@@ -1,6 +1,6 @@
-"""`python -m tools.devcluster up|down|env|status|build`: the command line, and nothing else.
+"""`python -m tools.devcluster up|down|env|status|load|build`: the command line, and nothing else.
 
-Exit status: 0 done; 1 a server, a build or a probe failed; 2 wrong usage; 3 nothing runs there (env, status).
+Exit status: 0 done; 1 a server, a build or a probe failed; 2 wrong usage; 3 nothing runs there (env, status, load).
 """
 
 import argparse
@@ -10,15 +10,19 @@ import time
 from enum import IntEnum
 from pathlib import Path
 
-from tools.devcluster import keeper, state
-from tools.devcluster.binaries import BINARIES, BinaryMissingError, Purpose, needed_for
+from tools.devcluster import containerd, keeper, kubelet, node, removal, state
+from tools.devcluster.binaries import BINARIES, Binary, BinaryMissingError, Purpose, needed_for
 from tools.devcluster.build import BuildError, ensure
+from tools.devcluster.debian import PackageError
 from tools.devcluster.golang import GoError
 from tools.devcluster.loopback import answers
 from tools.devcluster.roles import Role
 from tools.devcluster.server import ServerError
 
-FAILURES = (BinaryMissingError, BuildError, GoError, ServerError, keeper.KeeperError, state.AlreadyRunningError)
+FAILURES = (
+    *(BinaryMissingError, BuildError, GoError, PackageError, ServerError),
+    *(keeper.KeeperError, node.NodeError, removal.RemovalError, state.AlreadyRunningError),
+)
 
 
 class Exit(IntEnum):
@@ -47,26 +51,38 @@ def up(options: argparse.Namespace) -> Exit:
     """Start a cluster, or name the one that runs."""
     here = state.read(options.dir)
     if here is not None:
-        print(f"already running in {options.dir}")
-        _print_state(here)
-        return Exit.OK
-    wanted = [BINARIES[name] for name in ("etcd", "kube-apiserver", *(["prometheus"] if options.prometheus else []))]
-    for binary in wanted:
+        return _already_runs(here, options)
+    if options.node:
+        node.prepare(_report)
+    for binary in _wanted(options):
         ensure(binary, _report)
     started = time.monotonic()
     if options.foreground:
-        keeper.keep(options.dir, scrape_interval=options.scrape_interval if options.prometheus else None, ready=_print_state)
+        interval = options.scrape_interval if options.prometheus else None
+        keeper.keep(options.dir, node=options.node, scrape_interval=interval, ready=_print_state)
         return Exit.OK
     prometheus = [f"--scrape-interval={options.scrape_interval}"] if options.prometheus else ["--no-prometheus"]
-    here = keeper.detach(options.dir, prometheus)
+    here = keeper.detach(options.dir, [*prometheus, *(["--node"] if options.node else [])])
     print(f"ready after {time.monotonic() - started:.1f} s")
     _print_state(here)
     return Exit.OK
 
 
 def down(options: argparse.Namespace) -> Exit:
-    """End a cluster; its logs stay."""
+    """End a cluster, and remove what a killed node left; logs stay."""
     print(f"stopped the cluster in {options.dir}" if keeper.end(options.dir) else f"nothing runs in {options.dir}")
+    if removal.leftovers() and not node.runs():
+        removal.remove()
+        print("removed what a killed node left")
+    return Exit.OK
+
+
+def load(options: argparse.Namespace) -> Exit:
+    """Make the images of an OCI archive available to the node's pods."""
+    if not node.runs():
+        print("no node runs on this machine: `python -m tools.devcluster up --node` starts one", file=sys.stderr)
+        return Exit.NOT_RUNNING
+    containerd.import_image(options.archive)
     return Exit.OK
 
 
@@ -89,9 +105,11 @@ def status(options: argparse.Namespace) -> Exit:
     probes = {"kube-apiserver": (here.api_server, answers(f"{here.api_server}/readyz", ca_file=Path(here.ca_file)))}
     if here.prometheus is not None:
         probes["prometheus"] = (here.prometheus, answers(f"{here.prometheus}/-/ready"))
+    if here.node is not None:
+        probes["kubelet"] = (kubelet.HEALTH, answers(kubelet.HEALTH))
     print(f"running in {options.dir} (process {state.keeper(options.dir)})")
     for name, (url, ready) in probes.items():
-        print(f"  {name:<15} {url:<24} {'ready' if ready else 'NOT READY'}")
+        print(f"  {name:<15} {url:<32} {'ready' if ready else 'NOT READY'}")
     return Exit.OK if all(ready for _, ready in probes.values()) else Exit.FAILED
 
 
@@ -104,8 +122,24 @@ def build(options: argparse.Namespace) -> Exit:
 
 def _nothing_runs(directory: Path) -> Exit:
     starting = state.keeper(directory) is not None
-    print(f"a cluster is starting in {directory}" if starting else f"nothing runs in {directory}", file=sys.stderr)
+    _report(f"a cluster is starting in {directory}" if starting else f"nothing runs in {directory}")
+    if (left := removal.leftovers()) and not node.runs():
+        _report("a killed node left what follows; `python -m tools.devcluster down` removes it\n  " + "\n  ".join(left))
     return Exit.NOT_RUNNING
+
+
+def _already_runs(here: state.State, options: argparse.Namespace) -> Exit:
+    print(f"already running in {options.dir}")
+    _print_state(here)
+    if options.node and here.node is None:
+        _report("it runs without a node: `down` it first")
+        return Exit.FAILED
+    return Exit.OK
+
+
+def _wanted(options: argparse.Namespace) -> list[Binary]:
+    names = {"etcd", "kube-apiserver", *(["prometheus"] if options.prometheus else [])}
+    return [binary for binary in BINARIES.values() if binary.name in names or (options.node and binary.purpose is Purpose.NODE)]
 
 
 def _print_state(here: state.State) -> None:
@@ -125,16 +159,18 @@ def _report(line: str) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m tools.devcluster",
-        description="A real Kubernetes control plane and a real Prometheus on loopback, for tests and the demo.",
+        description="A real Kubernetes, with or without a node, and a real Prometheus on this machine, for tests and the demo.",
         epilog=__doc__.partition("\n\n")[2],
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for run in (up, down, env, status, build):
+    for run in (up, down, env, status, load, build):
         command = commands.add_parser(run.__name__, help=(run.__doc__ or "").splitlines()[0], description=run.__doc__)
         command.set_defaults(run=run)
         if run is build:
             help_ = "what they are needed for: the demo, all tests, or those with real pods (default: %(default)s)"
             command.add_argument("--for", dest="purpose", type=Purpose, choices=list(Purpose), default=Purpose.TEST, help=help_)
+        elif run is load:
+            command.add_argument("archive", type=_absolute, metavar="ARCHIVE", help="an OCI or Docker archive (.tar)")
         else:
             command.add_argument(
                 "--dir", type=_absolute, default=state.default_directory(), help="which cluster: its directory (default: %(default)s)"
@@ -149,7 +185,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_up_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--control-plane", action="store_true", help="etcd and kube-apiserver, no nodes (the default)")
+    what = command.add_mutually_exclusive_group()
+    what.add_argument("--control-plane", action="store_true", help="etcd and kube-apiserver, no nodes (the default)")
+    what.add_argument("--node", action="store_true", help="a node with real pods too; Linux and root only, one on a machine")
     command.add_argument("--prometheus", action=argparse.BooleanOptionalAction, default=True, help="start a Prometheus too (the default)")
     command.add_argument("--scrape-interval", type=_seconds, default=1.0, metavar="SECONDS", help="Prometheus' (default: %(default)s)")
     command.add_argument("--foreground", action="store_true", help="stay until Ctrl-C instead of detaching")

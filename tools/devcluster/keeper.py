@@ -15,6 +15,8 @@ from pathlib import Path
 
 from tools.devcluster import state
 from tools.devcluster.cluster import Cluster
+from tools.devcluster.node import Node
+from tools.devcluster.places import NODE
 from tools.devcluster.prometheus import Prometheus
 from tools.devcluster.roles import Role
 
@@ -28,18 +30,19 @@ class KeeperError(Exception):
     """A detached cluster did not start or did not end; the message says why."""
 
 
-def keep(directory: Path, *, scrape_interval: float | None, ready: Callable[[state.State], None]) -> None:
-    """Run a cluster in this process until SIGINT or SIGTERM; `ready` is called once it answers.
+def keep(directory: Path, *, node: bool, scrape_interval: float | None, ready: Callable[[state.State], None]) -> None:
+    """Run a cluster in this process until SIGINT or SIGTERM, with `node` one that runs pods; `ready` is called once it answers.
 
-    `scrape_interval` is in seconds, None = no Prometheus. Raises AlreadyRunningError, ServerError.
+    `scrape_interval` is in seconds, None = no Prometheus. Raises AlreadyRunningError, ServerError, and with `node` what Node.start raises.
     """
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # both signals unwind the stack, also during the start
     with state.held(directory), ExitStack() as running:
-        cluster = running.enter_context(Cluster.start(directory))
+        cluster = running.enter_context(Node.start(directory)).cluster if node else running.enter_context(Cluster.start(directory))
         prometheus = None
         if scrape_interval is not None:
-            prometheus = running.enter_context(Prometheus.launch(directory / "prometheus", scrape_interval=scrape_interval))
-        here = _describe(cluster, prometheus)
+            launched = Prometheus.launch(directory / "prometheus", scrape_interval=scrape_interval, host=cluster.host)
+            prometheus = running.enter_context(launched)
+        here = _describe(cluster, prometheus, node=NODE if node else None)
         state.write(directory, here)
         ready(here)
         try:
@@ -91,11 +94,12 @@ def _wait_for_state(directory: Path, process: "subprocess.Popen[bytes]", log: Pa
     return found
 
 
-def _describe(cluster: Cluster, prometheus: Prometheus | None) -> state.State:
+def _describe(cluster: Cluster, prometheus: Prometheus | None, *, node: str | None) -> state.State:
     return state.State(
         api_server=cluster.url,
         ca_file=str(cluster.ca_file),
         kubeconfigs={role.value: str(cluster.kubeconfig(role)) for role in Role},
         prometheus=prometheus.url if prometheus else None,
         prometheus_targets=str(prometheus.targets) if prometheus else None,
+        node=node,
     )

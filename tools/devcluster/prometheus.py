@@ -1,4 +1,4 @@
-"""A real Prometheus on a free loopback port that takes new targets while it runs.
+"""A real Prometheus on a free port, of loopback unless pods are to reach it, that takes new targets while it runs.
 
 Knows Prometheus' flags and its file-based discovery. Must not know what the targets measure.
 """
@@ -19,8 +19,9 @@ from tools.devcluster.server import Server
 class Prometheus:
     """A running Prometheus. Use it as a context manager, or call `stop`; it ends with this process at the latest."""
 
-    def __init__(self, directory: Path, *, temporary: bool, scrape_interval: float) -> None:
+    def __init__(self, directory: Path, *, temporary: bool, scrape_interval: float, host: str) -> None:
         self.directory = directory
+        self.host = host
         self.port = free_port()
         self._temporary = temporary
         self.targets = directory / "targets"
@@ -32,16 +33,15 @@ class Prometheus:
         self._server = Server("prometheus", self._command(), log=directory / "log", remove=directory if temporary else None)
 
     @classmethod
-    def launch(cls, directory: Path | None = None, *, scrape_interval: float = 1.0) -> Self:
+    def launch(cls, directory: Path | None = None, *, scrape_interval: float = 1.0, host: str = HOST) -> Self:
         """Start one without targets and without data, and wait until it is ready.
 
-        Its files go to `directory` and stay there, else to a temporary one that goes with it. `scrape_interval` is in seconds.
+        Its files go to `directory` and stay there, else to a temporary one that goes with it. `scrape_interval` is in seconds,
+        `host` the address of this machine that it listens on.
         Raises BinaryMissingError when Prometheus is not built, ServerError with the end of its log when it does not come up.
         """
-        if directory is None:
-            prometheus = cls(Path(tempfile.mkdtemp(prefix="rampgate-prometheus-")), temporary=True, scrape_interval=scrape_interval)
-        else:
-            prometheus = cls(directory, temporary=False, scrape_interval=scrape_interval)
+        place = directory or Path(tempfile.mkdtemp(prefix="rampgate-prometheus-"))
+        prometheus = cls(place, temporary=directory is None, scrape_interval=scrape_interval, host=host)
         try:
             prometheus.start()
         except BaseException:
@@ -51,8 +51,8 @@ class Prometheus:
 
     @property
     def url(self) -> str:
-        """http://127.0.0.1:PORT; the same after a restart."""
-        return f"http://{HOST}:{self.port}"
+        """http://127.0.0.1:PORT unless another host was named; the same after a restart."""
+        return f"http://{self.host}:{self.port}"
 
     @property
     def running(self) -> bool:
@@ -113,7 +113,7 @@ class Prometheus:
             require("prometheus"),
             f"--config.file={self._configuration}",
             f"--storage.tsdb.path={self.directory / 'data'}",
-            f"--web.listen-address={HOST}:{self.port}",
+            f"--web.listen-address={self.host}:{self.port}",
             "--storage.tsdb.retention.time=1d",
             "--storage.tsdb.no-lockfile",  # after a kill the lock of a dead process must not keep the next one from its data
             "--scrape.discovery-reload-interval=100ms",  # else a new target waits 5 s

@@ -1,12 +1,15 @@
-"""Who may call the API server: one user, token and kubeconfig per RBAC role under test.
+"""Who may call the API server: one user, token and kubeconfig per RBAC role under test, and per part of a node.
 
 Knows identities only. What a role may do is RBAC's, applied by whoever tests it: without any, all but ADMIN may do nothing.
+What a part of Kubernetes may do the API server brings along.
 """
 
 import json
 import secrets
 from enum import StrEnum
 from pathlib import Path
+
+from tools.devcluster.places import NODE
 
 
 class Role(StrEnum):
@@ -23,15 +26,34 @@ class Role(StrEnum):
         return f"rampgate:{self.value}"
 
 
-def make_tokens() -> dict[Role, str]:
-    """Fresh random tokens, one per role."""
-    return {role: secrets.token_urlsafe(24) for role in Role}
+class Part(StrEnum):
+    """A part of Kubernetes that calls the API server."""
+
+    CONTROLLER_MANAGER = "kube-controller-manager"
+    SCHEDULER = "kube-scheduler"
+    PROXY = "kube-proxy"
+    DNS = "coredns"
+    KUBELET = "kubelet"
+
+    @property
+    def user(self) -> str:
+        """The name that Kubernetes' built-in RBAC knows."""
+        return f"system:node:{NODE}" if self is Part.KUBELET else f"system:{self.value}"
 
 
-def write_token_file(path: Path, tokens: dict[Role, str]) -> None:
+Caller = Role | Part
+GROUPS: dict[Caller, str] = {Role.ADMIN: "system:masters", Part.KUBELET: "system:nodes"}
+
+
+def make_tokens() -> dict[Caller, str]:
+    """Fresh random tokens, one per role and part."""
+    return {caller: secrets.token_urlsafe(24) for caller in (*Role, *Part)}
+
+
+def write_token_file(path: Path, tokens: dict[Caller, str]) -> None:
     """Write what kube-apiserver reads by --token-auth-file: lines of token,user,uid[,"groups"]."""
-    groups = {Role.ADMIN: ',"system:masters"'}
-    _write_private(path, "".join(f"{token},{role.user},{role.user}{groups.get(role, '')}\n" for role, token in tokens.items()))
+    groups = {caller: f',"{group}"' for caller, group in GROUPS.items()}
+    _write_private(path, "".join(f"{token},{caller.user},{caller.user}{groups.get(caller, '')}\n" for caller, token in tokens.items()))
 
 
 def write_kubeconfig(path: Path, *, url: str, ca_file: Path, token: str) -> None:

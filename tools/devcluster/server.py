@@ -51,9 +51,15 @@ class Server:
         if self.running:
             return
         with self.log.open("ab") as log:
+            # No proxy of the environment: servers speak with each other alone, and never outside this machine.
             # A session of its own: Ctrl-C in a terminal reaches only us, and we stop the servers in order.
             self._process = subprocess.Popen(
-                supervised(self._command, remove=self._remove), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                supervised(self._command, remove=self._remove),
+                env={**os.environ, "NO_PROXY": "*", "no_proxy": "*"},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
         try:
             self._wait_until(is_ready, timeout)

@@ -27,6 +27,8 @@ class State:
     kubeconfigs: dict[str, str]
     prometheus: str | None
     prometheus_targets: str | None
+    node: str | None
+    """The name of the node that runs pods; None = a control plane alone."""
 
 
 def default_directory() -> Path:

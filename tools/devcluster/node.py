@@ -1,0 +1,187 @@
+"""One real node with real pods on this machine, and the control plane that it belongs to.
+
+Knows the parts and their order. Must not know their flags and files (containerd.py, kubelet.py, …), nor what pods run on it.
+The host and its pods reach each other by address; the host reaches Services too. Names of Services are known inside only.
+"""
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Self
+
+from tools.devcluster import cgroups, containerd, controllers, debian, enclosure, images, kubelet, removal, servicing
+from tools.devcluster.cluster import Cluster
+from tools.devcluster.enclosure import Enclosure
+from tools.devcluster.kubectl import kubectl
+from tools.devcluster.loopback import answers
+from tools.devcluster.places import CGROUPS, DATA, HOST_ADDRESS, NODE, RUN
+from tools.devcluster.roles import Part, write_kubeconfig
+from tools.devcluster.server import Server
+
+PROGRAMS = {
+    "runc": "runc",
+    "iptables": "iptables",
+    "ip": "iproute2",
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+    "mount": "mount",
+    "busybox": "busybox-static",
+    str(containerd.CNI_PLUGINS / "bridge"): "containernetworking-plugins",
+}
+"""What a node needs of the distribution, and Debian's package with it."""
+READY_SECONDS = 90
+
+
+class NodeError(Exception):
+    """This machine cannot run a node, or runs one already; the message says which."""
+
+
+def why_not() -> str | None:
+    """Why this machine cannot run a node, in one sentence; None when nothing speaks against it."""
+    if sys.platform != "linux":
+        return f"a node needs Linux, and this is {sys.platform}"
+    if os.geteuid() != 0:
+        return "a node needs root, for namespaces, interfaces and cgroups"
+    if (packages := debian.missing(PROGRAMS)) and not debian.can_install():
+        return f"a node needs programs that are missing, and there is no apt-get to install Debian's {', '.join(packages)}"
+    if not cgroups.writable():
+        return f"a node needs cgroups, and {CGROUPS} does not let us make any"
+    if refused := enclosure.refusal():
+        return f"a node needs namespaces and mounts, which are refused here: {refused}"
+    return None
+
+
+def prepare(report: Callable[[str], None]) -> None:
+    """Install the packages that are missing; raises NodeError where a node cannot run, PackageError."""
+    if reason := why_not():
+        raise NodeError(reason)
+    debian.install(debian.missing(PROGRAMS), report)
+
+
+class Node:
+    """A running node. Use it as a context manager, or call `stop`; it ends with this process at the latest."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self._running = ExitStack()
+        self._kubelet: Server | None = None
+
+    @classmethod
+    def start(cls, directory: Path | None = None, *, report: Callable[[str], None] = print) -> Self:
+        """Start a node with its control plane, and wait until it is Ready.
+
+        Logs and kubeconfigs go to `directory` and stay there, else to a temporary one that goes with it. Whatever a killed node left is
+        removed first, and missing packages are installed, which `report` is told.
+        Raises NodeError, PackageError, BinaryMissingError, RemovalError, and ServerError with the end of a log.
+        """
+        node = cls(directory or Path(tempfile.mkdtemp(prefix="rampgate-node-")))
+        if directory is None:
+            node._running.callback(shutil.rmtree, node.directory, ignore_errors=True)
+        try:
+            node._start(report)
+        except BaseException:
+            node.stop()
+            raise
+        return node
+
+    def import_image(self, archive: Path) -> None:
+        """Make the images of an OCI archive available to pods, under the names that it gives them."""
+        containerd.import_image(archive)
+
+    def restart_kubelet(self) -> None:
+        """Stop the kubelet, and start it again; pods go on meanwhile."""
+        assert self._kubelet is not None, "the node is started"
+        self._kubelet.stop()
+        self._kubelet.start(lambda: answers(kubelet.HEALTH))
+
+    def stop(self) -> None:
+        """End all pods and parts, and remove what they leave on the machine."""
+        self._running.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _start(self, report: Callable[[str], None]) -> None:
+        prepare(report)
+        self._running.enter_context(alone())
+        removal.remove()
+        self._running.callback(removal.remove)
+        shutil.rmtree(self._logs, ignore_errors=True)
+        self._logs.mkdir(parents=True)
+        self._enclosure = Enclosure(log=self._logs / "init.log").start()
+        self._running.callback(self._enclosure.stop)
+        cgroups.make()
+        self.cluster = self._running.enter_context(Cluster.start(self.directory, pods_reach=HOST_ADDRESS))
+        self._start_control()
+        self._start_containerd()
+        self._start_parts()
+        for condition in ("create", "condition=Ready"):
+            kubectl(self.cluster, "wait", f"--for={condition}", f"node/{NODE}", f"--timeout={READY_SECONDS}s", timeout=READY_SECONDS + 10)
+
+    def _start_control(self) -> None:
+        kubeconfig = self._kubeconfig(Part.CONTROLLER_MANAGER)
+        command = controllers.controller_manager(kubeconfig, self.cluster.certificates)
+        self._run("kube-controller-manager", command, lambda: self.cluster.serves("/api/v1/namespaces/default/serviceaccounts/default"))
+        leases = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
+        command = controllers.scheduler(self._kubeconfig(Part.SCHEDULER))
+        self._run("kube-scheduler", command, lambda: self.cluster.serves(f"{leases}/kube-scheduler"))
+
+    def _start_containerd(self) -> None:
+        self._run("containerd", containerd.configure(), containerd.answers)
+        archive = DATA / "busybox.tar"
+        program = debian.find("busybox")
+        assert program is not None, "it is among PROGRAMS"
+        images.write_busybox(archive, program)
+        containerd.import_image(archive)
+
+    def _start_parts(self) -> None:
+        kubectl(self.cluster, "apply", "-f", "-", stdin=servicing.DNS_RIGHTS)
+        self._kubelet = self._run("kubelet", kubelet.configure(self._kubeconfig(Part.KUBELET)), lambda: answers(kubelet.HEALTH))
+        self._run("kube-proxy", servicing.kube_proxy(self._kubeconfig(Part.PROXY)), lambda: answers(servicing.PROXY_HEALTH))
+        self._run("coredns", servicing.configure_dns(self._kubeconfig(Part.DNS)), lambda: answers(servicing.DNS_HEALTH))
+
+    def _run(self, name: str, command: list[str | Path], is_ready: Callable[[], bool]) -> Server:
+        server = Server(name, self._enclosure.inside(command), log=self._logs / f"{name}.log")
+        server.start(is_ready)
+        self._running.callback(server.stop)
+        return server
+
+    def _kubeconfig(self, part: Part) -> Path:
+        path = DATA / f"{part}.kubeconfig"
+        write_kubeconfig(path, url=self.cluster.url, ca_file=self.cluster.ca_file, token=self.cluster.token(part))
+        return path
+
+    @property
+    def _logs(self) -> Path:
+        return self.directory / "node"
+
+
+def runs() -> bool:
+    """Whether a node runs on this machine, or starts or stops just now."""
+    try:
+        with alone():
+            return False
+    except NodeError:
+        return True
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Be the only process with a node on this machine for the length of the block; raises NodeError when another is.
+
+    The lock is a socket in the kernel's abstract namespace, which leaves no file and ends with its process.
+    """
+    with socket.socket(socket.AF_UNIX) as lock:
+        try:
+            lock.bind(f"\0{RUN}")
+        except OSError as error:
+            raise NodeError("another node runs on this machine, which has room for one: its addresses are fixed") from error
+        yield
