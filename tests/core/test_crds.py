@@ -7,7 +7,7 @@ import pytest
 from rampgate_operator.core.resource import ExperimentResource
 from tests.manifests.creations import CREATIONS
 from tests.manifests.updates import UPDATES
-from tools import crds, generated, reference, states
+from tools import chart, crds, generated, reference, states
 
 # Kubernetes bounds these itself, and a variant's value is the user's own JSON, bounded by the size of an object.
 FREE = (".apiVersion", ".kind", ".metadata", ".metadata.name", ".spec.variants[].value")
@@ -31,12 +31,12 @@ def rules(schema: crds.Schema) -> Iterator[str]:
         yield from (rule["message"] for rule in candidate.get("x-kubernetes-validations", []))
 
 
-@pytest.mark.parametrize("page", [crds, reference, states], ids=["the CRD", "the reference", "the states"])
+@pytest.mark.parametrize("page", [crds, chart, reference, states], ids=["the CRD", "the chart's copy", "the reference", "the states"])
 def test_what_is_committed_is_what_the_models_say(page, capsys) -> None:
     assert page.main(["--check"]) == 0, capsys.readouterr().err
 
 
-@pytest.mark.parametrize("page", [crds, reference, states], ids=["the CRD", "the reference", "the states"])
+@pytest.mark.parametrize("page", [crds, chart, reference, states], ids=["the CRD", "the chart's copy", "the reference", "the states"])
 def test_a_file_that_has_drifted_is_named_with_the_command_that_writes_it(page, tmp_path, monkeypatch, capsys) -> None:
     drifted = tmp_path / "drifted"
     drifted.write_text(page.text() + "\n")
