@@ -54,6 +54,7 @@ def test_an_empty_file_sets_nothing(file: Path) -> None:
 def test_a_setting_of_two_words_is_written_as_others_are(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file.write_text("renderFlagd: true")
     assert load(file).render_flagd
+    assert load(file).nudge_pods
     monkeypatch.setenv("RAMPGATE_RENDER_FLAGD", "false")
     assert not load(file).render_flagd
     monkeypatch.delenv("RAMPGATE_RENDER_FLAGD")

@@ -37,9 +37,9 @@ class FlagdDocuments:
         self._written_at: dict[Key, float] = {}
         self._failures: Counter[Key] = Counter()
         self._seen: dict[Key, Mapping[str, FlagdSeen]] = {}
-        rules.on_change = self.tell
+        rules.listeners.append(self.tell)
 
-    def tell(self, config_map: Key) -> None:
+    def tell(self, config_map: Key, *_: Body | None) -> None:
         """Hear that a ConfigMap, with rules or with a document, has changed or is gone."""
         for name in {config_map.name, config_map.name.removesuffix(FLAGD_SUFFIX)}:
             key = Key(config_map.namespace, name)

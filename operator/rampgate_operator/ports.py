@@ -36,6 +36,10 @@ class ClusterError(Exception):
         self.retry_after = retry_after
 
 
+class ForbiddenError(ClusterError):
+    """The operator may not do it: a right is missing."""
+
+
 class Outcome(StrEnum):
     """How a reconcile ended: well, with a lost race, with an API server that could not, or with an exception that nobody expects."""
 
@@ -43,6 +47,30 @@ class Outcome(StrEnum):
     CONFLICT = "conflict"
     ERROR = "error"
     BUG = "bug"
+
+
+class Pod(NamedTuple):
+    """A pod that mounts a ConfigMap with rules."""
+
+    name: str
+    told: str
+    """The ConfigMap's resourceVersion that it was told of last; empty when it was told of none."""
+
+
+class Nudged(StrEnum):
+    """How it ended to tell the pods of a ConfigMap: all were told, a right is missing, or some could not be told."""
+
+    OK = "ok"
+    FORBIDDEN = "forbidden"
+    ERROR = "error"
+
+
+class Patched(StrEnum):
+    """How it ended to tell one pod."""
+
+    OK = "ok"
+    GONE = "gone"
+    ERROR = "error"
 
 
 class Cluster(Protocol):
@@ -93,6 +121,12 @@ class Cluster(Protocol):
     async def repeat_event(self, event: Body, announcement: Announcement, at: datetime, *, count: int) -> Body | None:
         """Say on an Event that it has happened again, with its newest words; None when the Event is gone."""
 
+    async def list_pods(self, config_map: Key) -> list[Pod]:
+        """Give the pods that say, by their label, that they mount a ConfigMap; those that have ended are left out."""
+
+    async def nudge_pod(self, pod: Key, version: str) -> bool:
+        """Tell a pod of a ConfigMap's version, by an annotation; False when the pod is gone."""
+
 
 class Metrics(Protocol):
     """The metrics sources."""
@@ -112,6 +146,9 @@ class Meter(Protocol):
 
     def reconciled(self, seconds: float, outcome: Outcome) -> None:
         """Count one reconcile: `ok`, `conflict`, `error` or `bug`."""
+
+    def nudged(self, outcome: Nudged, patches: Mapping[Patched, int], *, seconds: float) -> None:
+        """Count one round of telling pods; `seconds` lie between the change and the end of the round."""
 
 
 class Clock(Protocol):

@@ -55,7 +55,13 @@ async def run(settings: Settings, *, metrics: Metrics) -> None:
 
         everywhere = talk_to(None)
         reconciler = Reconciler(
-            cluster=everywhere, metrics=metrics, clock=SystemClock(), queue=queue, meter=meter, render_flagd=settings.render_flagd
+            cluster=everywhere,
+            metrics=metrics,
+            clock=SystemClock(),
+            queue=queue,
+            meter=meter,
+            render_flagd=settings.render_flagd,
+            nudge_pods=settings.nudge_pods,
         )
         apart: dict[str | None, Cluster] = {name: talk_to(name) for name in settings.namespaces}
         listing = Listing(apart or {None: everywhere}, reconciler, queue, every=settings.resync.total_seconds())
@@ -106,6 +112,8 @@ async def operate(
             background = [group.create_task(hold()), *listing.start(group)]
             if reconciler.flagd is not None:
                 background += [group.create_task(reconciler.flagd.work()) for _ in range(WRITERS)]
+            if reconciler.nudges is not None:
+                background.append(group.create_task(reconciler.nudges.work()))
             if await _unless(stop, listing.ready.wait()):
                 urgent = [False] * workers + [True] * URGENT_WORKERS
                 working = [group.create_task(team.work(urgent_only=each)) for each in urgent]

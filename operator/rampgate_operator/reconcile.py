@@ -29,6 +29,7 @@ from rampgate_operator.events import Events
 from rampgate_operator.fair import FairSlots
 from rampgate_operator.flagd import FlagdDocuments
 from rampgate_operator.health import WatchProbe
+from rampgate_operator.nudge import Nudges
 from rampgate_operator.ports import Body, Clock, Cluster, ClusterError, ConflictError, Key, Meter, Metrics
 from rampgate_operator.queue import Queue
 from rampgate_operator.revisions import Revisions
@@ -83,13 +84,26 @@ class Reconciler:
     """Brings Experiments forward one by one; keeps what was seen and what was asked."""
 
     def __init__(
-        self, *, cluster: Cluster, metrics: Metrics, clock: Clock, queue: Queue[Key], meter: Meter, render_flagd: bool = False
+        self,
+        *,
+        cluster: Cluster,
+        metrics: Metrics,
+        clock: Clock,
+        queue: Queue[Key],
+        meter: Meter,
+        render_flagd: bool = False,
+        nudge_pods: bool = False,
     ) -> None:
         self._cluster, self._metrics, self._clock, self._queue, self._meter = cluster, metrics, clock, queue, meter
         self.experiments = Cache()
         self.watch = WatchProbe()
         self.rules = Rules(cluster, queue, self.watch)
         self.flagd = FlagdDocuments(cluster, self.rules, self.watch, queue) if render_flagd else None
+        self.nudges = (
+            Nudges(cluster=cluster, rules=self.rules, experiments=self.experiments, clock=clock, queue=queue, meter=meter)
+            if nudge_pods
+            else None
+        )
         self._revisions, self._events = Revisions(cluster), Events(cluster)
         self._memories: dict[Key, Memory] = {}
         self._read: dict[Key, tuple[str, Status | None]] = {}
@@ -202,6 +216,7 @@ class Reconciler:
                 looks=tuple(answer for answer in answers if isinstance(answer, Look)),
                 exposures=exposures[-1] if exposures else None,
                 flagd=self.flagd.see(config_map, key.name) if self.flagd else None,
+                nudge_refused=self.nudges.refused(config_map) if self.nudges else None,
             ),
             answered=len(answers),
         )

@@ -40,8 +40,8 @@ class Rules:
     def __init__(self, cluster: Cluster, queue: Queue[Key], watch: WatchProbe) -> None:
         self._cluster, self._queue, self._watch = cluster, queue, watch
         self.cache = Cache()
-        self.on_change: Callable[[Key], None] = lambda _config_map: None
-        """Hears of each ConfigMap whose keys have changed, after its gates are queued."""
+        self.listeners: list[Callable[[Key, Body | None, Body | None], None]] = []
+        """Hear of each ConfigMap whose keys have changed, as it was known before and as it is, after its gates are queued."""
         self._refusals: dict[Key, str] = {}  # of gates whose last write failed
         self._floors: OrderedDict[Key, int] = OrderedDict()  # of removed gates, the last ones
 
@@ -67,7 +67,7 @@ class Rules:
         if self.cache.see_live(body, since=since):
             self._queue_changed(known or _WITHOUT_DATA, body)
             if known is None or any(known.get(part) != body.get(part) for part in _PARTS):
-                self.on_change(key_of(body))
+                self._tell(key_of(body), known, body)
 
     def replace(self, bodies: Iterable[Body], *, since: Mapping[Key, int]) -> None:
         """Take in a complete list; `since` are the versions known when it was asked for."""
@@ -83,7 +83,7 @@ class Rules:
         self.cache.forget(config_map)
         for gate in gates_in(known or _WITHOUT_DATA):
             self._queue.add(Key(config_map.namespace, gate))
-        self.on_change(config_map)
+        self._tell(config_map, known, None)
 
     async def write(self, config_map: Key, gate: str, line: str, *, seen: RulesSeen) -> None:
         """Make the gate's key say `line`, unless it does, the ConfigMap cannot be written, or it would grow too large.
@@ -146,6 +146,10 @@ class Rules:
         self.take_in(body)
         if RULES_LABEL in (body["metadata"].get("labels") or {}):  # else the watch does not tell of it
             self._watch.expect(body)
+
+    def _tell(self, config_map: Key, before: Body | None, after: Body | None) -> None:
+        for hear in self.listeners:
+            hear(config_map, before, after)
 
     def _queue_changed(self, before: Body, after: Body) -> None:
         old, new = _data(before), _data(after)

@@ -135,6 +135,8 @@ class Settings(BaseSettings):
 
     render_flagd: bool = False
     """Whether a ConfigMap `<name>-flagd` with one flagd document is kept beside each ConfigMap with rules."""
+    nudge_pods: bool = True
+    """Whether pods with the label `rampgate.dev/gates` are told at once of a change that lowers exposure, by an annotation."""
 
     @classmethod
     def settings_customise_sources(

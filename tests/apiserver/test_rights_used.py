@@ -12,6 +12,7 @@ import yaml
 
 from rampgate_operator.core.observation import RULES_LABEL
 from tests.adapters.exporter import Exporter
+from tests.apiserver.pods import Pods
 from tests.apiserver.team import EXPERIMENT, RIGHTS, Operator, Team, wait_until
 from tests.conftest import CRDS
 from tools.devcluster.audit import Request
@@ -144,6 +145,8 @@ def meet_a_foreign_config_map(team: Team) -> None:
 def test_the_installed_operator_is_refused_nothing_and_uses_every_right(
     cluster: Cluster, team: Team, shop: Exporter, operator: Operator
 ) -> None:
+    pods = Pods(cluster, team.namespace)
+    pods.add(1)
     team.apply()
     team.wait_for(percent=50, waitingFor="Hold")
     keep_more_specs_than_are_kept(team)
@@ -151,6 +154,7 @@ def test_the_installed_operator_is_refused_nothing_and_uses_every_right(
     restart_with_a_spec_that_cannot_be_run(team, operator)
     lose_the_label(team, cluster)
     roll_back(team, shop)
+    wait_until(pods.are_told, "pods are told", pods.told)
     kill(team)
     delete(team)
     meet_a_foreign_config_map(team)

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 
 import requests
 
+from rampgate_operator.core.nudging import GATES_LABEL
 from rampgate_operator.ports import Body, Cluster, Key
 from tools.devcluster.cluster import Cluster as ControlPlane
 from tools.devcluster.roles import Role
@@ -20,6 +21,8 @@ class People(Protocol):
     def delete_experiment(self, key: Key) -> None: ...
     def delete_config_map(self, key: Key) -> None: ...
     def wipe_status(self, key: Key) -> None: ...
+    def put_pod(self, key: Key, config_map: str) -> None: ...
+    def end_pod(self, key: Key) -> None: ...
 
 
 class RealPeople:
@@ -56,6 +59,18 @@ class RealPeople:
     def wipe_status(self, key: Key) -> None:
         path = f"/apis/rampgate.dev/v1alpha1/namespaces/{key.namespace}/experiments/{key.name}/status"
         self._call("PATCH", path, [{"op": "remove", "path": "/status"}], kind="application/json-patch+json")
+
+    def put_pod(self, key: Key, config_map: str) -> None:
+        body = {
+            "metadata": {"name": key.name, "labels": {GATES_LABEL: config_map}, "annotations": {"theirs": "stays"}},
+            "spec": {"containers": [{"name": "app", "image": "none"}], "automountServiceAccountToken": False},
+        }
+        self._put(f"/api/v1/namespaces/{key.namespace}/pods", key.name, body)
+
+    def end_pod(self, key: Key) -> None:
+        """As a kubelet tells of one that has run to its end."""
+        path = f"/api/v1/namespaces/{key.namespace}/pods/{key.name}/status"
+        self._call("PATCH", path, {"status": {"phase": "Succeeded"}}, kind="application/merge-patch+json")
 
     def _put(self, path: str, name: str, body: dict[str, Any]) -> Body:
         found = self._session.get(f"{self._url}{path}/{name}")

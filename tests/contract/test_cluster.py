@@ -4,6 +4,7 @@ They pin what design §6 and §8 rest on: compare-and-swap of a key, also where 
 written only over what was read; a latch that a storm of edits cannot starve.
 """
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from rampgate_operator.core.flagd import FLAGD_FORMAT, FLAGD_KEY
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, RULES_LABEL
 from rampgate_operator.core.status import Latch, LatchCause, Phase, Status
-from rampgate_operator.ports import Body, ClusterError, ConflictError
+from rampgate_operator.ports import Body, ClusterError, ConflictError, Key, Pod
 from tests.contract.parts import Parts
 from tests.core.story import NOON, SPEC
 
@@ -303,3 +304,33 @@ async def test_what_is_absent_is_none_and_what_is_there_is_listed(parts: Parts) 
     assert await parts.cluster.list_config_maps() == []
     parts.people.delete_config_map(parts.rules)
     assert await parts.cluster.get_config_map(parts.rules) is None
+
+
+# --- pods: listed from what the API server has in memory, which may be a moment old ---
+
+
+async def listed(parts: Parts, *pods: Pod) -> bool:
+    async with asyncio.timeout(20):
+        while set(await parts.cluster.list_pods(parts.rules)) != set(pods):  # noqa: ASYNC110  # a cluster has no event
+            await asyncio.sleep(0.02)
+    return True
+
+
+async def test_pods_are_listed_by_their_label_with_the_version_that_they_were_told_of(parts: Parts) -> None:
+    one, other, elsewhere = (Key(parts.rules.namespace, name) for name in ("one", "other", "elsewhere"))
+    assert await parts.cluster.list_pods(parts.rules) == []
+    for pod, mounts in ((one, parts.rules.name), (other, parts.rules.name), (elsewhere, "other-gates")):
+        parts.people.put_pod(pod, mounts)
+    assert await listed(parts, Pod("one", ""), Pod("other", ""))
+    assert await parts.cluster.nudge_pod(one, "7")
+    assert await parts.cluster.nudge_pod(one, "8")
+    assert await listed(parts, Pod("one", "8"), Pod("other", ""))
+
+
+async def test_a_pod_that_has_ended_is_not_listed_and_one_that_is_gone_is_no_error(parts: Parts) -> None:
+    pod = Key(parts.rules.namespace, "one")
+    parts.people.put_pod(pod, parts.rules.name)
+    assert await listed(parts, Pod("one", ""))
+    parts.people.end_pod(pod)
+    assert await listed(parts)
+    assert not await parts.cluster.nudge_pod(Key(pod.namespace, "gone"), "7")

@@ -17,7 +17,7 @@ from rampgate_operator.core.flagd import FLAGD_FORMAT, FLAGD_KEY
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, RULES_LABEL
 from rampgate_operator.core.revision import EXPERIMENT_LABEL, SPEC_LABEL
 from rampgate_operator.core.status import Status
-from rampgate_operator.ports import Body, ClusterError, ConflictError, Key
+from rampgate_operator.ports import Body, ClusterError, ConflictError, Key, Pod
 
 Object = dict[str, Any]
 
@@ -29,6 +29,8 @@ class MemoryCluster:
         self.experiments: dict[Key, Object] = {}
         self.config_maps: dict[Key, Object] = {}
         self.revisions: dict[Key, Object] = {}
+        self.pods: dict[Key, tuple[str, str]] = {}
+        """The ConfigMap that each mounts, and the version that it was told of."""
         self.announced: list[Announcement] = []
         self.events: dict[Key, Object] = {}
         self.on_write: Callable[[str], None] = lambda _what: None
@@ -69,6 +71,14 @@ class MemoryCluster:
     def delete_config_map(self, key: Key) -> None:
         """Delete a ConfigMap."""
         self._gone("rules", self.config_maps.pop(key, None))
+
+    def put_pod(self, key: Key, config_map: str) -> None:
+        """Start a pod that mounts a ConfigMap."""
+        self.pods[key] = (config_map, "")
+
+    def end_pod(self, key: Key) -> None:
+        """Let it run to its end: it is not listed any more, and may still be patched."""
+        self.pods[key] = ("", self.pods[key][1])
 
     # --- the port ---
 
@@ -171,6 +181,17 @@ class MemoryCluster:
         if known is not None:
             known |= {"count": count, "message": announcement.message}
         return copy.deepcopy(known)
+
+    async def list_pods(self, config_map: Key) -> list[Pod]:
+        on = (config_map.namespace, config_map.name)
+        return [Pod(key.name, told) for key, (mounts, told) in self.pods.items() if (key.namespace, mounts) == on]
+
+    async def nudge_pod(self, pod: Key, version: str) -> bool:
+        self.on_write("pod")
+        if pod not in self.pods:
+            return False
+        self.pods[pod] = (self.pods[pod][0], version)
+        return True
 
     def _same(self, experiment: Body) -> Object:
         key = Key(experiment["metadata"]["namespace"], experiment["metadata"]["name"])

@@ -3,6 +3,7 @@
 Knows paths, patches and their preconditions. Decides nothing, retries nothing: a lost race is a ConflictError, all else a ClusterError.
 """
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -16,18 +17,22 @@ from kubernetes.aio import client
 from rampgate_operator.cache import key_of
 from rampgate_operator.core.conditions import Announcement
 from rampgate_operator.core.flagd import FLAGD_FORMAT, FLAGD_KEY
+from rampgate_operator.core.nudging import GATES_LABEL, RULES_ANNOTATION
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, RULES_LABEL
 from rampgate_operator.core.quantities import timestamp
 from rampgate_operator.core.resource import GROUP, KIND, PLURAL, VERSION
 from rampgate_operator.core.revision import EXPERIMENT_LABEL, SPEC_LABEL
 from rampgate_operator.core.status import Status
-from rampgate_operator.ports import Body, ClusterError, ConflictError, Key
+from rampgate_operator.ports import Body, ClusterError, ConflictError, ForbiddenError, Key, Pod
 
 FIELD_MANAGER = "rampgate"
 MERGE_PATCH, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
 _ENCODED_ALIKE = re.compile(r"[ -%'-;=?-~]*")
 """What every encoder of JSON writes alike: a `test` at kube-apiserver compares encoded values, and Go escapes `<`, `>` and `&`."""
 _PLACE = ("attempt", "phase", "step")
+_NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
+_METADATA_ALONE = "application/json;g=meta.k8s.io;v=v1;as"
+"""A pod is some ten times as large as its metadata."""
 LONGEST_MESSAGE, LONGEST_NEWS = 300, 1024
 _TIMEOUT = 15.0
 """Seconds for a whole request; the client's default is none at all."""
@@ -192,6 +197,34 @@ class KubernetesCluster:
         found = await answered(call, may_be_absent=True)
         return None if found is None else plain(found)
 
+    async def list_pods(self, config_map: Key) -> list[Pod]:
+        """Give the pods that mount a ConfigMap: what the API server has in memory, and of each pod its metadata alone."""
+        call = self._core.list_namespaced_pod_without_preload_content(
+            config_map.namespace,
+            label_selector=f"{GATES_LABEL}={config_map.name}",
+            field_selector=_NOT_ENDED,
+            resource_version="0",
+            _headers={"Accept": f"{_METADATA_ALONE}=PartialObjectMetadataList"},
+            _request_timeout=_TIMEOUT,
+        )
+        listed = await asyncio.to_thread(json.loads, await answered(_body(call)))
+        metadata = [each["metadata"] for each in _items(listed)]
+        return [Pod(each["name"], (each.get("annotations") or {}).get(RULES_ANNOTATION, "")) for each in metadata]
+
+    async def nudge_pod(self, pod: Key, version: str) -> bool:
+        """Set one annotation by a merge patch; False when the pod is gone."""
+        self._check_leadership()
+        call = self._core.patch_namespaced_pod_without_preload_content(
+            pod.name,
+            pod.namespace,
+            {"metadata": {"annotations": {RULES_ANNOTATION: version}}},
+            field_manager=FIELD_MANAGER,
+            _content_type=MERGE_PATCH,
+            _headers={"Accept": f"{_METADATA_ALONE}=PartialObjectMetadata"},
+            _request_timeout=_TIMEOUT,
+        )
+        return await answered(_body(call), may_be_absent=True) is not None
+
     def _check_leadership(self) -> None:
         """A replica that was suspended and has lost its lease writes nothing, not even what would be right."""
         if not self._may_write():
@@ -253,7 +286,7 @@ def _label(config_map: Body) -> dict[str, Any]:
 
 
 def _items(listed: Any) -> list[Body]:  # noqa: ANN401  # JSON
-    return list(listed["items"])
+    return list(listed["items"] or ())  # null is how Go writes a list of nothing
 
 
 def plain(model: Any) -> dict[str, Any]:  # noqa: ANN401  # a generated model
@@ -305,6 +338,17 @@ def _retry_after(error: client.ApiException) -> float:
     return float(said) if said.isdecimal() else 0.0
 
 
+async def _body(request: Awaitable[Any]) -> bytes:
+    """Read an answer that the client leaves as it came; raises what the client would have raised by itself."""
+    response = await request
+    body: bytes = await response.read()
+    if not response.ok:
+        error = client.ApiException(status=response.status, reason=response.reason)
+        error.headers, error.body = response.headers, body.decode(errors="replace")
+        raise error
+    return body
+
+
 async def answered(request: Awaitable[Any], *, may_be_absent: bool = False) -> Any:  # noqa: ANN401  # JSON
     """Wait for an answer; 404 is None where something may be absent. Raw bodies of errors are not passed on."""
     try:
@@ -316,6 +360,7 @@ async def answered(request: Awaitable[Any], *, may_be_absent: bool = False) -> A
             raise _UnprocessableError(_message(error)) from error
         if error.status in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
             raise ConflictError(f"{error.status} {error.reason}") from error
-        raise ClusterError(f"the API server answered {error.status} {error.reason}", retry_after=_retry_after(error)) from error
+        kind = ForbiddenError if error.status == HTTPStatus.FORBIDDEN else ClusterError
+        raise kind(f"the API server answered {error.status} {error.reason}", retry_after=_retry_after(error)) from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise ClusterError(f"the API server could not be reached: {type(error).__name__}") from error

@@ -4,7 +4,7 @@ Knows metric names and labels. What is happened is counted as it is told; what i
 its Experiment. Must not know HTTP, nor why anything was decided.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -14,7 +14,7 @@ from prometheus_client.registry import Collector
 from rampgate_operator.core.conditions import RESULTS_VALID
 from rampgate_operator.core.reasons import Reason
 from rampgate_operator.core.status import Status, Verdict
-from rampgate_operator.ports import Key, Outcome
+from rampgate_operator.ports import Key, Nudged, Outcome, Patched
 from rampgate_operator.queue import Queue
 from rampgate_operator.reconcile import Reconciler
 from rampgate_operator.rules import gates_in
@@ -36,11 +36,20 @@ class OperatorMeter:
             "How long after it was due a step was taken, where time was the last thing to wait for.",
             registry=registry,
         )
+        self._nudges = Counter("rampgate_operator_nudges", "Rounds of telling a ConfigMap's pods.", ("outcome",), registry=registry)
+        self._patches = Counter("rampgate_operator_nudge_patches", "Pods that were told of a change.", ("outcome",), registry=registry)
+        self._nudge_seconds = Histogram(
+            "rampgate_operator_nudge_seconds", "From a change of a ConfigMap until the last of its pods was told.", registry=registry
+        )
         # each begins at 0: of a series that is born at 1, `increase` would never see the 1
         for verdict in Verdict:
             self._looks.labels(verdict.value)
         for outcome in Outcome:
             self._reconciles.labels(outcome.value)
+        for nudged in Nudged:
+            self._nudges.labels(nudged.value)
+        for patched in Patched:
+            self._patches.labels(patched.value)
 
     def decided(self, before: Status | None, after: Status, now: datetime, *, due: datetime | None) -> None:
         """Count new looks, the transition, and how late a due step was taken."""
@@ -58,6 +67,14 @@ class OperatorMeter:
     def reconciled(self, seconds: float, outcome: Outcome) -> None:
         """Count one reconcile."""
         self._reconciles.labels(outcome.value).observe(seconds)
+
+    def nudged(self, outcome: Nudged, patches: Mapping[Patched, int], *, seconds: float) -> None:
+        """Count one round of telling pods; the time only if there were some, and all were told."""
+        self._nudges.labels(outcome.value).inc()
+        for patched, count in patches.items():
+            self._patches.labels(patched.value).inc(count)
+        if outcome is Nudged.OK and patches.get(Patched.OK):
+            self._nudge_seconds.observe(seconds)
 
 
 class StateCollector(Collector):

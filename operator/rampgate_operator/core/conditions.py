@@ -23,7 +23,7 @@ from rampgate_operator.core.waiting import (
 )
 
 VALID, RULES_RENDERED, GUARDRAILS_PASSING, PROGRESSING = "Valid", "RulesRendered", "GuardrailsPassing", "Progressing"
-RESULTS_VALID, FLAGD_RENDERED = "ResultsValid", "FlagdRendered"
+RESULTS_VALID, FLAGD_RENDERED, PODS_NUDGED = "ResultsValid", "FlagdRendered", "PodsNudged"
 # waits that are part of a ramp that goes well
 _EXPECTED = frozenset(
     {
@@ -37,6 +37,7 @@ _ANNOUNCED = frozenset(
         Reason.INVALID, Reason.BREAK_GLASS, Reason.FOREIGN_CONFIG_MAP, Reason.CONFIG_MAP_FULL, Reason.METRICS, Reason.GUARDRAIL,
         Reason.SAMPLE_RATIO, Reason.DEADLINE, Reason.APPROVAL, Reason.SHIP_REFUSED, Reason.CONFIG_MAP_IMMUTABLE, Reason.RULES_BEHIND,
         Reason.NOT_RENDERABLE, Reason.FOREIGN_FLAGD_CONFIG_MAP, Reason.FLAGD_BEHIND, Reason.NOT_SHOWN_SAFE,
+        Reason.NUDGE_FORBIDDEN,
     }
 )  # fmt: skip
 _ASKED = frozenset({Reason.APPROVAL, Reason.NOT_SHOWN_SAFE})  # for a person's consent: nothing is wrong
@@ -68,7 +69,7 @@ def describe(situation: Situation, findings: Sequence[Finding]) -> tuple[Conditi
     """Give the conditions; `lastTransitionTime` moves only when a condition's status does."""
     judged = (_valid(situation), _rules_rendered(situation), _guardrails_passing(situation), _progressing(situation, findings))
     dated = (_dated(condition, situation.status, situation.experiment.generation, situation.now) for condition in judged)
-    return (*dated, *_results_valid(situation), *_flagd_rendered(situation))
+    return (*dated, *_results_valid(situation), *_flagd_rendered(situation), *_pods_nudged(situation))
 
 
 def describe_invalid(experiment: Experiment, status: Status, now: datetime) -> Status:
@@ -145,6 +146,14 @@ def _flagd_rendered(situation: Situation) -> Iterator[Condition]:
         yield _dated(_judged(FLAGD_RENDERED, said, seen.reason, **seen.facts), status, situation.experiment.generation, situation.now)
     elif seen is not None:
         yield from (condition for condition in status.conditions if condition.type == FLAGD_RENDERED)
+
+
+def _pods_nudged(situation: Situation) -> Iterator[Condition]:
+    """Give the condition that pods cannot be told of changes; none while nothing is wrong, for most Experiments would say nothing new."""
+    refused = situation.observation.nudge_refused
+    if refused is not None:
+        judged = _judged(PODS_NUDGED, "False", Reason.NUDGE_FORBIDDEN, config_map=refused.config_map, verb=refused.verb)
+        yield _dated(judged, situation.status, situation.experiment.generation, situation.now)
 
 
 def _guardrails_passing(situation: Situation) -> Judged:

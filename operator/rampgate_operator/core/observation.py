@@ -82,6 +82,14 @@ class FlagdSeen:
 
 
 @dataclass(frozen=True, kw_only=True)
+class NudgeRefused:
+    """That pods cannot be told of changes at once: the operator may not `verb` pods."""
+
+    config_map: str
+    verb: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class Look:
     """The answers to one look at one guardrail.
 
@@ -133,6 +141,8 @@ class Observation:
     exposures: ExposureLook | None = None
     flagd: FlagdSeen | None = None
     """None when no flagd documents are rendered."""
+    nudge_refused: NudgeRefused | None = None
+    """None while nothing stands in the way of telling pods."""
 
 
 @lru_cache(maxsize=MOST_REMEMBERED)

@@ -63,6 +63,8 @@ class Reason(StrEnum):
     NOT_RENDERABLE = "NotRenderable"
     FOREIGN_FLAGD_CONFIG_MAP = "ForeignFlagdConfigMap"
     FLAGD_BEHIND = "FlagdBehind"
+    # whether pods are told of changes
+    NUDGE_FORBIDDEN = "NudgeForbidden"
 
 
 SENTENCES = {
@@ -151,6 +153,10 @@ SENTENCES = {
     ),
     Reason.FLAGD_BEHIND: (
         "ConfigMap {config_map} cannot be written: {why}. Who evaluates with flagd still goes by what it said before, also after a kill."
+    ),
+    Reason.NUDGE_FORBIDDEN: (
+        "Pods that mount ConfigMap {config_map} see a change, also a kill, when their kubelet next refreshes it, after a minute or so: "
+        "the operator may not {verb} pods in this namespace. Grant it list and patch of pods, or set nudgePods to false."
     ),
 }
 

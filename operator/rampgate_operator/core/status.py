@@ -317,7 +317,8 @@ class Status(StatusModel):
         Field(max_length=8),
         KeyedBy("type"),
     ] = ()
-    """Valid, RulesRendered, GuardrailsPassing, Progressing; ResultsValid where exposures are counted, FlagdRendered with flagd."""
+    """Valid, RulesRendered, GuardrailsPassing, Progressing; ResultsValid where exposures are counted, FlagdRendered with flagd,
+    PodsNudged while pods cannot be told of changes."""
 
     def condition(self, kind: str) -> Condition | None:
         """Give the condition of this type."""

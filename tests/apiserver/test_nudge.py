@@ -1,0 +1,152 @@
+"""Pods told at once of what lowers exposure, on the real API server: who is told, by how many requests, and what a missing right does.
+
+Pods are plain objects here: no kubelet runs them. What a kubelet makes of the annotation is tests/cluster's.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.apiserver.pods import Pods
+from tests.apiserver.team import RIGHTS, Json, Operator, Team, stays, wait_until
+from tests.conftest import Kubectl
+from tools.devcluster.cluster import Cluster
+from tools.devcluster.prometheus import Prometheus
+from tools.devcluster.roles import Role
+
+RAMP: Json = {"ramp": {"steps": [{"percent": 10, "hold": "7d"}]}, "guardrails": None}
+
+
+@pytest.fixture
+def pods(cluster: Cluster, namespace: str) -> Pods:
+    return Pods(cluster, namespace)
+
+
+def begin(team: Team, name: str = "new-checkout", **changes: Any) -> None:
+    team.apply(name, changes={**RAMP, **changes})
+    team.wait_for(name, percent=10, waitingFor="Hold")
+
+
+def test_a_kill_is_told_to_each_pod_once_and_changes_nothing_else_of_it(team: Team, pods: Pods) -> None:
+    pods.add(3)
+    pods.add(1, "other-gates")
+    begin(team)
+    before = {pod["metadata"]["name"]: pod["spec"] for pod in pods.all()}
+    asked = len(pods.asked())
+    team.patch({"killed": True})
+    wait_until(pods.are_told, "all are told of the kill", pods.told)
+    stays(lambda: len(pods.asked()) == asked + 4, "one list and a patch for each", seconds=1)
+    assert pods.told("other-gates") == {""}
+    assert {pod["metadata"]["name"]: pod["spec"] for pod in pods.all()} == before
+    assert {pod["metadata"]["annotations"]["team"] for pod in pods.all()} == {"payments"}
+
+
+def test_break_glass_is_told_and_a_step_up_is_not(team: Team, pods: Pods) -> None:
+    pods.add(2)
+    begin(team, ramp={"steps": [{"percent": 1, "hold": "0s"}, {"percent": 10, "hold": "7d"}]})
+    wait_until(lambda: len(pods.asked()) > 0, "a ConfigMap that is new is told once")
+    stays(lambda: not pods.are_told(), "nobody is told of the last step", seconds=2)
+    team.patch_rules({"kill": "new-checkout"})
+    wait_until(pods.are_told, "all are told of break-glass", pods.told)
+
+
+def test_two_hundred_pods_take_one_list_and_one_patch_each_and_hold_up_no_other_kill(team: Team, pods: Pods) -> None:
+    pods.add(200)
+    pods.add(2, "other-gates")
+    begin(team)
+    begin(team, "other", configMapName="other-gates")
+    stays(lambda: True, "the beginning is over", seconds=1)
+    before = Counter(each.verb for each in pods.asked())
+    team.patch({"killed": True})
+    team.patch({"killed": True}, "other")
+    wait_until(lambda: pods.are_told("other-gates"), "the other's are told", lambda: pods.told("other-gates"))
+    wait_until(pods.are_told, "all are told", pods.told)
+    calls = Counter(each.verb for each in pods.asked()) - before
+    assert calls == {"list": 2, "patch": 202}
+    patched = [each.name for each in pods.asked() if each.verb == "patch"][-202:]
+    last_of_the_other = max(index for index, name in enumerate(patched) if name.startswith("other-gates"))
+    assert last_of_the_other < 201, "two pods do not wait for two hundred"
+
+
+def test_many_kills_at_once_are_told_together(team: Team, pods: Pods) -> None:
+    pods.add(20)
+    names = [f"gate-{number}" for number in range(20)]
+    for name in names:
+        team.apply(name, changes=RAMP)
+    for name in names:
+        team.wait_for(name, percent=10, waitingFor="Hold")
+    before = len(pods.asked())
+    for name in names:
+        team.patch({"killed": True}, name)
+    for name in names:
+        team.wait_for(name, phase="Killed")
+    wait_until(pods.are_told, "all are told of the last one", pods.told)
+    assert len(pods.asked()) - before < 20 * 20 / 2, "less than half of a patch for each pod and kill"
+
+
+def test_after_a_crash_pods_are_told_of_what_was_written_lately(team: Team, pods: Pods, operator: Operator) -> None:
+    begin(team)
+    team.patch({"killed": True})
+    team.wait_for(phase="Killed")
+    wait_until(lambda: (team.entry() or {}).get("serve") == "KILLED", "pods may read it")
+    operator.kill()
+    pods.add(2)
+    operator.start()
+    wait_until(pods.are_told, "all are told", pods.told)
+
+
+@pytest.fixture
+def without_pods(cluster: Cluster, prometheus: Prometheus, namespace: str, kubectl: Kubectl, tmp_path: Path) -> Iterator[Operator]:
+    """An operator whose rights are those of manifests/rbac but for pods."""
+    operator = Operator(cluster, prometheus, namespace, log=tmp_path / "operator.log")
+    role = json.loads(kubectl("get", "clusterrole", "rampgate-operator", "-o", "json").stdout)
+    role["rules"] = [rule for rule in role["rules"] if "pods" not in rule["resources"]]
+    role["metadata"] = {"name": f"{namespace}-without-pods"}
+    kubectl("apply", "-f", "-", stdin=json.dumps(role))
+    kubectl("delete", "rolebinding", "operator", "-n", namespace)
+    who = (f"--clusterrole={namespace}-without-pods", f"--user={Role.OPERATOR.user}")
+    kubectl("create", "rolebinding", "without-pods", "-n", namespace, *who)
+    with operator as running:
+        yield running
+
+
+def condition(team: Team) -> tuple[str, str] | None:
+    found = [each for each in team.status().get("conditions", ()) if each["type"] == "PodsNudged"]
+    return (found[0]["status"], found[0]["reason"]) if found else None
+
+
+def test_without_the_right_one_condition_says_so_everything_else_works_and_it_recovers_by_itself(
+    cluster: Cluster, namespace: str, without_pods: Operator, pods: Pods, kubectl: Kubectl
+) -> None:
+    team = Team(cluster, namespace)
+    pods.add(2)
+    team.apply(changes=RAMP)
+    team.wait_for(percent=10)
+    team.patch({"killed": True})
+    team.wait_for(phase="Killed")
+    wait_until(lambda: condition(team) == ("False", "NudgeForbidden"), "the condition says so", team.status)
+    wait_until(lambda: team.events().count("NudgeForbidden") == 1, "one Event says so", team.events)
+    assert without_pods.lines("its pods are not told of changes: may not list pods") == 1
+    kubectl("apply", "-f", str(RIGHTS), "-n", namespace)
+    kubectl("create", "rolebinding", "with-pods", "-n", namespace, "--clusterrole=rampgate-operator", f"--user={Role.OPERATOR.user}")
+    team.patch_rules({"kill": "another"})  # else it is tried again after a minute
+    wait_until(pods.are_told, "all are told", pods.told)
+    wait_until(lambda: condition(team) is None, "the condition is gone", team.status)
+
+
+def test_with_the_setting_off_nobody_is_asked_for_pods(
+    cluster: Cluster, prometheus: Prometheus, namespace: str, pods: Pods, tmp_path: Path
+) -> None:
+    config, team = tmp_path / "operator.yaml", Team(cluster, namespace)
+    config.write_text("nudgePods: false")
+    pods.add(1)
+    with Operator(cluster, prometheus, namespace, log=tmp_path / "operator.log", options=["--config", str(config)]):
+        begin(team)
+        team.patch({"killed": True})
+        team.wait_for(phase="Killed")
+        stays(lambda: pods.asked() == [], "nobody asks", seconds=2)
+    assert pods.told() == {""}
