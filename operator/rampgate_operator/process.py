@@ -7,7 +7,7 @@ import signal
 import socket
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from typing import Any
+from typing import Any, cast
 
 import kopf
 from kubernetes.aio import client
@@ -32,6 +32,7 @@ from rampgate_operator.workers import Workers
 __all__ = ["operate", "resync", "run"]
 
 logger = logging.getLogger(__name__)
+NAME = "rampgate"
 URGENT_WORKERS = 2
 """Workers for kills and rollbacks alone: all others may be busy with an API server that is slow."""
 
@@ -152,6 +153,7 @@ async def _watch(settings: Settings, *, login: Login, reconciler: Reconciler, qu
         clusterwide=not settings.namespaces,
         namespaces=settings.namespaces,
         standalone=True,
+        identity=cast("Any", NAME),  # kopf would ask for the user's name, and a number in a pod has none; without peers nobody reads it
         stop_flag=stop,
     )
     _stop_on_signals(stop)  # kopf has put handlers of its own in their place
