@@ -2,7 +2,7 @@
 
 GET  /checkout?user=ID                    a checkout: 200, or 500 when it fails
 POST /checkouts                           many, as a queue's worker takes them: a JSON list of users; answers what came of each
-GET  /rules?user=ID                       what this user would be shown, and by which rules
+GET  /rules?user=ID[&after=GENERATION]    what this user would be shown, and by which rules; with `after`, once they are others than those
 GET  /metrics                             for Prometheus
 POST /fault?variant=treatment&rate=0.3    make that share of a variant's checkouts fail (rate=0: none)
 
@@ -12,6 +12,7 @@ Knows the SDK and HTTP. Must not know the operator, the ramp or who is enrolled:
 import argparse
 import json
 import random
+import time
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -23,6 +24,8 @@ from rampgate import Gates
 from rampgate.integrations.prometheus import PrometheusMetrics
 
 GATE = "new-checkout"
+LONGEST_WAIT = 30.0
+"""Seconds that somebody who waits for other rules is kept."""
 
 
 class CheckoutError(Exception):
@@ -56,7 +59,7 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/checkout":
             self._checkout(query.get("user", ""))
         elif path == "/rules":
-            self._rules(query.get("user", ""))
+            self._rules(query.get("user", ""), after=query.get("after"))
         elif path == "/metrics":
             self._answer(HTTPStatus.OK, generate_latest(), "text/plain; version=0.0.4; charset=utf-8")
         else:
@@ -107,8 +110,13 @@ class Handler(BaseHTTPRequestHandler):
         if random.random() < self.server.fault_rates.get(variant, 0.0):
             raise CheckoutError(f"the payment of {variant} failed")
 
-    def _rules(self, user: str) -> None:
-        decision = self.server.gates.decide(GATE, {"userId": user}, default=False)
+    def _rules(self, user: str, *, after: str | None) -> None:
+        deadline = time.monotonic() + LONGEST_WAIT
+        while True:
+            decision = self.server.gates.decide(GATE, {"userId": user}, default=False)
+            if after is None or str(decision.generation) != after or time.monotonic() > deadline:
+                break
+            time.sleep(0.002)
         self._answer_json(HTTPStatus.OK, decision._asdict())
 
     def _request(self) -> tuple[str, dict[str, str]]:

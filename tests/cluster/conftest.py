@@ -1,0 +1,68 @@
+"""Rampgate as it is installed, on a cluster with real pods: the chart, a Prometheus, a shop in a namespace for each test.
+
+`make cluster-test` runs this on a node that it makes on this machine; with KUBECONFIG and RAMPGATE_IMAGE set, it runs on that cluster.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from tools.pods.place import Place, find, why_nowhere
+from tools.pods.release import NAMESPACE, OPERATOR, Release, install_prometheus
+from tools.pods.shop import Shop, proxy
+
+
+@pytest.fixture(scope="session")
+def place() -> Iterator[Place]:
+    """The cluster; all of this is skipped, with the reason, where there can be none."""
+    if reason := why_nowhere():
+        pytest.skip(reason)
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        pytest.skip("a machine has room for one node: run `pytest tests/cluster` in a process of its own")
+    with find(print) as found:
+        yield found
+
+
+@pytest.fixture(scope="session")
+def api(place: Place) -> Iterator[str]:
+    """A URL of the API server for whoever asks pods."""
+    with proxy(place) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def release(place: Place) -> Release:
+    """The chart, installed with Helm 4, and a Prometheus that scrapes the shops."""
+    install_prometheus(place)
+    installed = Release(place)
+    installed.install()
+    return installed
+
+
+@pytest.fixture
+def shop(release: Release, api: str, request: pytest.FixtureRequest) -> Iterator[Shop]:
+    """A shop of three pods that mount the rules, with users; a failed test shows what the operator has said."""
+    opened = Shop(release.place, api)
+    try:
+        opened.open()
+        yield opened
+    finally:
+        if request.session.testsfailed:
+            tell(release, opened)
+        opened.close()
+
+
+def tell(release: Release, shop: Shop) -> None:
+    """Write what a person would look at first."""
+    for arguments in (
+        ("describe", "experiments.rampgate.dev", f"--namespace={shop.namespace}"),
+        ("get", "pods", "--all-namespaces", "--output=wide"),
+        ("logs", f"--namespace={NAMESPACE}", OPERATOR, "--tail=60"),
+    ):
+        try:
+            sys.stdout.write(release.place.kubectl(*arguments)[-6000:])
+        except subprocess.CalledProcessError as error:
+            sys.stdout.write(f"{error}: {error.stderr}")
