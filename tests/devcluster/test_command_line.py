@@ -89,6 +89,17 @@ def test_the_servers_of_a_killed_keeper_end(devcluster, tmp_path, processes, wai
     assert devcluster("status").returncode == 3
 
 
+def test_what_a_killed_keeper_wrote_does_not_pass_for_the_state_of_the_next(devcluster, tmp_path):
+    devcluster("up", "--no-prometheus")
+    killed = state.read(tmp_path)
+    os.kill(state.keeper(tmp_path), signal.SIGKILL)
+
+    devcluster("up", "--no-prometheus")
+
+    assert state.read(tmp_path).api_server != killed.api_server
+    assert devcluster("status").returncode == 0
+
+
 def test_ctrl_c_during_up_leaves_nothing_behind(tmp_path, processes, wait_for):
     up = subprocess.Popen(
         [sys.executable, "-m", "tools.devcluster", "up", f"--dir={tmp_path}"], cwd=CHECKOUT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
