@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from tests.devcluster.conftest import mentioning
 from tests.node.conftest import web
 from tools.devcluster import state
 from tools.devcluster.keeper import CHECKOUT
@@ -39,21 +41,26 @@ def machine() -> dict[str, object]:
     }
 
 
-def run_pod(cluster: object) -> None:
-    kubectl(cluster, "apply", "-f", "-", stdin=web("one"))  # type: ignore[arg-type]
-    kubectl(cluster, "wait", "--for=condition=Ready", "pod/one", "--timeout=50s")  # type: ignore[arg-type]
+def run_pod(cluster) -> None:
+    kubectl(cluster, "apply", "-f", "-", stdin=web("one"))
+    kubectl(cluster, "wait", "--for=condition=Ready", "pod/one", "--timeout=50s")
+
+
+def pod_processes() -> list[str]:
+    return [line for line in mentioning("httpd -f -p 8080").values() if line.startswith("httpd")]
 
 
 def test_a_node_with_a_pod_changes_nothing_but_a_link_and_its_routes_and_leaves_nothing():
     before = machine()
     with Node.start() as node:
         run_pod(node.cluster)
+        assert len(pod_processes()) == 1
         during = machine()
         assert leftovers() != []
         directory = node.directory
 
     assert machine() == before
-    assert leftovers() == []
+    assert leftovers() + pod_processes() == []
     assert not directory.exists()
     changed = {name for name in before if during[name] != before[name]}
     assert changed == {"interfaces", "routes"}
@@ -75,6 +82,7 @@ def test_after_the_starter_was_killed_up_works_again_and_down_leaves_nothing(dev
 
 def test_status_lists_what_a_killed_node_left_and_down_removes_it(devcluster, tmp_path):
     devcluster("up", "--node", "--no-prometheus")
+    run_pod(SimpleNamespace(kubeconfig=lambda _: tmp_path / "apiserver" / "admin.kubeconfig"))
     os.kill(state.keeper(tmp_path), signal.SIGKILL)
 
     status = devcluster("status")
@@ -82,7 +90,7 @@ def test_status_lists_what_a_killed_node_left_and_down_removes_it(devcluster, tm
 
     assert (status.returncode, f"folder {DATA}" in status.stderr) == (3, True), status.stderr
     assert "removed what a killed node left" in down.stdout
-    assert leftovers() == []
+    assert leftovers() + pod_processes() == []
 
 
 def test_ctrl_c_while_it_starts_leaves_nothing(tmp_path, wait_for):

@@ -68,8 +68,9 @@ def prepare(report: Callable[[str], None]) -> None:
 class Node:
     """A running node. Use it as a context manager, or call `stop`; it ends with this process at the latest."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, temporary: bool) -> None:
         self.directory = directory
+        self._temporary = temporary
         self._running = ExitStack()
         self._kubelet: Server | None = None
 
@@ -81,8 +82,8 @@ class Node:
         removed first, and missing packages are installed, which `report` is told.
         Raises NodeError, PackageError, BinaryMissingError, RemovalError, and ServerError with the end of a log.
         """
-        node = cls(directory or Path(tempfile.mkdtemp(prefix="rampgate-node-")))
-        if directory is None:
+        node = cls(directory or Path(tempfile.mkdtemp(prefix="rampgate-node-")), temporary=directory is None)
+        if node._temporary:
             node._running.callback(shutil.rmtree, node.directory, ignore_errors=True)
         try:
             node._start(report)
@@ -118,7 +119,7 @@ class Node:
         self._running.callback(removal.remove)
         shutil.rmtree(self._logs, ignore_errors=True)
         self._logs.mkdir(parents=True)
-        self._enclosure = Enclosure(log=self._logs / "init.log").start()
+        self._enclosure = Enclosure(log=self._logs / "init.log", remove=self.directory if self._temporary else None).start()
         self._running.callback(self._enclosure.stop)
         OWNER.write_text(str(self.directory))
         cgroups.make()
