@@ -56,7 +56,8 @@ def test_up_status_env_down(devcluster, tmp_path, processes):
         (["env"], 3, "nothing runs"),
         (["down"], 0, "nothing runs"),
         (["up", "--scrape-interval=0"], 2, "between 0.05 and 3600 seconds"),
-        (["up", "--node"], 2, "unrecognized arguments"),
+        (["up", "--node", "--control-plane"], 2, "not allowed with argument"),
+        (["load"], 2, "required: ARCHIVE"),
     ],
 )
 def test_the_exit_status_where_nothing_runs(devcluster, command, status, said):
@@ -86,6 +87,17 @@ def test_the_servers_of_a_killed_keeper_end(devcluster, tmp_path, processes, wai
 
     wait_for(lambda: not processes(str(tmp_path)), "etcd and kube-apiserver are gone")
     assert devcluster("status").returncode == 3
+
+
+def test_what_a_killed_keeper_wrote_does_not_pass_for_the_state_of_the_next(devcluster, tmp_path):
+    devcluster("up", "--no-prometheus")
+    killed = state.read(tmp_path)
+    os.kill(state.keeper(tmp_path), signal.SIGKILL)
+
+    devcluster("up", "--no-prometheus")
+
+    assert state.read(tmp_path).api_server != killed.api_server
+    assert devcluster("status").returncode == 0
 
 
 def test_ctrl_c_during_up_leaves_nothing_behind(tmp_path, processes, wait_for):

@@ -16,6 +16,7 @@ from tools.devcluster.build import BuildError, ensure
 from tools.devcluster.debian import PackageError
 from tools.devcluster.golang import GoError
 from tools.devcluster.loopback import answers
+from tools.devcluster.places import HOST_ADDRESS
 from tools.devcluster.roles import Role
 from tools.devcluster.server import ServerError
 
@@ -92,6 +93,8 @@ def env(options: argparse.Namespace) -> Exit:
     if here is None:
         return _nothing_runs(options.dir)
     print(f"export KUBECONFIG={shlex.quote(here.kubeconfigs[options.role])}")
+    if here.node is not None:  # unlike loopback, its addresses go to a proxy that the shell may name
+        print(f'export NO_PROXY="${{NO_PROXY:+$NO_PROXY,}}{HOST_ADDRESS}"')
     if here.prometheus is not None:
         print(f"export RAMPGATE_SOURCES__DEFAULT__URL={shlex.quote(here.prometheus)}")
     return Exit.OK

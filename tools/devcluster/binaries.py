@@ -158,7 +158,8 @@ def require(name: str) -> Path:
     """Like `locate`; raises BinaryMissingError, which names the remedy, instead of starting minutes of compiling unasked."""
     path = locate(name)
     if path is None:
-        raise BinaryMissingError(f"{name} is not built yet: run `make build` (some minutes, once) or set KUBEBUILDER_ASSETS")
+        command = "python -m tools.devcluster build --for node" if BINARIES[name].purpose is Purpose.NODE else "make build"
+        raise BinaryMissingError(f"{name} is not built yet: run `{command}` (some minutes, once) or set KUBEBUILDER_ASSETS")
     return path
 
 

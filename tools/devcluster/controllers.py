@@ -4,6 +4,9 @@ from pathlib import Path
 
 from tools.devcluster.binaries import require
 
+SCHEDULER_LEASE = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases/kube-scheduler"
+"""Where the API server has the sign that the scheduler works."""
+
 
 def controller_manager(kubeconfig: Path, certificates: Path) -> list[str | Path]:
     """The command of the controller manager; `certificates` is the API server's folder, whose certificate is what pods are to trust."""
@@ -19,5 +22,5 @@ def controller_manager(kubeconfig: Path, certificates: Path) -> list[str | Path]
 
 
 def scheduler(kubeconfig: Path) -> list[str | Path]:
-    """The command of the scheduler. Its lease tells that it works."""
+    """The command of the scheduler."""
     return [require("kube-scheduler"), f"--kubeconfig={kubeconfig}", "--secure-port=0"]

@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
-from pathlib import Path
 
 INSTALL_SECONDS = 600.0
 
@@ -17,14 +16,8 @@ class PackageError(Exception):
 
 
 def missing(programs: Mapping[str, str]) -> list[str]:
-    """The packages to install for `programs`, a name on the PATH or an absolute file to its package; each package once."""
-    return sorted({package for program, package in programs.items() if find(program) is None})
-
-
-def find(program: str) -> Path | None:
-    """Where a program is: also in the folders of administrators, which a user's PATH may lack."""
-    found = shutil.which(program, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/sbin")
-    return Path(found) if found else None
+    """The packages to install for `programs`, each a name on the PATH or an absolute file, and its package; each package once."""
+    return sorted({package for program, package in programs.items() if shutil.which(program) is None})
 
 
 def can_install() -> bool:
@@ -32,18 +25,21 @@ def can_install() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def install(packages: list[str], report: Callable[[str], None]) -> None:
-    """Install packages with apt-get, after saying so; raises PackageError with the end of its output."""
+def install(programs: Mapping[str, str], report: Callable[[str], None]) -> None:
+    """Install what is missing with apt-get, after saying so; raises PackageError with the end of its output."""
+    packages = missing(programs)
     if not packages:
         return
     if not can_install():
         raise PackageError(f"missing: {', '.join(packages)}; install them (Debian's names) or run as root where apt-get exists")
     report(f"apt-get install {' '.join(packages)}")
-    for arguments in (["update", "-q"], ["install", "-q", "-y", "--no-install-recommends", *packages]):
-        _apt_get(arguments)
+    _apt_get("update", "-q")
+    _apt_get("install", "-q", "-y", "--no-install-recommends", *packages)
+    if lost := missing(programs):
+        raise PackageError(f"installed, but not found: {', '.join(lost)}; is /usr/sbin in the PATH?")
 
 
-def _apt_get(arguments: list[str]) -> None:
+def _apt_get(*arguments: str) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     command = ["apt-get", *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=INSTALL_SECONDS)

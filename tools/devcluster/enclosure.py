@@ -24,10 +24,13 @@ def refusal() -> str | None:
 
 
 class Enclosure:
-    """An empty node: namespaces with a first process, and a cable to the host. Ends with this process at the latest."""
+    """An empty node: namespaces with a first process, and a cable to the host.
 
-    def __init__(self, *, log: Path) -> None:
-        self._init = Server("init", [*UNSHARE, "--", sys.executable, "-I", "-S", INIT, RUN, DATA], log=log)
+    Ends with this process at the latest; when that vanished, `remove` is deleted too.
+    """
+
+    def __init__(self, *, log: Path, remove: Path | None) -> None:
+        self._init = Server("init", [*UNSHARE, "--", sys.executable, "-I", "-S", INIT, RUN, DATA], log=log, remove=remove)
 
     def start(self) -> Self:
         """Make it and plug the cable in; raises ServerError when namespaces, mounts or interfaces are refused."""

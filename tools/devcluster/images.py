@@ -8,9 +8,12 @@ import hashlib
 import io
 import json
 import platform
+import shutil
 import subprocess
 import tarfile
 from pathlib import Path
+
+from tools.devcluster.debian import PackageError
 
 BUSYBOX = "localhost/busybox:1"
 SANDBOX = BUSYBOX
@@ -19,8 +22,11 @@ _SLEEP = ["/bin/busybox", "sleep", "2147483647"]
 _OCI = "application/vnd.oci.image"
 
 
-def write_busybox(archive: Path, program: Path) -> None:
-    """Write an archive with the image BUSYBOX, which holds the static busybox at `program` under all its names."""
+def write_busybox(archive: Path) -> None:
+    """Write an archive with the image BUSYBOX, which holds this machine's busybox under all its names; raises PackageError."""
+    program = Path(shutil.which("busybox") or "")
+    if not _is_static(program.read_bytes()):
+        raise PackageError(f"{program} is not static, so no pod can run it: install Debian's busybox-static in its place")
     layer = _layer(program)
     config = _json(
         {
@@ -44,6 +50,12 @@ def write_busybox(archive: Path, program: Path) -> None:
         _add(tar, "index.json", _json({"schemaVersion": 2, "manifests": [named]}))
         for blob in (layer, config, manifest):
             _add(tar, f"blobs/sha256/{hashlib.sha256(blob).hexdigest()}", blob)
+
+
+def _is_static(program: bytes) -> bool:
+    """Whether no segment of a 64-bit little-endian ELF file names an interpreter (PT_INTERP, elf(5))."""
+    first, size, count = (int.from_bytes(program[at : at + length], "little") for at, length in ((32, 8), (54, 2), (56, 2)))
+    return 3 not in (int.from_bytes(program[at : at + 4], "little") for at in range(first, first + size * count, size))
 
 
 def _layer(program: Path) -> bytes:

@@ -10,7 +10,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -34,6 +34,8 @@ PROGRAMS = {
     str(containerd.CNI_PLUGINS / "bridge"): "containernetworking-plugins",
 }
 """What a node needs of the distribution, and Debian's package with it."""
+OWNER = RUN / "owner"
+"""A file with the directory of the node that runs."""
 READY_SECONDS = 90
 
 
@@ -60,14 +62,15 @@ def prepare(report: Callable[[str], None]) -> None:
     """Install the packages that are missing; raises NodeError where a node cannot run, PackageError."""
     if reason := why_not():
         raise NodeError(reason)
-    debian.install(debian.missing(PROGRAMS), report)
+    debian.install(PROGRAMS, report)
 
 
 class Node:
     """A running node. Use it as a context manager, or call `stop`; it ends with this process at the latest."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, temporary: bool) -> None:
         self.directory = directory
+        self._temporary = temporary
         self._running = ExitStack()
         self._kubelet: Server | None = None
 
@@ -79,8 +82,8 @@ class Node:
         removed first, and missing packages are installed, which `report` is told.
         Raises NodeError, PackageError, BinaryMissingError, RemovalError, and ServerError with the end of a log.
         """
-        node = cls(directory or Path(tempfile.mkdtemp(prefix="rampgate-node-")))
-        if directory is None:
+        node = cls(directory or Path(tempfile.mkdtemp(prefix="rampgate-node-")), temporary=directory is None)
+        if node._temporary:
             node._running.callback(shutil.rmtree, node.directory, ignore_errors=True)
         try:
             node._start(report)
@@ -116,41 +119,43 @@ class Node:
         self._running.callback(removal.remove)
         shutil.rmtree(self._logs, ignore_errors=True)
         self._logs.mkdir(parents=True)
-        self._enclosure = Enclosure(log=self._logs / "init.log").start()
+        self._enclosure = Enclosure(log=self._logs / "init.log", remove=self.directory if self._temporary else None).start()
         self._running.callback(self._enclosure.stop)
+        OWNER.write_text(str(self.directory))
         cgroups.make()
         self.cluster = self._running.enter_context(Cluster.start(self.directory, pods_reach=HOST_ADDRESS))
-        self._start_control()
+        manager = self._begin_controller_manager()
         self._start_containerd()
         self._start_parts()
-        for condition in ("create", "condition=Ready"):
-            kubectl(self.cluster, "wait", f"--for={condition}", f"node/{NODE}", f"--timeout={READY_SECONDS}s", timeout=READY_SECONDS + 10)
+        manager.wait(lambda: self.cluster.serves("/api/v1/namespaces/default/serviceaccounts/default"))
+        kubectl(self.cluster, "wait", "--for=condition=Ready", f"node/{NODE}", f"--timeout={READY_SECONDS}s", timeout=READY_SECONDS + 10)
 
-    def _start_control(self) -> None:
-        kubeconfig = self._kubeconfig(Part.CONTROLLER_MANAGER)
-        command = controllers.controller_manager(kubeconfig, self.cluster.certificates)
-        self._run("kube-controller-manager", command, lambda: self.cluster.serves("/api/v1/namespaces/default/serviceaccounts/default"))
-        leases = "/apis/coordination.k8s.io/v1/namespaces/kube-system/leases"
-        command = controllers.scheduler(self._kubeconfig(Part.SCHEDULER))
-        self._run("kube-scheduler", command, lambda: self.cluster.serves(f"{leases}/kube-scheduler"))
+    def _begin_controller_manager(self) -> Server:
+        """It takes seconds until it works: the other parts start beside it."""
+        command = controllers.controller_manager(self._kubeconfig(Part.CONTROLLER_MANAGER), self.cluster.certificates)
+        server = self._server(Part.CONTROLLER_MANAGER, command)
+        server.begin()
+        return server
 
     def _start_containerd(self) -> None:
-        self._run("containerd", containerd.configure(), containerd.answers)
+        self._server("containerd", containerd.configure()).start(containerd.answers)
         archive = DATA / "busybox.tar"
-        program = debian.find("busybox")
-        assert program is not None, "it is among PROGRAMS"
-        images.write_busybox(archive, program)
+        images.write_busybox(archive)
         containerd.import_image(archive)
 
     def _start_parts(self) -> None:
+        self._kubelet = self._server(Part.KUBELET, kubelet.configure(self._kubeconfig(Part.KUBELET)))
+        self._kubelet.start(lambda: answers(kubelet.HEALTH) and self.cluster.serves(f"/api/v1/nodes/{NODE}"))
+        proxy = self._server(Part.PROXY, servicing.kube_proxy(self._kubeconfig(Part.PROXY)))
+        proxy.start(lambda: answers(servicing.PROXY_HEALTH))
         kubectl(self.cluster, "apply", "-f", "-", stdin=servicing.DNS_RIGHTS)
-        self._kubelet = self._run("kubelet", kubelet.configure(self._kubeconfig(Part.KUBELET)), lambda: answers(kubelet.HEALTH))
-        self._run("kube-proxy", servicing.kube_proxy(self._kubeconfig(Part.PROXY)), lambda: answers(servicing.PROXY_HEALTH))
-        self._run("coredns", servicing.configure_dns(self._kubeconfig(Part.DNS)), lambda: answers(servicing.DNS_HEALTH))
+        names = self._server(Part.DNS, servicing.configure_dns(self._kubeconfig(Part.DNS)))
+        names.start(lambda: answers(servicing.DNS_HEALTH))
+        scheduler = self._server(Part.SCHEDULER, controllers.scheduler(self._kubeconfig(Part.SCHEDULER)))
+        scheduler.start(lambda: self.cluster.serves(controllers.SCHEDULER_LEASE))
 
-    def _run(self, name: str, command: list[str | Path], is_ready: Callable[[], bool]) -> Server:
+    def _server(self, name: str, command: list[str | Path]) -> Server:
         server = Server(name, self._enclosure.inside(command), log=self._logs / f"{name}.log")
-        server.start(is_ready)
         self._running.callback(server.stop)
         return server
 
@@ -183,5 +188,11 @@ def alone() -> Iterator[None]:
         try:
             lock.bind(f"\0{RUN}")
         except OSError as error:
-            raise NodeError("another node runs on this machine, which has room for one: its addresses are fixed") from error
+            raise NodeError(f"a node runs already, and a machine has room for one{_whose()}") from error
         yield
+
+
+def _whose() -> str:
+    with suppress(OSError):  # it is only starting
+        return f": it belongs to {OWNER.read_text()}"
+    return ""

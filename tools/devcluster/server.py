@@ -50,6 +50,11 @@ class Server:
         """Start it and return once `is_ready` says so; raises ServerError when it ends first or `timeout` seconds pass."""
         if self.running:
             return
+        self.begin()
+        self.wait(is_ready, timeout=timeout)
+
+    def begin(self) -> None:
+        """Start it without waiting, for what takes long and may be started beside others; `wait` comes later."""
         with self.log.open("ab") as log:
             # No proxy of the environment: servers speak with each other alone, and never outside this machine.
             # A session of its own: Ctrl-C in a terminal reaches only us, and we stop the servers in order.
@@ -61,6 +66,9 @@ class Server:
                 stderr=log,
                 start_new_session=True,
             )
+
+    def wait(self, is_ready: Callable[[], bool], *, timeout: float = 60.0) -> None:
+        """Return once `is_ready` says so; raises ServerError when it ends first or `timeout` seconds pass, and stops it then."""
         try:
             self._wait_until(is_ready, timeout)
         except BaseException:

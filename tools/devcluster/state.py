@@ -43,6 +43,7 @@ def held(directory: Path) -> Iterator[None]:
     with _lock_file(directory).open("a+") as lock:
         if not _try_lock(lock.fileno(), fcntl.LOCK_EX):
             raise AlreadyRunningError(f"a cluster already runs in {directory}")
+        _state_file(directory).unlink(missing_ok=True)  # a killed keeper's must not pass for ours
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
