@@ -9,7 +9,6 @@ pytestmark = pytest.mark.timeout(400)
 SHORT = {"steps": [{"percent": 10, "hold": "5s"}, {"percent": 50, "hold": "10m"}], "confirm": {"pods": "100%", "timeout": "2m"}}
 
 
-
 def test_a_ramp_goes_up_and_a_broken_treatment_is_rolled_back_in_every_pod(shop: Shop) -> None:
     shop.apply(ramp=SHORT)
     shop.wait_for(percent=50)

@@ -1,6 +1,6 @@
-"""The one image a node brings along, as an OCI archive of our own: Debian's static busybox.
+"""Images of one static program each, as OCI archives of our own: Debian's busybox, and what Go built.
 
-A pod's sandbox needs an image that only sleeps, and a first try needs a shell, wget and nslookup: the same image is both.
+A pod's sandbox needs an image that only sleeps, and a first try needs a shell, wget and nslookup: busybox is both.
 Knows the OCI image format (https://github.com/opencontainers/image-spec), not who imports it.
 """
 
@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Iterable
 from pathlib import Path
 
 from tools.devcluster.debian import PackageError
@@ -27,12 +28,21 @@ def write_busybox(archive: Path) -> None:
     program = Path(shutil.which("busybox") or "")
     if not _is_static(program.read_bytes()):
         raise PackageError(f"{program} is not static, so no pod can run it: install Debian's busybox-static in its place")
-    layer = _layer(program)
+    names = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout.split()
+    _write(archive, BUSYBOX, _layer(program, names=set(names) - {"busybox"}), {"Cmd": _SLEEP})
+
+
+def write_program(archive: Path, image: str, program: Path) -> None:
+    """Write an archive with an image of that name, which runs the static program at `program`."""
+    _write(archive, image, _layer(program, names=()), {"Entrypoint": [f"/bin/{program.name}"]})
+
+
+def _write(archive: Path, image: str, layer: bytes, runs: dict[str, list[str]]) -> None:
     config = _json(
         {
             "architecture": ARCHITECTURES.get(platform.machine(), platform.machine()),
             "os": "linux",
-            "config": {"Cmd": _SLEEP, "Env": ["PATH=/bin"]},
+            "config": {**runs, "Env": ["PATH=/bin"]},
             "rootfs": {"type": "layers", "diff_ids": [_digest(layer)]},
         }
     )
@@ -44,7 +54,7 @@ def write_busybox(archive: Path) -> None:
             "layers": [_descriptor(layer, "layer.v1.tar")],
         }
     )
-    named = {**_descriptor(manifest, "manifest.v1+json"), "annotations": {"io.containerd.image.name": BUSYBOX}}
+    named = {**_descriptor(manifest, "manifest.v1+json"), "annotations": {"io.containerd.image.name": image}}
     with tarfile.open(archive, "w") as tar:
         _add(tar, "oci-layout", _json({"imageLayoutVersion": "1.0.0"}))
         _add(tar, "index.json", _json({"schemaVersion": 2, "manifests": [named]}))
@@ -58,16 +68,15 @@ def _is_static(program: bytes) -> bool:
     return 3 not in (int.from_bytes(program[at : at + 4], "little") for at in range(first, first + size * count, size))
 
 
-def _layer(program: Path) -> bytes:
-    names = subprocess.run([program, "--list"], capture_output=True, text=True, check=True).stdout.split()
+def _layer(program: Path, *, names: Iterable[str]) -> bytes:
     layer = io.BytesIO()
     with tarfile.open(fileobj=layer, mode="w") as tar:
         for folder, mode in (("bin", 0o755), ("etc", 0o755), ("tmp", 0o1777)):
             tar.addfile(_entry(folder, tarfile.DIRTYPE, mode))
-        _add(tar, "bin/busybox", program.read_bytes(), mode=0o755)
-        for name in sorted(set(names) - {"busybox"}):
+        _add(tar, f"bin/{program.name}", program.read_bytes(), mode=0o755)
+        for name in sorted(names):
             link = _entry(f"bin/{name}", tarfile.SYMTYPE, 0o777)
-            link.linkname = "busybox"
+            link.linkname = program.name
             tar.addfile(link)
     return layer.getvalue()
 
