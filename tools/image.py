@@ -43,7 +43,7 @@ def built(base: str | None = None) -> Path:
         cache_directory().mkdir(parents=True, exist_ok=True)
         partial = archive.with_suffix(f".{os.getpid()}.partial")
         try:
-            _build_with_docker(base, partial) if _docker_answers() else _build_with_buildah(base, partial)
+            build(base, partial)
             partial.rename(archive)
         finally:
             partial.unlink(missing_ok=True)
@@ -51,6 +51,14 @@ def built(base: str | None = None) -> Path:
     for old in sorted(cache_directory().glob("image-*.tar"), key=lambda file: file.stat().st_mtime)[:-KEPT_ARCHIVES]:
         old.unlink(missing_ok=True)
     return archive
+
+
+def build(base: str | None, archive: Path) -> None:
+    """Build the image anew, into an archive; raises ImageError."""
+    if _docker_answers():
+        _build_with_docker(base, archive)
+    else:
+        _build_with_buildah(base, archive)
 
 
 def _build_with_docker(base: str | None, archive: Path) -> None:
