@@ -21,7 +21,7 @@ KEEP ?=
 UNTIMED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test fuzz bench-scale bench-rollback bench-sdk bench-guardrails lint crds docs image build clean
+.PHONY: help demo test cluster-test kind-test fuzz bench-scale bench-rollback bench-sdk bench-guardrails lint crds docs image build clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,8 +36,15 @@ ifdef PYTEST_ARGS
 else
 	$(PY) -m coverage run -m pytest tests/core
 	$(PY) -m coverage report --include='*/rampgate_operator/core/*' --fail-under=$(CORE_COVERAGE)
-	$(PY) -m pytest --ignore=tests/core -n $(TEST_PROCESSES) --dist worksteal
+	$(PY) -m pytest --ignore=tests/core --ignore=tests/node --ignore=tests/cluster -n $(TEST_PROCESSES) --dist worksteal
 endif
+
+cluster-test: $(SYNCED) ## Run the suite with real pods: on a node made here (root, Linux), or KUBECONFIG=… RAMPGATE_IMAGE=… on yours
+	@$(PY) -m tools.devcluster build --for $(if $(RAMPGATE_IMAGE),test,node)
+	$(PY) -m pytest $(if $(RAMPGATE_IMAGE),,tests/node) tests/cluster $(PYTEST_ARGS)
+
+kind-test: $(SYNCED) ## Run the same suite on a new cluster of kind's (docker, kind; KIND_NODE_IMAGE=kindest/node:v1.34.0)
+	@PYTEST_ARGS="$(PYTEST_ARGS)" tools/kind.sh
 
 fuzz: $(SYNCED) ## Evaluate a million mutilated entries and odd contexts (FUZZ_CASES=…; some ten minutes)
 	$(PY) -m tests.sdk.fuzz $(FUZZ_CASES)

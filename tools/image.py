@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tools.devcluster import debian
 from tools.devcluster.binaries import cache_directory
 
 ROOT = Path(__file__).parents[1]
@@ -68,7 +69,7 @@ def _build_with_docker(base: str | None, archive: Path) -> None:
 
 
 def _build_with_buildah(base: str | None, archive: Path) -> None:
-    _check_tools("buildah", *([] if base else ["debootstrap"]))
+    _prepare("buildah", *([] if base else ["debootstrap"]))
     with _store() as buildah:
         if base is None:
             debian = _debian()
@@ -123,12 +124,13 @@ def _docker_answers() -> bool:
     return docker is not None and subprocess.run([docker, "info"], capture_output=True, check=False).returncode == 0
 
 
-def _check_tools(*names: str) -> None:
-    missing = [name for name in names if shutil.which(name) is None]
-    if missing:
-        raise ImageError(f"no docker engine answers, and {' and '.join(missing)} is missing: apt-get install {' '.join(missing)}")
+def _prepare(*names: str) -> None:
     if os.geteuid() != 0:
         raise ImageError("no docker engine answers, and buildah can do without one only as root")
+    try:
+        debian.install({name: name for name in names}, _say)
+    except debian.PackageError as error:
+        raise ImageError(f"no docker engine answers, and {error}") from error
 
 
 def _run(*command: str) -> str:

@@ -119,6 +119,7 @@ BINARIES = {
             "about 1 minute more",
             purpose=Purpose.TEST,
         ),
+        Binary("actionlint", "1.7.12", "github.com/rhysd/actionlint/cmd/actionlint", "actionlint", "some seconds", purpose=Purpose.TEST),
         _helm("3.22.0", "about 1 minute"),
         _helm("4.3.1", "about 2 minutes"),
         _kubernetes("kube-controller-manager", "about 1 minute", Purpose.NODE),
