@@ -72,8 +72,7 @@ def up(options: argparse.Namespace) -> Exit:
 def down(options: argparse.Namespace) -> Exit:
     """End a cluster, and remove what a killed node left; logs stay."""
     print(f"stopped the cluster in {options.dir}" if keeper.end(options.dir) else f"nothing runs in {options.dir}")
-    if removal.leftovers() and not node.runs():
-        removal.remove()
+    if node.clean():
         print("removed what a killed node left")
     return Exit.OK
 
