@@ -46,7 +46,7 @@ def test_kubectl_applies_all_of_it_at_once_and_again(way: tuple[str, ...], kubec
     kinds = {line.split("/")[0].split(".")[0] for line in applied.stdout.splitlines()}
     assert kinds == {
         "namespace", "serviceaccount", "role", "clusterrole", "rolebinding", "clusterrolebinding", "configmap", "deployment",
-        "poddisruptionbudget",
+        "poddisruptionbudget", "validatingadmissionpolicy", "validatingadmissionpolicybinding",
     }  # fmt: skip
 
 

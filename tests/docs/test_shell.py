@@ -23,8 +23,9 @@ EXAMPLE = yaml.safe_load((ROOT / "examples" / "experiments" / "new-checkout.yaml
 INLINE = [match for page in PAGES for match in re.findall(r"`((?:make|rampgate|python -m|pip|kubectl) [^`\n]+)`", page.prose)]
 LINES = [line for block in blocks("sh") for line in block.text.splitlines() if line.strip()]
 COMMANDS = sorted({*LINES, *INLINE})
-VERBS = {"apply", "logs", "config", "create", "describe", "explain", "get", "patch", "wait"}
-CHECKED_HERE = {"make", "rampgate", "pip", "kubectl", "export", "python", "N=$(("}
+VERBS = {"apply", "auth", "config", "create", "delete", "describe", "explain", "get", "label", "logs", "patch", "rollout", "wait"}
+HELM_VERBS = {"install", "upgrade", "rollback", "uninstall", "test", "show"}
+CHECKED_HERE = {"make", "rampgate", "pip", "kubectl", "helm", "export", "python", "N=$(("}
 RUN = {"curl"}
 """By test_ofrep.py, against a server."""
 
@@ -100,6 +101,14 @@ def test_kubectl_is_given_a_verb_it_has_and_files_that_are_there(words: list[str
     assert words[1] in VERBS
     files = [after for option, after in pairwise(words) if option == "-f"]
     assert [file for file in files if not (ROOT / file).exists()] == []
+
+
+@pytest.mark.parametrize("words", commands("helm"), ids=" ".join)
+def test_helm_is_given_a_verb_it_has_and_the_chart_that_is_there(words: list[str]) -> None:
+    assert words[1] in HELM_VERBS
+    charts = [word for word in words if word.startswith("charts/")]
+    assert [chart for chart in charts if not (ROOT / chart / "Chart.yaml").exists()] == []
+    assert charts or words[1] in {"rollback", "uninstall", "test"}
 
 
 @pytest.mark.parametrize("patch", patches("rexp"), ids=json.dumps)

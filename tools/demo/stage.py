@@ -163,9 +163,14 @@ def _install(cluster: Cluster) -> None:
     rbac = CHECKOUT / "manifests" / "rbac"
     kubectl(cluster, "apply", f"--namespace={NAMESPACE}", "-f", str(rbac))
     kubectl(cluster, "create", "clusterrolebinding", "operator", "--clusterrole=rampgate-operator", f"--user={Role.OPERATOR.user}")
-    for role, name in ((Role.OPERATOR, "operator-lease"), (Role.APPLICATION, "application"), (Role.DEVELOPER, "developer")):
-        binding = ("create", "rolebinding", role.value, f"--role=rampgate-{name}", f"--user={role.user}")
-        kubectl(cluster, f"--namespace={NAMESPACE}", *binding)
+    # Kubernetes' own `view` is put together by a controller manager, which is not there; this is what it is made of.
+    for role, name, granted in (
+        (Role.OPERATOR, "operator-lease", "--role=rampgate-operator-lease"),
+        (Role.APPLICATION, "application", "--role=rampgate-application"),
+        (Role.DEVELOPER, "developer", "--clusterrole=rampgate-editor"),
+        (Role.DEVELOPER, "developer-view", "--clusterrole=system:aggregate-to-view"),
+    ):
+        kubectl(cluster, f"--namespace={NAMESPACE}", "create", "rolebinding", name, granted, f"--user={role.user}")
 
 
 def _start_shops(directory: Path, cluster: Cluster, running: ExitStack) -> Iterator[str]:

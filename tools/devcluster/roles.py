@@ -19,6 +19,9 @@ class Role(StrEnum):
     OPERATOR = "operator"  # user rampgate:operator
     APPLICATION = "application"  # user rampgate:application: reads its namespace's ConfigMaps
     DEVELOPER = "developer"  # user rampgate:developer: edits Experiments
+    VIEWER = "viewer"  # user rampgate:viewer: sees Experiments
+    KILLER = "killer"  # user rampgate:killer: stops Experiments, and changes nothing else
+    APPROVER = "approver"  # user rampgate:approver: lets steps begin that want an approval
 
     @property
     def user(self) -> str:

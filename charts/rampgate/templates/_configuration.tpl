@@ -15,9 +15,7 @@ sources: {{- toYaml $sources | nindent 2 }}
 workers: {{ .Values.workers }}
 resync: {{ .Values.resync }}
 renderFlagd: {{ .Values.renderFlagd }}
-{{- if not .Values.nudgePods }}
-nudgePods: false
-{{- end }}
+nudgePods: {{ .Values.nudgePods }}
 listen: ":{{ .Values.port }}"
 lease: {name: {{ include "rampgate.operator" . }}, duration: {{ .Values.lease.duration }}}
 {{- end }}
