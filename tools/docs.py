@@ -7,7 +7,16 @@ import argparse
 import subprocess
 import sys
 
-GENERATORS = ("tools.crds", "tools.chart", "tools.figures", "tools.reference", "tools.reliability", "tools.states")
+GENERATORS = (
+    "tools.crds",
+    "tools.dashboards",
+    "tools.chart",
+    "tools.figures",
+    "tools.reference",
+    "tools.reliability",
+    "tools.sizing",
+    "tools.states",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

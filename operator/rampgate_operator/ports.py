@@ -137,6 +137,9 @@ class Metrics(Protocol):
     async def answer(self, requests: Collection[LookRequest]) -> Mapping[Hashable, Answer]:
         """Answer a set of questions together; every failure is an answer too."""
 
+    def answered(self) -> Mapping[tuple[str, str], int]:
+        """Say how many questions were answered, by source and by what came of them: `Ok`, or why there was no usable answer."""
+
 
 class Meter(Protocol):
     """Who counts what the operator does."""

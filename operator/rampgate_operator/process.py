@@ -67,7 +67,7 @@ async def run(settings: Settings, *, metrics: Metrics) -> None:
         apart: dict[str | None, Cluster] = {name: talk_to(name) for name in settings.namespaces}
         listing = Listing(apart or {None: everywhere}, reconciler, queue, every=settings.resync.total_seconds())
         ProcessCollector(registry=registry)
-        registry.register(StateCollector(reconciler, queue, lambda: lease.is_held))
+        registry.register(StateCollector(reconciler, queue, metrics, lambda: lease.is_held))
 
         def unready() -> list[str]:
             return [] if listing.ready.is_set() or lease.stands_by else ["it neither leads and has listed everything, nor stands by"]

@@ -113,6 +113,15 @@ async def test_questions_are_answered_under_their_keys(prometheus: Server, conne
     assert {key: type(found) for key, found in answers.items()} == {("a", 1): Value, "b": NoData, frozenset({"c"}): Failed}
 
 
+async def test_what_came_of_questions_is_counted_by_source(prometheus: Server, connect: Open) -> None:
+    client = connect(prometheus.url)
+    for query in ("1", "nothing_of_that_name", "sum("):
+        await ask(client, query)
+    counted = {outcome: count for (source, outcome), count in client.answered().items() if source == "main" and count}
+    assert counted == {"Ok": 2, "Refused": 1}
+    assert client.answered()["main", "Unreachable"] == 0  # it is there before it rises
+
+
 async def test_no_questions_have_no_answers(prometheus: Server, connect: Open) -> None:
     assert await connect(prometheus.url).answer([]) == {}
 

@@ -75,11 +75,34 @@ def test_metrics_tell_what_happened_and_how_things_are(team: Team, operator: Ope
     assert (value(operator, "rampgate_operator_reconcile_seconds_count", outcome="ok") or 0) > 3
     assert value(operator, "rampgate_operator_step_lateness_seconds_count") == 0  # a reading was the last thing that was waited for
     assert value(operator, "rampgate_operator_leader") == 1
+    assert value(operator, "rampgate_operator_experiment_waiting", **place, waiting_for="Hold") == 1
+    assert value(operator, "rampgate_operator_guardrail_verdict", **place, guardrail="errors", verdict="Pass") == 1
+    assert value(operator, "rampgate_operator_condition_false", **place) is None
+    assert (value(operator, "rampgate_operator_last_transition_timestamp_seconds", **place, reason="Stepped") or 0) > 1.7e9
+    assert (value(operator, "rampgate_operator_answers_total", source="default", outcome="Ok") or 0) >= 3
+    assert value(operator, "rampgate_operator_answers_total", source="default", outcome="Unreachable") == 0
     team.patch({"killed": True})
     team.wait_for(phase="Killed")
     team.delete()
     wait_until(lambda: value(operator, "rampgate_operator_entries_left") == 1, "the entry that stays is counted")
     wait_until(lambda: value(operator, "rampgate_operator_experiment_percent", **place) is None, "who is gone is told no more")
+
+
+def test_metrics_tell_what_holds_a_ramp_and_that_the_glass_is_broken(team: Team, operator: Operator, shop: Exporter) -> None:
+    del shop  # has no such series
+    unread = [{"name": "errors", "query": 'max_over_time(nothing{variant=~"$variant|"}[1s])', "max": 0.5}]
+    team.apply(changes={"guardrails": unread})
+    team.wait_for(percent=1, waitingFor="Metrics")
+    place, rules = {"namespace": team.namespace, "experiment": "new-checkout"}, {"namespace": team.namespace, "config_map": "feature-gates"}
+    wait_until(lambda: value(operator, "rampgate_operator_experiment_waiting", **place, waiting_for="Metrics") == 1, "it is told")
+    assert value(operator, "rampgate_operator_guardrail_verdict", **place, guardrail="errors", verdict="NoData") == 1
+    assert value(operator, "rampgate_operator_break_glass", **rules) == 0
+    team.patch_rules({"kill": "new-checkout, other"})
+    wait_until(lambda: value(operator, "rampgate_operator_break_glass", **rules) == 2, "what is stopped by hand is counted")
+    team.patch({"guardrails": [{**unread[0], "query": "sum("}]})
+    wait_until(
+        lambda: value(operator, "rampgate_operator_condition_false", **place, type="Valid", reason="Invalid") == 1, "a condition is told"
+    )
 
 
 def test_how_late_a_step_is_taken_is_measured_where_time_is_the_last_thing_to_wait_for(team: Team, operator: Operator) -> None:

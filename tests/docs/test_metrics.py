@@ -1,6 +1,7 @@
 """The page on metrics lists every metric that there is, with its labels, and no other."""
 
 import re
+from typing import Any
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.metrics import MetricWrapperBase
@@ -16,15 +17,22 @@ NAME = re.compile(r"`(rampgate_[a-z_]+)`")
 
 
 class Nothing:
-    """A reconciler that knows nothing, with rules of nothing."""
+    """As much of a reconciler, its rules and its sources as is read, and nothing in any of them."""
 
     def __init__(self) -> None:
         self.rules = self
         self.experiments = self
+        self.watch = self
         self.cache: list[object] = []
 
     def statuses(self) -> list[object]:
         return []
+
+    def behind(self) -> list[object]:
+        return []
+
+    def answered(self) -> dict[object, int]:
+        return {}
 
     def versions(self) -> dict[object, int]:
         return {}
@@ -48,8 +56,9 @@ async def test_every_metric_is_on_the_page_with_its_labels_and_no_other() -> Non
     metrics = [*operators, *PrometheusMetrics(registry).metrics()]
     families = [(metric.describe()[0], metric) for metric in metrics]
     there = {family.name + ("_total" if family.type == "counter" else ""): set(metric._labelnames) for family, metric in families}
-    states = StateCollector(Nothing(), Queue(), lambda: True).collect()  # type: ignore[arg-type]  # as much of a reconciler as it reads
-    there |= {family.name: set(family._labelnames) for family in states}
+    nothing: Any = Nothing()
+    states = StateCollector(nothing, Queue(), nothing, lambda: True).collect()
+    there |= {family.name + ("_total" if family.type == "counter" else ""): set(family._labelnames) for family in states}
     assert listed() == there
 
 

@@ -8,18 +8,19 @@ from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
+from rampgate_operator.adapters.experiment_metrics import OF_EXPERIMENT, ExperimentCollector
 from rampgate_operator.core.conditions import RESULTS_VALID
+from rampgate_operator.core.observation import kill_key
 from rampgate_operator.core.reasons import Reason
 from rampgate_operator.core.status import Status, Verdict
-from rampgate_operator.ports import Key, Nudged, Outcome, Patched
+from rampgate_operator.ports import Key, Metrics, Nudged, Outcome, Patched
 from rampgate_operator.queue import Queue
 from rampgate_operator.reconcile import Reconciler
 from rampgate_operator.rules import gates_in
-
-_OF_EXPERIMENT = ("namespace", "experiment")
 
 
 class OperatorMeter:
@@ -80,53 +81,56 @@ class OperatorMeter:
 class StateCollector(Collector):
     """Reads how things are, at each scrape."""
 
-    def __init__(self, reconciler: Reconciler, queue: Queue[Key], is_leading: Callable[[], bool]) -> None:
-        self._reconciler, self._queue, self._is_leading = reconciler, queue, is_leading
+    def __init__(self, reconciler: Reconciler, queue: Queue[Key], metrics: Metrics, is_leading: Callable[[], bool]) -> None:
+        self._reconciler, self._queue, self._metrics, self._is_leading = reconciler, queue, metrics, is_leading
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """Give everything that is a state."""
         yield GaugeMetricFamily("rampgate_operator_leader", "Whether this replica leads.", value=float(self._is_leading()))
         yield GaugeMetricFamily("rampgate_operator_queue_depth", "Experiments that are due and wait.", value=self._queue.ready)
         yield GaugeMetricFamily(
             "rampgate_operator_queue_oldest_seconds", "How long the oldest of these has waited.", value=self._queue.longest_wait
         )
+        behind = max((seconds for _, seconds in self._reconciler.watch.behind()), default=0.0)
+        yield GaugeMetricFamily("rampgate_operator_watch_behind_seconds", "How long the watch has owed what is there.", value=behind)
         yield from self._experiments()
+        yield from ExperimentCollector(self._reconciler.statuses).collect()
         yield from self._rules()
+        yield from self._sources()
 
     def _experiments(self) -> Iterator[GaugeMetricFamily]:
-        percent = GaugeMetricFamily("rampgate_operator_experiment_percent", "Percentage that is served.", labels=(*_OF_EXPERIMENT, "phase"))
-        generation = GaugeMetricFamily("rampgate_operator_rules_generation", "Generation that pods should run.", labels=_OF_EXPERIMENT)
-        value = GaugeMetricFamily(
-            "rampgate_operator_guardrail_value",
-            "What was read last, of the worst treatment; of counters the ratio of its rate to the comparison's.",
-            labels=(*_OF_EXPERIMENT, "guardrail"),
-        )
+        percent = GaugeMetricFamily("rampgate_operator_experiment_percent", "Percentage that is served.", labels=(*OF_EXPERIMENT, "phase"))
+        generation = GaugeMetricFamily("rampgate_operator_rules_generation", "Generation that pods should run.", labels=OF_EXPERIMENT)
         valid = GaugeMetricFamily(
             "rampgate_operator_results_valid",
             "Whether first exposures fall to the arms as they are drawn; absent while that is not known.",
-            labels=_OF_EXPERIMENT,
+            labels=OF_EXPERIMENT,
         )
         for key, status in self._reconciler.statuses():
-            percent.add_metric((key.namespace, key.name, status.phase.value), status.percent)
+            percent.add_metric((*key, status.phase.value), status.percent)
             if status.rules is not None:
-                generation.add_metric((key.namespace, key.name), status.rules.generation)
-            for guardrail in status.guardrails:
-                read = guardrail.ratio if guardrail.value is None else guardrail.value
-                if read is not None:
-                    value.add_metric((key.namespace, key.name, guardrail.name), read)
+                generation.add_metric(key, status.rules.generation)
             judged = status.condition(RESULTS_VALID)
             if judged is not None and judged.status != "Unknown":
-                valid.add_metric((key.namespace, key.name), float(judged.status == "True"))
-        yield from (percent, generation, value, valid)
+                valid.add_metric(key, float(judged.status == "True"))
+        yield from (percent, generation, valid)
 
     def _rules(self) -> Iterator[GaugeMetricFamily]:
         labels = ("namespace", "config_map")
         size = GaugeMetricFamily("rampgate_operator_rules_bytes", "Size of a ConfigMap's keys; at most 900 KiB are written.", labels=labels)
+        broken = GaugeMetricFamily("rampgate_operator_break_glass", "Gates that a ConfigMap's key kill names, * as one.", labels=labels)
         left = GaugeMetricFamily("rampgate_operator_entries_left", "Entries whose Experiment is gone, kept until a person removes them.")
         orphans, known = 0, self._reconciler.experiments.versions()
         for body in self._reconciler.rules.cache:
             place = body["metadata"]["namespace"], body["metadata"]["name"]
             size.add_metric(place, sum(len(key) + len(value.encode()) for key, value in (body.get("data") or {}).items()))
+            broken.add_metric(place, len(kill_key(body).replace(",", " ").split()))
             orphans += sum(Key(place[0], gate) not in known for gate in gates_in(body))
         left.add_metric((), orphans)
-        yield from (size, left)
+        yield from (size, broken, left)
+
+    def _sources(self) -> Iterator[CounterMetricFamily]:
+        answers = CounterMetricFamily("rampgate_operator_answers", "What came of questions to sources.", labels=("source", "outcome"))
+        for labels, count in self._metrics.answered().items():
+            answers.add_metric(labels, count)
+        yield answers

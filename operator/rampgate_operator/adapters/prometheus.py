@@ -11,6 +11,7 @@ Questions about the SDK's metrics go together, many tenants' in one query.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Hashable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -24,6 +25,9 @@ from rampgate_operator.adapters.prometheus_together import Together
 from rampgate_operator.core.looks import Answer, Failed, FailureReason, Kind, LookRequest
 from rampgate_operator.settings import SourceSettings
 
+OK = "Ok"
+"""What came of a question that was answered, be it that there are no data."""
+
 
 class Prometheus:
     """All configured sources. Use it from one event loop; close it when done."""
@@ -34,6 +38,8 @@ class Prometheus:
         self._threads = ThreadPoolExecutor(max(size, 1), thread_name_prefix="prometheus")
         self._slots = {name: Slots(name, source, limits=limits, threads=self._threads) for name, source in sources.items()}
         self._together = {name: Together(slots) for name, slots in self._slots.items()}
+        outcomes = (OK, *(reason.value for reason in FailureReason if reason is not FailureReason.UNKNOWN_SOURCE))
+        self._answered = Counter({(name, outcome): 0 for name in sources for outcome in outcomes})  # from 0, so that a rise is seen
 
     def lookbacks(self) -> Mapping[str, timedelta]:
         """Say, by source, how old a sample an instant selector may return."""
@@ -50,6 +56,10 @@ class Prometheus:
         answers = await asyncio.gather(*map(self._ask, questions))
         return {key: answer for keys, answer in zip(questions.values(), answers, strict=True) for key in keys}
 
+    def answered(self) -> Mapping[tuple[str, str], int]:
+        """Say how many questions were answered, by source and by what came of them: `Ok`, or a FailureReason."""
+        return self._answered
+
     def close(self) -> None:
         """Abandon what is in flight, and free the threads."""
         for slots in self._slots.values():
@@ -62,8 +72,11 @@ class Prometheus:
             names = ", ".join(sorted(self._slots)) or "none"
             return Failed(FailureReason.UNKNOWN_SOURCE, f"No metrics source is called {question.source!r}; the operator knows: {names}.")
         if question.metric is not None:
-            return await self._together[question.source].answer(question, question.metric)
-        return await _ask_alone(question, slots)
+            answer = await self._together[question.source].answer(question, question.metric)
+        else:
+            answer = await _ask_alone(question, slots)
+        self._answered[question.source, answer.reason.value if isinstance(answer, Failed) else OK] += 1
+        return answer
 
 
 async def _ask_alone(question: LookRequest, slots: Slots) -> Answer:
