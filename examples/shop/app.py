@@ -2,7 +2,7 @@
 
 GET  /checkout?user=ID                    a checkout: 200, or 500 when it fails
 POST /checkouts                           many, as a queue's worker takes them: a JSON list of users; answers what came of each
-GET  /rules?user=ID[&after=GENERATION]    what this user would be shown, and by which rules; with `after`, once they are others than those
+GET  /rules?user=ID                       what this user would be shown, and by which rules; with &after=GENERATION, once they are others
 GET  /metrics                             for Prometheus
 POST /fault?variant=treatment&rate=0.3    make that share of a variant's checkouts fail (rate=0: none)
 
@@ -24,8 +24,6 @@ from rampgate import Gates
 from rampgate.integrations.prometheus import PrometheusMetrics
 
 GATE = "new-checkout"
-LONGEST_WAIT = 30.0
-"""Seconds that somebody who waits for other rules is kept."""
 
 
 class CheckoutError(Exception):
@@ -59,7 +57,7 @@ class Handler(BaseHTTPRequestHandler):
         if path == "/checkout":
             self._checkout(query.get("user", ""))
         elif path == "/rules":
-            self._rules(query.get("user", ""), after=query.get("after"))
+            self._rules(query.get("user", ""), after=query.get("after"), wait=float(query.get("wait", "30")))
         elif path == "/metrics":
             self._answer(HTTPStatus.OK, generate_latest(), "text/plain; version=0.0.4; charset=utf-8")
         else:
@@ -110,8 +108,8 @@ class Handler(BaseHTTPRequestHandler):
         if random.random() < self.server.fault_rates.get(variant, 0.0):
             raise CheckoutError(f"the payment of {variant} failed")
 
-    def _rules(self, user: str, *, after: str | None) -> None:
-        deadline = time.monotonic() + LONGEST_WAIT
+    def _rules(self, user: str, *, after: str | None, wait: float) -> None:
+        deadline = time.monotonic() + wait
         while True:
             decision = self.server.gates.decide(GATE, {"userId": user}, default=False)
             if after is None or str(decision.generation) != after or time.monotonic() > deadline:

@@ -24,6 +24,7 @@ ROOT = Path(__file__).parents[2]
 QUICKSTART = ROOT / "examples" / "quickstart"
 GATE = "new-checkout"
 TIMEOUT = 60.0
+MERGE_PATCH = "application/merge-patch+json"
 
 
 @contextmanager
@@ -45,7 +46,7 @@ class Shop:
     """A shop of some pods in a new namespace; `experiment` is the quickstart's, to be changed by the caller."""
 
     def __init__(self, place: Place, api: str, *, name: str = "shop") -> None:
-        self.place, self._api = place, api
+        self.place, self.api = place, api
         self.namespace = f"{name}-{secrets.token_hex(3)}"
 
     def open(self, *, replicas: int = 3, change: Callable[[list[dict[str, Any]]], None] | None = None) -> None:
@@ -75,12 +76,12 @@ class Shop:
         self.kubectl("apply", "-f", "-", stdin=json.dumps(body))
 
     def patch(self, **spec: object) -> None:
-        """`kubectl patch` of some fields of the spec."""
-        self.kubectl("patch", "experiments.rampgate.dev", GATE, "--type=merge", f"--patch={json.dumps({'spec': spec})}")
+        """Merge some fields into the spec, by HTTP: kubectl takes longer to start than pods to obey."""
+        self._call(self._path, method="PATCH", body=json.dumps({"spec": spec}))
 
     def experiment(self) -> dict[str, Any]:
         """The Experiment as it is."""
-        found: dict[str, Any] = json.loads(self._read(f"/apis/rampgate.dev/v1alpha1/namespaces/{self.namespace}/experiments/{GATE}"))
+        found: dict[str, Any] = json.loads(self._call(self._path))
         return found
 
     def status(self) -> dict[str, Any]:
@@ -95,7 +96,7 @@ class Shop:
 
     def pods(self) -> list[str]:
         """The names of the shop's running pods."""
-        found = self._read(f"/api/v1/namespaces/{self.namespace}/pods?labelSelector=app%3Dshop")
+        found = self._call(f"/api/v1/namespaces/{self.namespace}/pods?labelSelector=app%3Dshop")
         return sorted(pod["metadata"]["name"] for pod in json.loads(found)["items"] if "deletionTimestamp" not in pod["metadata"])
 
     def decisions(self, user: str = "user-1", *, after: int | None = None) -> dict[str, Mapping[str, Any]]:
@@ -119,11 +120,16 @@ class Shop:
         for pod in self.pods():
             self.ask(pod, "/fault?" + urlencode({"variant": "treatment", "rate": rate}), method="POST")
 
-    def ask(self, pod: str, path: str, *, method: str = "GET") -> str:
+    def ask(self, pod: str, path: str, *, method: str = "GET", timeout: float = TIMEOUT) -> str:
         """Ask a pod by HTTP."""
-        return self._read(f"/api/v1/namespaces/{self.namespace}/pods/{pod}:8080/proxy{path}", method=method)
+        return self._call(f"/api/v1/namespaces/{self.namespace}/pods/{pod}:8080/proxy{path}", method=method, timeout=timeout)
 
-    def _read(self, path: str, *, method: str = "GET") -> str:
-        request = urllib.request.Request(self._api + path, method=method, data=b"" if method == "POST" else None)
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
+    @property
+    def _path(self) -> str:
+        return f"/apis/rampgate.dev/v1alpha1/namespaces/{self.namespace}/experiments/{GATE}"
+
+    def _call(self, path: str, *, method: str = "GET", body: str = "", timeout: float = TIMEOUT) -> str:
+        data = body.encode() if method != "GET" else None
+        request = urllib.request.Request(self.api + path, data, {"Content-Type": MERGE_PATCH}, method=method)
+        with urllib.request.urlopen(request, timeout=timeout) as answer:
             return str(answer.read().decode())
