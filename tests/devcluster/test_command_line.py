@@ -57,7 +57,7 @@ def test_up_status_env_down(devcluster, tmp_path, processes):
         (["down"], 0, "nothing runs"),
         (["up", "--scrape-interval=0"], 2, "between 0.05 and 3600 seconds"),
         (["up", "--node", "--control-plane"], 2, "not allowed with argument"),
-        (["load"], 2, "required: ARCHIVE"),
+        (["load"], 2, "ARCHIVE --prometheus is required"),
     ],
 )
 def test_the_exit_status_where_nothing_runs(devcluster, command, status, said):

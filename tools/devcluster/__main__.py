@@ -11,10 +11,11 @@ from enum import IntEnum
 from pathlib import Path
 
 from tools.devcluster import containerd, keeper, kubelet, node, removal, state
-from tools.devcluster.binaries import BINARIES, Binary, BinaryMissingError, Purpose, needed_for
+from tools.devcluster.binaries import BINARIES, Binary, BinaryMissingError, Purpose, needed_for, require
 from tools.devcluster.build import BuildError, ensure
 from tools.devcluster.debian import PackageError
 from tools.devcluster.golang import GoError
+from tools.devcluster.images import PROMETHEUS as PROMETHEUS_IMAGE
 from tools.devcluster.loopback import answers
 from tools.devcluster.places import HOST_ADDRESS
 from tools.devcluster.roles import Role
@@ -78,11 +79,14 @@ def down(options: argparse.Namespace) -> Exit:
 
 
 def load(options: argparse.Namespace) -> Exit:
-    """Make the images of an OCI archive available to the node's pods."""
+    """Make images available to the node's pods: those of an archive, or Prometheus, built here under its public name."""
     if not node.runs():
         print("no node runs on this machine: `python -m tools.devcluster up --node` starts one", file=sys.stderr)
         return Exit.NOT_RUNNING
-    containerd.import_image(options.archive)
+    if options.prometheus:
+        containerd.import_program(PROMETHEUS_IMAGE, require("prometheus"))
+    else:
+        containerd.import_image(options.archive)
     return Exit.OK
 
 
@@ -172,7 +176,9 @@ def _parser() -> argparse.ArgumentParser:
             help_ = "what they are needed for: the demo, all tests, or those with real pods (default: %(default)s)"
             command.add_argument("--for", dest="purpose", type=Purpose, choices=list(Purpose), default=Purpose.TEST, help=help_)
         elif run is load:
-            command.add_argument("archive", type=_absolute, metavar="ARCHIVE", help="an OCI or Docker archive (.tar)")
+            what = command.add_mutually_exclusive_group(required=True)
+            what.add_argument("archive", nargs="?", type=_absolute, metavar="ARCHIVE", help="an OCI or Docker archive (.tar)")
+            what.add_argument("--prometheus", action="store_true", help=f"the Prometheus that is built here, as {PROMETHEUS_IMAGE}")
         else:
             command.add_argument(
                 "--dir", type=_absolute, default=state.default_directory(), help="which cluster: its directory (default: %(default)s)"

@@ -6,10 +6,11 @@ Knows containerd's and CNI's file formats. Must not know Kubernetes.
 import json
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
+from tools.devcluster import images
 from tools.devcluster.binaries import require
-from tools.devcluster.images import SANDBOX
 from tools.devcluster.places import DATA, POD_RANGE, RUN
 from tools.devcluster.server import ServerError
 
@@ -40,6 +41,14 @@ def import_image(archive: Path) -> None:
         raise ServerError(f"{archive} was not imported: {done.stderr.strip()}")
 
 
+def import_program(image: str, program: Path) -> None:
+    """Make a static program available to pods as an image of that name; raises ServerError."""
+    with tempfile.TemporaryDirectory(prefix="rampgate-image-") as directory:
+        archive = Path(directory) / "image.tar"
+        images.write_program(archive, image, program)
+        import_image(archive)
+
+
 def _ctr(*arguments: str) -> "subprocess.CompletedProcess[str]":
     command = [str(require("ctr")), f"--address={SOCKET}", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=IMPORT_SECONDS)
@@ -58,7 +67,7 @@ address = "{SOCKET}"
 snapshotter = "overlayfs"
 
 [plugins."io.containerd.cri.v1.images".pinned_images]
-sandbox = "{SANDBOX}"
+sandbox = "{images.SANDBOX}"
 
 [plugins."io.containerd.cri.v1.runtime"]
 restrict_oom_score_adj = true

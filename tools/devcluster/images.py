@@ -14,9 +14,12 @@ import tarfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from tools.devcluster.binaries import PROMETHEUS_VERSION
 from tools.devcluster.debian import PackageError
 
 BUSYBOX = "localhost/busybox:1"
+PROMETHEUS = f"docker.io/prom/prometheus:v{PROMETHEUS_VERSION}"
+"""What manifests call it: a node that no registry can be asked from has the one that is built here."""
 SANDBOX = BUSYBOX
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 _SLEEP = ["/bin/busybox", "sleep", "2147483647"]

@@ -7,7 +7,6 @@ Knows kubectl and where images come from. Must not know what is installed there.
 import json
 import os
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,22 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from tools import image
-from tools.devcluster.binaries import PROMETHEUS_VERSION, Purpose, kubectl_path, needed_for, require
+from tools.devcluster import containerd
+from tools.devcluster.binaries import Purpose, kubectl_path, needed_for, require
 from tools.devcluster.build import ensure
-from tools.devcluster.images import write_program
+from tools.devcluster.images import PROMETHEUS
 from tools.devcluster.node import Node, why_not
-
-PUBLIC_PROMETHEUS = f"prom/prometheus:v{PROMETHEUS_VERSION}"
-OUR_PROMETHEUS = f"localhost/prometheus:{PROMETHEUS_VERSION}"
 
 
 @dataclass(frozen=True)
 class Place:
-    """A cluster with pods: its kubeconfig, and the images' names there. `node` is None for a cluster that was there before."""
+    """A cluster with pods: its kubeconfig, and what it calls our image. `node` is None for a cluster that was there before."""
 
     kubeconfig: Path
     image: str
-    prometheus_image: str
     node: Node | None = None
 
     def kubectl(self, *arguments: str, stdin: str | None = None, timeout: float = 120.0) -> str:
@@ -43,9 +39,9 @@ class Place:
         found: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "-o", "json"))
         return found
 
-    def with_our_images(self, manifest: str) -> str:
-        """Put the images that this cluster has into a manifest of the examples."""
-        return manifest.replace(image.IMAGE, self.image).replace(PUBLIC_PROMETHEUS, self.prometheus_image)
+    def with_our_image(self, manifest: str) -> str:
+        """Put our image's name on this cluster into a manifest of the examples."""
+        return manifest.replace(image.IMAGE, self.image)
 
 
 def run(command: list[str], *, kubeconfig: Path, stdin: str | None = None, timeout: float) -> str:
@@ -68,19 +64,15 @@ def why_nowhere() -> str | None:
 def find(report: Callable[[str], None]) -> Iterator[Place]:
     """Give a cluster for the length of the block: the one that the environment names, else a node of our own, which is removed again."""
     if _is_given():
-        prometheus = os.environ.get("PROMETHEUS_IMAGE", PUBLIC_PROMETHEUS)
-        yield Place(Path(os.environ["KUBECONFIG"]), os.environ["RAMPGATE_IMAGE"], prometheus)
+        yield Place(Path(os.environ["KUBECONFIG"]), os.environ["RAMPGATE_IMAGE"])
         return
     for binary in needed_for(Purpose.NODE):
         ensure(binary, report)
     archive = image.built()
     with Node.start(report=report) as node:
         node.import_image(archive)
-        with tempfile.TemporaryDirectory(prefix="rampgate-images-") as directory:
-            prometheus_archive = Path(directory) / "prometheus.tar"
-            write_program(prometheus_archive, OUR_PROMETHEUS, require("prometheus"))
-            node.import_image(prometheus_archive)
-        yield Place(node.cluster.kubeconfig(), image.IMAGE, OUR_PROMETHEUS, node)
+        containerd.import_program(PROMETHEUS, require("prometheus"))
+        yield Place(node.cluster.kubeconfig(), image.IMAGE, node)
 
 
 def _is_given() -> bool:

@@ -57,5 +57,5 @@ class Release:
 
 def install_prometheus(place: Place) -> None:
     """Install the quickstart's Prometheus, and wait until it is ready."""
-    place.kubectl("apply", "-f", "-", stdin=place.with_our_images((ROOT / "examples/quickstart/prometheus.yaml").read_text()))
+    place.kubectl("apply", "-f", str(ROOT / "examples/quickstart/prometheus.yaml"))
     place.kubectl("rollout", "status", "deployment/prometheus", "--namespace=monitoring", "--timeout=120s", timeout=130)

@@ -52,7 +52,7 @@ class Shop:
     def open(self, *, replicas: int = 3, change: Callable[[list[dict[str, Any]]], None] | None = None) -> None:
         """Create the namespace and the shop, and wait until its pods are ready."""
         self.place.kubectl("create", "namespace", self.namespace)
-        documents = list(yaml.safe_load_all(self.place.with_our_images((QUICKSTART / "shop.yaml").read_text())))
+        documents = list(yaml.safe_load_all(self.place.with_our_image((QUICKSTART / "shop.yaml").read_text())))
         for document in documents:
             if document["kind"] == "Deployment" and document["metadata"]["name"] == "shop":
                 document["spec"]["replicas"] = replicas
