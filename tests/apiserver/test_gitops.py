@@ -21,7 +21,7 @@ from tools.devcluster.prometheus import Prometheus
 SECONDS = 1.5  # a look, and ten times what a wrong step would need
 FAST = {"steps": [{"percent": 50, "hold": "300ms"}, {"percent": 100, "hold": "1h"}]}
 BECOMES = {tool: cells for tool, *cells in rows(section(page("docs/gitops.md"), "What becomes of a patched field"))}
-"""By tool: of `killed` that is not in the file, of `killed` where the file says false, of `attempt` where the file's is lower, or higher."""
+"""By tool: of `killed` that is not in the file, of one that is false there, of `attempt` with a lower one there, with a higher one."""
 REFUSING = [tool for tool, cells in BECOMES.items() if "refused" in cells]
 SELF_HEAL = TOOLS["Argo CD, `ServerSideApply=true`"]
 

@@ -64,7 +64,12 @@ STATES: list[tuple[str, Callable[[], Story], str, str]] = [
     ),
     (
         "samples are missing",
-        lambda: Story(ramp={"steps": [{"percent": 10, "hold": "1m", "minExposures": 5}, {"percent": 50, "hold": "1m"}]}).settle().wait("2m").settle(),
+        lambda: (
+            Story(ramp={"steps": [{"percent": 10, "hold": "1m", "minExposures": 5}, {"percent": 50, "hold": "1m"}]})
+            .settle()
+            .wait("2m")
+            .settle()
+        ),
         "Progressing",
         "10 %: on has had 0 of 5",
     ),

@@ -1,6 +1,7 @@
 """examples/gitops/flux-kustomization.yaml: its expressions are run by the real API server's CEL, over statuses that the core made.
 
-Flux gives them an object's fields by name; an admission policy, which evaluates them here and refuses with what they say, has them in `object`.
+Flux gives them an object's fields by name. Here an admission policy evaluates them, which has the fields in `object`, and refuses with what
+they say.
 """
 
 import json
@@ -73,7 +74,9 @@ def test_health_where(name: str, story: Callable[[], Story], judge: Callable[[Js
 
 def test_its_patch_adds_the_annotation_that_leaves_a_kill(kubectl: Kubectl, tmp_path: Path) -> None:
     (tmp_path / "experiment.yaml").write_text(json.dumps(EXPERIMENT))
-    (tmp_path / "kustomization.yaml").write_text(json.dumps({"resources": ["experiment.yaml"], "patches": KUSTOMIZATION["spec"]["patches"]}))
+    (tmp_path / "kustomization.yaml").write_text(
+        json.dumps({"resources": ["experiment.yaml"], "patches": KUSTOMIZATION["spec"]["patches"]})
+    )
     built = yaml.safe_load(kubectl("kustomize", str(tmp_path)).stdout)
     assert built["metadata"].pop("annotations") == {"kustomize.toolkit.fluxcd.io/ssa": "Merge"}
     assert built == EXPERIMENT
