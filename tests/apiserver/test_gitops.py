@@ -123,6 +123,7 @@ def test_an_attempt_begun_by_hand_goes_on_until_the_file_has_a_higher_one(tool: 
     refused = TOOLS[tool].deliver(delivered, file(name, attempt=1, owner="somebody else"))
     assert becomes(refused, delivered_team.experiment(name)["spec"]["attempt"], by_hand=2) == BECOMES[tool][2]
     stays(lambda: delivered_team.status(name)["attempt"] == 2 and delivered_team.exposure(name) == 100, "it goes on", seconds=SECONDS)
+    assert TOOLS[tool].deliver(delivered, file(name, attempt=2)) == "", "the same number is never refused"
     refused = TOOLS[tool].deliver(delivered, file(name, attempt=3))
     assert ("refused" if refused else "begins") == BECOMES[tool][3]
     if refused:

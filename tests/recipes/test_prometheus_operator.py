@@ -5,11 +5,11 @@ from pathlib import Path
 import yaml
 
 from tests.conftest import Kubectl
-from tests.docs.pages import blocks
+from tests.docs.pages import ROOT, blocks
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.kubectl import apply_crds
 
-STUBS = Path(__file__).with_name("stubs.yaml")
+STUBS = ROOT / "tests" / "chart" / "stubs.yaml"
 
 
 def test_the_pod_monitor_is_accepted_and_leaves_the_namespace_to_the_scrape(cluster: Cluster, kubectl: Kubectl, namespace: str) -> None:
