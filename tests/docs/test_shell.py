@@ -102,7 +102,7 @@ def test_an_extra_that_is_installed_exists(words: list[str]) -> None:
 @pytest.mark.parametrize("words", commands("kubectl"), ids=" ".join)
 def test_kubectl_is_given_a_verb_it_has_and_files_that_are_there(words: list[str]) -> None:
     assert words[1] in VERBS
-    files = [after for option, after in pairwise(words) if option == "-f"]
+    files = [after for option, after in pairwise(words) if option in ("-f", "-k", "--patch-file")]
     assert [file for file in files if file not in WRITTEN and not (ROOT / file).exists()] == []
 
 
@@ -111,7 +111,7 @@ def test_helm_is_given_a_verb_it_has_and_the_chart_that_is_there(words: list[str
     assert words[1] in HELM_VERBS
     charts = [word for word in words if word.startswith("charts/")]
     assert [chart for chart in charts if not (ROOT / chart / "Chart.yaml").exists()] == []
-    assert charts or words[1] in {"rollback", "uninstall", "test"}
+    assert charts or words[1] in {"rollback", "uninstall", "test"} or "./chart" in words, "ours, or an application's own"
 
 
 @pytest.mark.parametrize("patch", patches("rexp", "experiments.rampgate.dev"), ids=json.dumps)

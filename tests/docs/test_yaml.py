@@ -15,6 +15,8 @@ from tests.chart.helm import Helm
 from tests.docs.pages import ROOT, Block, blocks
 
 YAML = blocks("yaml")
+DELIVERED = {"Application", "HelmRelease", "PodMonitor"}
+"""Kinds of Argo CD, Flux and Prometheus Operator."""
 SOURCES = ("default", "billing")
 EXAMPLE = yaml.safe_load((ROOT / "examples" / "experiments" / "new-checkout.yaml").read_text())
 
@@ -40,9 +42,9 @@ def is_settings(content: Any) -> bool:
 
 
 def is_of_others(content: Any) -> bool:
-    """Kubernetes' own kinds, a part of a pod, Prometheus' configuration, a CI job."""
+    """Kubernetes' own kinds, a part of a pod, Prometheus' configuration or its stack's values, a CI job."""
     return isinstance(content, dict) and bool(
-        {"job_name", "containers", "jobs"} & content.keys() or content.get("kind") in {"Role", "Deployment"}
+        {"job_name", "containers", "jobs", "prometheus"} & content.keys() or content.get("kind") in {"Role", "Deployment", *DELIVERED}
     )
 
 
