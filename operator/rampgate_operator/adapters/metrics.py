@@ -24,6 +24,7 @@ from rampgate_operator.rules import gates_in
 
 _CONVERGENCE = (1, 2.5, 5, 10, 20, 30, 60, 90, 120, 300, 600)
 
+
 class OperatorMeter:
     """Counts what happens."""
 
