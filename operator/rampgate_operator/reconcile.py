@@ -16,10 +16,7 @@ from rampgate_operator.core.conditions import RULES_RENDERED, Announcement
 from rampgate_operator.core.decide import Decision, decide
 from rampgate_operator.core.examine import examine
 from rampgate_operator.core.experiment import Experiment, read_experiment
-from rampgate_operator.core.grid import next_of_grid
-from rampgate_operator.core.guardrails import any_breach
-from rampgate_operator.core.observation import ExposureLook, Look, Observation, Ownership, see_rules
-from rampgate_operator.core.questions import Questions, ask, read_answers
+from rampgate_operator.core.observation import ExposureLook, Look, Observation, Ownership, PodsLook, see_rules
 from rampgate_operator.core.ramp import LATCHED
 from rampgate_operator.core.reasons import Reason
 from rampgate_operator.core.spec import Spec
@@ -29,6 +26,7 @@ from rampgate_operator.events import Events
 from rampgate_operator.fair import FairSlots
 from rampgate_operator.flagd import FlagdDocuments
 from rampgate_operator.health import WatchProbe
+from rampgate_operator.looking import Looking
 from rampgate_operator.nudge import Nudges
 from rampgate_operator.ports import Body, Clock, Cluster, ClusterError, ConflictError, Key, Meter, Metrics
 from rampgate_operator.queue import Queue
@@ -38,10 +36,6 @@ from rampgate_operator.rules import Rules
 logger = logging.getLogger(__name__)
 RULES_RECHECK = 10.0
 """Seconds until a ConfigMap that is foreign, or that was full, is looked at again."""
-GATHERING = 0.05
-"""Seconds that a reading without a breach waits for its Experiment's others, so that they make one decision."""
-MOST_ANSWERS = 1000
-"""Readings that wait for a decision that can be carried out; under an endless storm of edits none may be for long."""
 MOST_POSTING, LAST_EVENTS = 100, 5.0
 """Decisions whose Events are under way at once, and the seconds that the last ones get when the operator ends."""
 
@@ -61,7 +55,6 @@ class Memory:
     persisted: Status | None = None
     decided: Status | None = None
     """`persisted` with the readings that were not worth a write; void once the persisted one is another."""
-    asked_at: datetime | None = None
     recheck_at: datetime | None = None
     """When time alone could change the last decision."""
 
@@ -107,8 +100,7 @@ class Reconciler:
         self._revisions, self._events = Revisions(cluster), Events(cluster)
         self._memories: dict[Key, Memory] = {}
         self._read: dict[Key, tuple[str, Status | None]] = {}
-        self._answers: dict[Key, list[Look | ExposureLook]] = {}
-        self._looking: dict[tuple[Key, str], asyncio.Task[None]] = {}
+        self._looking = Looking(metrics, queue, decided=self._decided)
         self._posting: set[asyncio.Task[None]] = set()
         self._examining = {False: FairSlots(1), True: FairSlots(1)}
         """By whether a person wants a kill."""
@@ -162,25 +154,26 @@ class Reconciler:
 
     def forget_answers(self, key: Key) -> None:
         """Forget the readings of an Experiment that have come in: one of them may be what trips a bug. Others are asked for."""
-        self._answers.pop(key, None)
+        self._looking.forget_answers(key)
 
     def is_urgent(self, key: Key) -> bool:
         """Tell whether a key must go before others: a kill or a breach to act on, or an ended attempt that pods may still obey."""
         body = self.experiments.get(key)
         if body is None:
             return False
-        memory, looks = self._memories.get(key), [answer for answer in self._answers.get(key, ()) if isinstance(answer, Look)]
-        breaches = memory is not None and memory.spec is not None and any_breach(memory.spec, looks, memory.decided)
+        memory = self._memories.get(key)
+        breaches = memory is not None and memory.spec is not None and self._looking.has_breach(key, memory.spec)
         return wants_kill(body) or breaches or self._is_unserved_end(key, body)
 
     async def close(self) -> None:
         """Stop waiting for answers; Events that are under way may still arrive."""
-        tasks = list(self._looking.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._looking.close()
         if self._posting:
             await asyncio.wait(self._posting, timeout=LAST_EVENTS)
+
+    def _decided(self, key: Key) -> Status | None:
+        memory = self._memories.get(key)
+        return None if memory is None else memory.decided
 
     # --- gather and decide ---
 
@@ -200,10 +193,9 @@ class Reconciler:
         memory = self._known(key, body)
         config_map = Key(key.namespace, _config_map_name(body))
         rules = await self.rules.see(config_map, key.name)
-        waiting = self._answers.get(key, [])
-        del waiting[:-MOST_ANSWERS]
-        answers = tuple(waiting)
+        answers = self._looking.answers(key)
         exposures = [answer for answer in answers if isinstance(answer, ExposureLook)]
+        pods = [answer for answer in answers if isinstance(answer, PodsLook)]
         return Gathered(
             body=body,
             experiment=experiment,
@@ -215,6 +207,7 @@ class Reconciler:
                 rules=rules,
                 looks=tuple(answer for answer in answers if isinstance(answer, Look)),
                 exposures=exposures[-1] if exposures else None,
+                pods=pods[-1] if pods else None,
                 flagd=self.flagd.see(config_map, key.name) if self.flagd else None,
                 nudge_refused=self.nudges.refused(config_map) if self.nudges else None,
             ),
@@ -333,7 +326,8 @@ class Reconciler:
     async def _forget(self, key: Key) -> None:
         await self.rules.remove(key.namespace, key.name, keep=None)
         self.experiments.forget(key)
-        for known in (self._memories, self._answers, self._read):
+        self._looking.forget(key)
+        for known in (self._memories, self._read):
             known.pop(key, None)
 
     def _is_unserved_end(self, key: Key, body: Body) -> bool:
@@ -347,32 +341,13 @@ class Reconciler:
         memory, now = self._memories[key], gathered.observation.now
         self._memories[key] = replace(memory, persisted=persisted, decided=decision.status, recheck_at=decision.recheck_at)
         self._meter.decided(gathered.status, decision.status, now, due=memory.recheck_at)
-        del self._answers.get(key, [])[: gathered.answered]
+        self._looking.took_in(key, gathered.answered)
 
     def _ask(self, key: Key, gathered: Gathered, decision: Decision) -> None:
-        spec, now, memory = gathered.experiment.spec, gathered.observation.now, self._memories[key]
-        every, first = decision.look_every, decision.look_from
-        if every is None or first is None or spec is None:
-            return
-        due = now if memory.asked_at is None or memory.asked_at > now else next_of_grid(memory.asked_at, origin=first, interval=every)
-        if due <= now:
-            self._memories[key] = replace(memory, asked_at=now)
+        spec = gathered.experiment.spec
+        if spec is not None:
             situation = Situation(experiment=gathered.experiment, spec=spec, status=decision.status, observation=gathered.observation)
-            for name, questions in ask(situation, self._metrics.lookbacks()).apart().items():
-                if (key, name) not in self._looking:
-                    self._looking[key, name] = asyncio.create_task(self._look(key, name, questions, spec))
-            due = next_of_grid(now, origin=first, interval=every)
-        self._queue.add(key, delay=(due - now).total_seconds())
-
-    async def _look(self, key: Key, name: str, questions: Questions, spec: Spec) -> None:
-        urgent = False
-        try:
-            looks, exposures = read_answers(questions, await self._metrics.answer(questions.requests))
-            self._answers.setdefault(key, []).extend([*looks, *([exposures] if exposures else [])])
-            urgent = any_breach(spec, looks, self._memories[key].decided if key in self._memories else None)
-        finally:
-            del self._looking[key, name]
-            self._queue.add(key, urgent=urgent, delay=0.0 if urgent else GATHERING)
+            self._looking.ask(key, situation, decision)
 
     def _come_back(self, key: Key, gathered: Gathered, decision: Decision) -> None:
         rendered = decision.status.condition(RULES_RENDERED)

@@ -9,7 +9,19 @@ from rampgate_operator.core.decide import Decision, decide
 from rampgate_operator.core.experiment import Experiment, read_experiment
 from rampgate_operator.core.guardrails import guardrail_digest
 from rampgate_operator.core.looks import Answer, Failed, FailureReason, NoData, Value
-from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, Entry, ExposureLook, FlagdSeen, Look, Observation, RulesSeen, see_rules
+from rampgate_operator.core.observation import (
+    FORMAT,
+    FORMAT_KEY,
+    Entry,
+    ExposureLook,
+    FlagdSeen,
+    Look,
+    NudgeRefused,
+    Observation,
+    PodsLook,
+    RulesSeen,
+    see_rules,
+)
 from rampgate_operator.core.quantities import duration
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Condition, Status, WaitingFor, read_status
@@ -59,6 +71,7 @@ class Story:
         self.data: dict[str, str] | None = {FORMAT_KEY: FORMAT}
         self.managed: list[Mapping[str, Any]] = []
         self.flagd: FlagdSeen | None = None
+        self.nudge_refused: NudgeRefused | None = None
 
     # --- what people do ---
 
@@ -135,9 +148,17 @@ class Story:
             answers=answer if isinstance(answer, Mapping) else {"": answer},
         )
 
-    def decide(self, *looks: Look, exposures: ExposureLook | None = None, serve: bool = True) -> Decision:
+    def decide(self, *looks: Look, exposures: ExposureLook | None = None, pods: PodsLook | None = None, serve: bool = True) -> Decision:
         """Decide, persist as YAML would, and write the entry unless `serve` is false."""
-        observation = Observation(now=self.now, rules=self.seen, looks=looks, exposures=exposures, flagd=self.flagd)
+        observation = Observation(
+            now=self.now,
+            rules=self.seen,
+            looks=looks,
+            exposures=exposures,
+            pods=pods,
+            flagd=self.flagd,
+            nudge_refused=self.nudge_refused,
+        )
         decision = decide(self.experiment, self.status, observation)
         self.status = read_status(decision.status.to_wire())
         assert self.status == decision.status

@@ -132,6 +132,25 @@ def test_a_status_in_the_file_is_ignored() -> None:
     assert said(manifest() | {"status": status}) == []
 
 
+CONFIRMED = {"ramp": {**steps(1, 10), "confirm": {}}}
+ALONE = (
+    "spec.ramp.confirm",
+    "no step's clock ever starts: which rules pods run is read from the source 'default', and the operator has none",
+)
+ASKED_AT: list[tuple[str, dict[str, Any], Terms, bool]] = [
+    ("where the operator has no such source", CONFIRMED, Terms(sources={"mine": timedelta(minutes=5)}), True),
+    ("where it has one", CONFIRMED, Terms(sources={"default": timedelta(minutes=5)}), False),
+    ("where its sources are not known", CONFIRMED, Terms(), False),
+    ("that is not asked for", {}, Terms(sources={}), False),
+]
+
+
+@pytest.mark.parametrize(("fields", "terms", "doubted"), [row[1:] for row in ASKED_AT], ids=[row[0] for row in ASKED_AT])
+def test_a_confirmation_by_pods_is_doubted(fields: dict[str, Any], terms: Terms, doubted: bool) -> None:
+    found = [(path, message[: len(ALONE[1])]) for path, message in warnings(terms, **fields)]
+    assert found == ([ALONE] if doubted else [])
+
+
 DOUBTS: list[tuple[str, dict[str, Any], list[tuple[str, str]]]] = [
     ("killed", {"killed": True}, [("spec.killed", "no new attempt begins while it stands here")]),
     ("not killed", {"killed": False}, []),

@@ -24,7 +24,9 @@ COUNTER = Metric(name="orders_total", gate="new-checkout")
         ({"query": "up", "kind": Kind.INCREASES, "since": AT - MINUTE, "cuts": (AT,)}, "ascend"),
         ({"query": "up", "kind": Kind.INCREASES, "since": AT - MINUTE, "metric": COUNTER}, "either query or metric"),
         ({}, "either query or metric"),
-        ({"query": "up", "kind": Kind.EXPOSURES, "since": AT - MINUTE}, "exposures are a metric"),
+        ({"query": "up", "kind": Kind.EXPOSURES, "since": AT - MINUTE}, "exposures and generations are a metric"),
+        ({"query": "up", "kind": Kind.GENERATIONS}, "exposures and generations are a metric"),
+        ({"metric": COUNTER, "kind": Kind.GENERATIONS, "since": AT - MINUTE}, "goes with what is counted"),
     ],
 )
 def test_a_question_without_sense_is_refused(fields: dict[str, Any], sentence: str) -> None:

@@ -12,6 +12,7 @@ from tests.manifests.words import (
     INCREASE,
     INTERVAL,
     LABEL,
+    PODS,
     RISING,
     TIME_OF_DAY,
     TIME_RULE,
@@ -53,6 +54,14 @@ RAMP = (
         {"spec.ramp.steps[0].approval": "true"},
         must_be("spec.ramp.steps[0].approval", "boolean", "string"),
     ),
+    Row("pods may confirm each step as most people want it", {"spec.ramp.confirm": {}}),
+    *(Row(f"{pods} of the pods may confirm", {"spec.ramp.confirm": {"pods": pods}}) for pods in ("1%", "50%", "100%")),
+    *(
+        Row(f"{pods!r} of the pods is no share", {"spec.ramp.confirm": {"pods": pods}}, (("spec.ramp.confirm.pods", PODS),))
+        for pods in ("0%", "101%", "95", "9.5%", "05%", "95%\n", "")
+    ),
+    Row("a share of pods as a number is refused", {"spec.ramp.confirm.pods": 95}, must_be("spec.ramp.confirm.pods", "string", "integer")),
+    Row("a timeout that is no duration is refused", {"spec.ramp.confirm.timeout": "soon"}, (("spec.ramp.confirm.timeout", DURATION),)),
 )
 
 SCHEDULE = (

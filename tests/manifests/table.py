@@ -48,7 +48,8 @@ _FULL_SPEC: Manifest = {
             {"percent": 10, "hold": "1h"},
             {"percent": 50, "hold": "4h", "approval": True},
             {"percent": 100, "hold": "24h"},
-        ]
+        ],
+        "confirm": {"pods": "95%", "timeout": "5m"},
     },
     "schedule": {
         "notBefore": "2026-12-01T09:00:00Z",

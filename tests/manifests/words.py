@@ -18,6 +18,7 @@ HOLD = "spec.ramp.steps[0].hold"
 WINDOW = "spec.schedule.windows[0]"
 GUARDRAIL = "spec.guardrails[0]"
 COUNTERS = "spec.guardrails[2]"
+PODS = "write 1% to 100%, such as 95%"
 INCREASE = "write 0% to 1000%, with at most two decimals, such as 5%"
 FALSE_ROLLBACKS = "write 0.1% to 20%, with at most two decimals, such as 5%"
 NO_TREATMENT = ("spec.variants", "at least one treatment needs a weight above 0")

@@ -6,10 +6,11 @@ from typing import Any
 
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY
 from rampgate_operator.process import resync
-from tests.simulation.world import EXPOSURES, GATE, GUARDRAILS, NEIGHBOUR, RULES, SPEC, STEPS, World
+from tests.simulation.world import EXPOSURES, GATE, GUARDRAILS, NEIGHBOUR, PODS, RULES, SPEC, STEPS, World
 
 Act = Callable[[World], Awaitable[None] | None]
 STRICTER = [{**GUARDRAILS[0], "max": 0.9}, *GUARDRAILS[1:]]
+CONFIRM = {"pods": "75%", "timeout": "20s"}
 NOWHERE = {"windows": [{"days": ["Mon"], "from": "09:00", "to": "10:00", "timeZone": "Nowhere"}]}
 
 
@@ -121,6 +122,11 @@ ACTS: dict[str, tuple[int, Act]] = {  # how often, beside what
     "exposures: none": (1, read(EXPOSURES, "none")),
     "exposures: failing": (1, read(EXPOSURES, "error")),
     "exposures: late": (1, read(EXPOSURES, "late")),
+    "pods: all follow": (6, read(PODS, "good")),
+    "pods: half of them follow": (2, read(PODS, "bad")),
+    "pods: none is seen": (1, read(PODS, "none")),
+    "pods: failing": (1, read(PODS, "error")),
+    "pods: late": (1, read(PODS, "late")),
     "kill": (1, edit(killed=True)),
     "remove killed": (2, edit(killed=None)),
     "begin again": (6, begin_again(killed=None)),
@@ -130,6 +136,7 @@ ACTS: dict[str, tuple[int, Act]] = {  # how often, beside what
     "pause": (2, edit(paused=True)),
     "go on": (4, edit(paused=None)),
     "plain steps": (3, edit(ramp={"steps": STEPS["plain"]})),
+    "plain steps, confirmed": (3, edit(ramp={"steps": STEPS["plain"], "confirm": CONFIRM})),
     "other steps": (2, edit(ramp={"steps": STEPS["other"]})),
     "higher steps": (1, edit(ramp={"steps": STEPS["higher"]})),
     "steps with approval": (2, edit(ramp={"steps": STEPS["approved"]})),

@@ -24,9 +24,10 @@ from rampgate.evaluate import compile_gate
 from rampgate.rules import Entry, parse_entry
 from rampgate_operator.core.examine import examine
 from rampgate_operator.core.guardrail_spec import Guardrail, OnBreach
-from rampgate_operator.core.looks import Answer, Failed, Value
+from rampgate_operator.core.looks import Answer, Failed, NoData, Value
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY
 from rampgate_operator.core.quantities import duration
+from rampgate_operator.core.quantities import share as percentage
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.ports import Key
 
@@ -74,6 +75,8 @@ class Ledger:
     def _forget(self) -> None:
         self._stands_since: datetime | None = None
         self._ended = 0
+        self._wanted: int | None = None
+        self._confirmed_at: datetime | None = None
         self._line: str | None = None
         self._generation: int | None = None
 
@@ -99,6 +102,13 @@ class Ledger:
     def answered(self, name: str, at: datetime, answer: Answer, *, reach: timedelta) -> None:
         """Prometheus answered."""
         self.readings.setdefault(name, []).append(Reading(at, answer, reach))
+
+    def ran(self, generation: int, share: float) -> None:
+        """Prometheus told how many pods run a generation or a later one."""
+        confirm = self.accepted.ramp.confirm if self.accepted else None
+        is_enough = confirm is not None and share >= percentage(confirm.pods)
+        if is_enough and self._wanted is not None and generation >= self._wanted and self._confirmed_at is None:
+            self._confirmed_at = self._world.now()
 
     def before(self, key: Key) -> None:
         """Note how things stand before a decision."""
@@ -172,6 +182,8 @@ class Ledger:
             self._ended = max(self._ended, after["attempt"])
         moved = not before or after["percent"] != before["percent"] or after["attempt"] != before["attempt"]
         noticed = self._outage and not self._world.blind
+        if moved:  # what pods ran until now says nothing of it
+            self._confirmed_at, self._wanted = None, after.get("rules", {}).get("generation")
         if moved or noticed or self._stands_since is None or self._stands_since > now:
             self._stands_since = now
 
@@ -193,6 +205,9 @@ class Ledger:
             held = next(step for step in accepted.ramp.steps if step.percent == before["percent"])
             assert self._stands_since is not None, "I1: a step from nowhere"
             assert now - self._stands_since >= duration(held.hold), "I1: a step before its hold was over"
+            if accepted.ramp.confirm is not None:
+                assert self._confirmed_at is not None, "I1: a step that pods have not confirmed"
+                assert now - self._confirmed_at >= duration(held.hold), "I1: a step before its hold was over, as pods confirmed it"
         for guardrail in accepted.guardrails or ():
             if guardrail.on_breach is not OnBreach.NOTIFY:
                 self._judge_readings(guardrail, started=started)
@@ -204,6 +219,8 @@ class Ledger:
         compares = guardrail.counters is None or started
         if guardrail.counters is not None and started:  # a window that reaches back to before the step is void
             fresh = [reading for reading in fresh if isinstance(reading.answer, Failed) or reading.at - reading.reach >= since]
+            # a quiet window between two scrapes says nothing: what is known stays, and grows old (core/weigh.py)
+            fresh = [reading for reading in fresh if not isinstance(reading.answer, NoData)] or fresh
         assert fresh, "I5: a step without a fresh reading"
         assert not (compares and fresh[-1].breaches), "I1: a step against a breach"
         assert not isinstance(fresh[-1].answer, Failed), "I5: a step on a failed reading"

@@ -10,7 +10,7 @@ import pytest
 
 from rampgate_operator import reconcile, rules
 from rampgate_operator.core import compile as compiling
-from rampgate_operator.core import decide, guardrails, lost, ramp, triggers, waiting
+from rampgate_operator.core import convergence, decide, guardrails, lost, ramp, triggers, waiting
 from rampgate_operator.core.ramp import Change, Trigger
 from rampgate_operator.core.reasons import Reason
 from rampgate_operator.core.status import Phase, Verdict
@@ -99,6 +99,8 @@ BUGS: dict[str, Plant] = {
     "a mismatch does not hold": without(waiting.sample_ratio_off),
     "a pause does not hold": without(waiting.paused),
     "consent is not needed": without(waiting.approval_missing),
+    "pods are not waited for": without(waiting.pods_behind),
+    "a confirmation does not start the clock": lambda patch: patch.setattr(convergence, "restart_clock", lambda status, _now: status),
     "an invalid spec goes on": without(waiting.invalid),
     "two steps at once": replaced(triggers.step_due, hasty),
     "a deadline does not hold": without(waiting.deadline_passed),
@@ -125,7 +127,8 @@ waiting_duration = waiting.duration
 NOTICED_BY = {
     "I1": [
         "a lost status is rebuilt too high", "the hold does not hold", "a breach does not hold", "a mismatch does not hold",
-        "a pause does not hold", "consent is not needed", "a deadline does not hold", "rules that are not served do not hold",
+        "a pause does not hold", "consent is not needed", "pods are not waited for", "a confirmation does not start the clock",
+        "a deadline does not hold", "rules that are not served do not hold",
         "break-glass does not start the clock again", "verdicts are worth no data",
     ],
     "I2": [
@@ -144,22 +147,19 @@ NOTICED_BY = {
 }  # fmt: skip
 # the history that noticed when this was written: tried first, since most notice nothing
 SEEDS = {
-    "a ship revives what was rolled back": 32,
-    "a lost latch is not rebuilt": 4,
-    "a lost status is rebuilt too high": 10,
-    "readings count for ever": 9,
-    "NaN passes": 25,
-    "a breach does not hold": 6,
-    "a mismatch does not hold": 44,
-    "consent is not needed": 40,
-    "an invalid spec goes on": 46,
-    "a deadline does not hold": 12,
-    "rules that are not served do not hold": 1,
-    "break-glass does not start the clock again": 11,
-    "keys of ended gates are removed": 7,
-    "verdicts are worth no data": 6,
-    "counts are worth no data": 9,
-    "nothing is taken up when it is due": 23,
+    "a mismatch does not hold": 99,
+    "a ship revives what was rolled back": 104,
+    "a lost latch is not rebuilt": 11,
+    "readings count for ever": 42,
+    "NaN passes": 13,
+    "a breach does not hold": 9,
+    "a pause does not hold": 6,
+    "pods are not waited for": 35,
+    "a confirmation does not start the clock": 15,
+    "a deadline does not hold": 14,
+    "break-glass does not start the clock again": 13,
+    "verdicts are worth no data": 9,
+    "counts are worth no data": 35,
 }
 
 

@@ -34,6 +34,7 @@ FOUND = {  # what random histories found, shortened; each was mended
         "begin again with a kill", "an invalid schedule", "lower the attempt", "remove killed",
     ],
     "a status was rebuilt at 0 while pods went on": ["an invalid schedule", "create it again"],
+    "a step that a crash cut short was held against a process that had lost its readings": ["crash after two effects", "wait 1 min"],
     "a tampered entry was repaired under a lower number": ["wait 1 min", "tamper with the entry"],
     "a step was taken over break-glass that the watch had missed": ["lose the watch", "break the glass", "wait 1 min", "wait 1 min"],
     "a step was taken beside a foreign ConfigMap that the watch had missed": [

@@ -11,7 +11,7 @@ from collections.abc import Collection, Hashable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from rampgate_operator.core.looks import Answer, Exposed, Failed, FailureReason, Increases, Kind, LookRequest, NoData, Value
+from rampgate_operator.core.looks import Answer, Exposed, Failed, FailureReason, Increases, Kind, LookRequest, NoData, Running, Value
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY, RULES_LABEL
 from rampgate_operator.core.quantities import timestamp
 from rampgate_operator.handlers import take_config_map, take_experiment
@@ -72,7 +72,9 @@ COUNTS: dict[str, dict[str, Answer]] = {  # what a window brings
     "error": {"total": _SERVED, "events": ANSWERS["error"]},
 }
 """The worst of what a window of counters says, for the books."""
-EXPOSURES = "exposures of the step"
+EXPOSURES, PODS = "exposures of the step", "rules of the pods"
+RUNNING = {"good": (4, 4), "bad": (2, 4)}
+"""How many pods run the rules, and how many there are. Nobody nudges them: that only makes them faster."""
 
 
 class CrashError(BaseException):
@@ -98,7 +100,7 @@ class World:
         self.cluster.on_write, self.cluster.on_change = self._before_write, self._changed
         self.ledger = Ledger(self)
         self.elapsed, self.offset = 0.0, timedelta(0)
-        self.modes = {"errors": "good", "orders": "good", "failed": "good", EXPOSURES: "good"}
+        self.modes = {"errors": "good", "orders": "good", "failed": "good", EXPOSURES: "good", PODS: "good"}
         self.looking: list[tuple[float, asyncio.Future[None]]] = []
         self.events: list[tuple[str, str, Mapping[str, Any]]] = []
         self.blind = False
@@ -133,6 +135,8 @@ class World:
             return ANSWERS[mode]
         if request.kind is Kind.EXPOSURES:
             return self._exposed(request, mode)
+        if request.kind is Kind.GENERATIONS:
+            return self._running(request, mode)
         if part == "total":  # both are one reading, which reaches back to where its window begins
             self.ledger.answered(name, self.now(), ANSWERS[mode], reach=self.now() - (request.since or self.now()))
         return COUNTS[mode][part]
@@ -146,6 +150,16 @@ class World:
         counts["on"] *= 1 if mode == "good" else 1 / 3
         windows = len(request.edges) - 1
         return Exposed((counts,) * windows, (True,) * windows, 1.0)
+
+    def _running(self, request: LookRequest, mode: str) -> Answer:
+        """Tell that all pods run what is written, or that half of them run nothing."""
+        if mode not in RUNNING:
+            return ANSWERS[mode]
+        entry, (on, seen) = self.ledger.entry(), RUNNING[mode]
+        on = on if entry is not None and entry.generation >= request.generation else 0
+        if request.metric is not None and request.metric.gate == GATE.name:
+            self.ledger.ran(request.generation, on / seen)
+        return Running(seen=seen, on=on)
 
     def decided(self, before: object, after: object, now: datetime, *, due: datetime | None) -> None:
         """Nobody counts here."""
@@ -206,7 +220,7 @@ class World:
 
     def _new_process(self) -> Reconciler:
         self.agenda = Agenda(self)
-        return Reconciler(cluster=self.cluster, metrics=self, clock=self, queue=self.agenda, meter=self)  # type: ignore[arg-type]  # an agenda is queue enough
+        return Reconciler(cluster=self.cluster, metrics=self, clock=self, queue=self.agenda, meter=self, nudge_pods=True)  # type: ignore[arg-type]  # an agenda is queue enough
 
     async def restart(self) -> None:
         """The process dies and another one starts: its memory is gone."""
@@ -248,9 +262,14 @@ class World:
             assert self.outline() == twin.outline() or self._is_held_back(twin), "I7: after a crash it ends elsewhere"
 
     def _is_held_back(self, twin: "World") -> bool:
-        """Between status and entry pods did not obey: the end of that starts the step's clock, which alone may hold it back (§7)."""
+        """Tell whether a clock that has just started, or readings that a new process has to take again, hold one of them back.
+
+        Between status and entry pods did not obey: the end of that starts the step's clock (§7). A twin that had not yet persisted the step
+        lost with its memory what the step was taken by.
+        """
         mine, theirs = (world.cluster.experiments[GATE]["status"] for world in (self, twin))
-        return mine.get("stepStartedAt") == timestamp(self.now()) and mine["percent"] <= theirs["percent"]
+        has_just_begun = mine.get("stepStartedAt") == timestamp(self.now())
+        return has_just_begun and (mine["percent"] <= theirs["percent"] or theirs.get("waitingFor") == "Metrics")
 
     def _twin(self) -> "World":
         twin = World()

@@ -22,6 +22,8 @@ from rampgate_operator.queue import Queue
 from rampgate_operator.reconcile import Reconciler
 from rampgate_operator.rules import gates_in
 
+_CONVERGENCE = (1, 2.5, 5, 10, 20, 30, 60, 90, 120, 300, 600)
+
 
 class OperatorMeter:
     """Counts what happens."""
@@ -42,6 +44,12 @@ class OperatorMeter:
         self._nudge_seconds = Histogram(
             "rampgate_operator_nudge_seconds", "From a change of a ConfigMap until the last of its pods was told.", registry=registry
         )
+        self._convergence = Histogram(
+            "rampgate_operator_convergence_seconds",
+            "From when rules were decided until enough pods were seen to run them.",
+            buckets=_CONVERGENCE,
+            registry=registry,
+        )
         # each begins at 0: of a series that is born at 1, `increase` would never see the 1
         for verdict in Verdict:
             self._looks.labels(verdict.value)
@@ -53,11 +61,14 @@ class OperatorMeter:
             self._patches.labels(patched.value)
 
     def decided(self, before: Status | None, after: Status, now: datetime, *, due: datetime | None) -> None:
-        """Count new looks, the transition, and how late a due step was taken."""
+        """Count new looks, rules that pods have come to run, the transition, and how late a due step was taken."""
         known = {guardrail.name: guardrail.looked_at for guardrail in before.guardrails} if before else {}
         for guardrail in after.guardrails:
             if known.get(guardrail.name) != guardrail.looked_at:
                 self._looks.labels(guardrail.verdict.value).inc()
+        rules = after.rules
+        if rules is not None and rules.converged_at is not None and not _has_converged(before):
+            self._convergence.observe((rules.converged_at - rules.rendered_at).total_seconds())
         newest = after.history[-1] if after.history else None
         if newest is None or (before and before.history and before.history[-1] == newest):
             return
@@ -134,3 +145,7 @@ class StateCollector(Collector):
         for labels, count in self._metrics.answered().items():
             answers.add_metric(labels, count)
         yield answers
+
+
+def _has_converged(status: Status | None) -> bool:
+    return status is not None and status.rules is not None and status.rules.converged_at is not None

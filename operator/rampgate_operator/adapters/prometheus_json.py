@@ -124,6 +124,13 @@ def read_groups(result: Result, *, source: str) -> list[Mapping[str, str]]:
         return [_labels(item) for item in result.items]
 
 
+def read_vector(result: Result, *, source: str) -> list[tuple[Mapping[str, str], float]]:
+    """Read the labels and the value of each element of a vector; NaN is the value of a native histogram."""
+    with _expecting_prometheus(source):
+        _expect_kind(result, "vector")
+        return [(_labels(item), math.nan if _is_histogram(item) else _number(item["value"][1])) for item in result.items]
+
+
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Read a large body here, and count what it holds: one at a time, and without the cycle collector.

@@ -25,10 +25,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TypeAlias
 
+from rampgate_operator.adapters.prometheus_generations import ask_generations
 from rampgate_operator.adapters.prometheus_http import Call, SourceError
 from rampgate_operator.adapters.prometheus_presets import ask_together
 from rampgate_operator.adapters.prometheus_slots import Slots
-from rampgate_operator.core.looks import Answer, FailureReason, LookRequest, Metric
+from rampgate_operator.core.looks import Answer, FailureReason, Kind, LookRequest, Metric
 from rampgate_operator.core.promql import QueryError
 from rampgate_operator.core.promql_gates import BOUND
 from rampgate_operator.fair import FairSlots
@@ -60,8 +61,8 @@ _Gate: TypeAlias = tuple[str, str]
 _Apart: TypeAlias = tuple[str, str | None]
 """What goes apart: a tenant's gate, or all its gates."""
 
-_Kind: TypeAlias = tuple[bool, int, int, _Apart | None]
-"""What goes together: with a bound or without, where windows begin and end, and what goes apart."""
+_Kind: TypeAlias = tuple[bool, bool, int, int, _Apart | None]
+"""What goes together: generations or counters, with a bound or without, where windows begin and end, and what goes apart."""
 
 _Found: TypeAlias = Mapping[LookRequest, Answer] | SourceError
 
@@ -163,9 +164,10 @@ class Together:
         return kind
 
     def _kind(self, one: _Waiting) -> _Kind:
-        edges, has_bound = one.question.edges, any(name == BOUND for name, _ in one.metric.labels)
+        tells_generations = one.question.kind is Kind.GENERATIONS
+        edges, has_bound = one.question.edges or (one.question.at,), any(name == BOUND for name, _ in one.metric.labels)
         apart = next((each for each in (one.gate, (one.question.tenant, None)) if each in self._apart), None)
-        return has_bound, (edges[0] - _EPOCH) // _NEAR, (edges[-1] - _EPOCH) // _NEAR, apart
+        return tells_generations, has_bound, (edges[0] - _EPOCH) // _NEAR, (edges[-1] - _EPOCH) // _NEAR, apart
 
     def _begin(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
@@ -253,7 +255,8 @@ def _still(waiting: Sequence[_Waiting]) -> list[_Waiting]:
 
 def _found(questions: Sequence[LookRequest], call: Call) -> _Found:
     try:
-        return ask_together(questions, call)
+        ask = ask_generations if questions[0].kind is Kind.GENERATIONS else ask_together
+        return ask(questions, call)
     except SourceError as error:
         return error
     except QueryError as error:

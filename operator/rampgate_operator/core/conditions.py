@@ -28,7 +28,7 @@ RESULTS_VALID, FLAGD_RENDERED, PODS_NUDGED = "ResultsValid", "FlagdRendered", "P
 _EXPECTED = frozenset(
     {
         Reason.HOLD, Reason.SAMPLES, Reason.NOT_BEFORE, Reason.WINDOW, Reason.LOOK_DUE, Reason.NO_DATA_YET, Reason.READING_TOO_EARLY,
-        Reason.MEASURING_DISPERSION,
+        Reason.MEASURING_DISPERSION, Reason.PODS,
     }
 )  # fmt: skip
 # reasons that call for a person when they come up; transitions are announced on their own
@@ -37,7 +37,7 @@ _ANNOUNCED = frozenset(
         Reason.INVALID, Reason.BREAK_GLASS, Reason.FOREIGN_CONFIG_MAP, Reason.CONFIG_MAP_FULL, Reason.METRICS, Reason.GUARDRAIL,
         Reason.SAMPLE_RATIO, Reason.DEADLINE, Reason.APPROVAL, Reason.SHIP_REFUSED, Reason.CONFIG_MAP_IMMUTABLE, Reason.RULES_BEHIND,
         Reason.NOT_RENDERABLE, Reason.FOREIGN_FLAGD_CONFIG_MAP, Reason.FLAGD_BEHIND, Reason.NOT_SHOWN_SAFE,
-        Reason.NUDGE_FORBIDDEN,
+        Reason.NUDGE_FORBIDDEN, Reason.PODS_BEHIND,
     }
 )  # fmt: skip
 _ASKED = frozenset({Reason.APPROVAL, Reason.NOT_SHOWN_SAFE})  # for a person's consent: nothing is wrong

@@ -9,14 +9,15 @@ from datetime import datetime, timedelta
 
 from rampgate_operator.core.compile import compile_content, compile_draw, draw_digest
 from rampgate_operator.core.conditions import Announcement, announce, describe, describe_invalid
+from rampgate_operator.core.convergence import is_awaited, look_at_pods_every, take_in_pods
 from rampgate_operator.core.experiment import Experiment
-from rampgate_operator.core.exposures import begin_again, take_in_exposures
+from rampgate_operator.core.exposures import take_in_exposures
 from rampgate_operator.core.guardrails import take_in
 from rampgate_operator.core.lost import restore
 from rampgate_operator.core.observation import Entry, Observation, digest
 from rampgate_operator.core.quantities import duration
 from rampgate_operator.core.questions import is_looking, lag
-from rampgate_operator.core.ramp import LATCHED, STARTED, move
+from rampgate_operator.core.ramp import LATCHED, STARTED, move, restart_clock
 from rampgate_operator.core.reasons import Reason
 from rampgate_operator.core.revision import spec_digest
 from rampgate_operator.core.status import Phase, Rules, Status
@@ -34,6 +35,8 @@ class Decision:
     """When time alone could change the decision."""
     look_every: timedelta | None = None
     """How often to look at the guardrails; None when nothing is to be read."""
+    look_at_pods_every: timedelta | None = None
+    """How often to look which rules pods run; None when that is not wanted."""
     look_from: datetime | None = None
     """Looks are due at this instant and whole multiples of `look_every` from it: as soon as a window of the grid is over."""
 
@@ -64,6 +67,7 @@ def decide(experiment: Experiment, status: Status | None, observation: Observati
         announcements=announce(status, explained, change),
         recheck_at=_recheck_at(situation, findings),
         look_every=duration(situation.spec.interval) if is_looking(situation, findings) else None,
+        look_at_pods_every=look_at_pods_every(situation.spec, explained, situation.now),
         look_from=(explained.step_started_at or explained.attempt_started_at) + lag(situation.spec),
     )
 
@@ -97,11 +101,11 @@ def _decide_without_spec(experiment: Experiment, before: Status | None, status: 
 
 
 def _take_in(situation: Situation) -> Status:
-    spec, observation = situation.spec, situation.observation
-    if situation.experiment.killed:  # needs no reading, and none may stand in its way
-        return situation.status
-    status = take_in_exposures(_restart_after_outage(situation), spec, observation.exposures)
-    return take_in(status, spec, observation.looks, now=observation.now)
+    spec, observation, status = situation.spec, situation.observation, situation.status
+    if not situation.experiment.killed:  # a kill needs no reading, and none may stand in its way
+        status = take_in_exposures(_restart_after_outage(situation), spec, observation.exposures)
+        status = take_in(status, spec, observation.looks, now=observation.now)
+    return take_in_pods(status, spec, observation.pods, now=observation.now)  # last: what was counted before the clock starts counts
 
 
 def _without_future_clocks(status: Status, now: datetime) -> Status:
@@ -129,8 +133,7 @@ def _restart_after_outage(situation: Situation) -> Status:
     ):
         return status
     kept = () if rendered.reason == Reason.BREAK_GLASS else status.guardrails
-    exposures = status.exposures and begin_again(status.exposures, situation.now)
-    return status.model_copy(update={"step_started_at": situation.now, "exposures": exposures, "guardrails": kept})
+    return restart_clock(status, situation.now).model_copy(update={"guardrails": kept})
 
 
 def _explain(situation: Situation, findings: tuple[Finding, ...]) -> Status:
@@ -140,7 +143,9 @@ def _explain(situation: Situation, findings: tuple[Finding, ...]) -> Status:
         "observed_generation": situation.experiment.generation,
         "spec_digest": _spec_in_force(situation),
         "waiting_for": findings[0].waiting_for if findings else None,
-        "next_step_at": None if rules_out(situation) else hold_ends(situation),  # its clock will start again
+        "next_step_at": None
+        if rules_out(situation) or is_awaited(situation.spec, status)
+        else hold_ends(situation),  # its clock is to start
         "conditions": describe(situation, findings),
     }
     return status.model_copy(update=update)

@@ -4,7 +4,7 @@ An ordered tuple of small checks, each named after what it finds. Knows specs th
 begins is an argument, and without it nothing is said about times.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -18,6 +18,7 @@ from rampgate_operator.core.promql_parse import parse
 from rampgate_operator.core.promql_tree import Node
 from rampgate_operator.core.quantities import duration, share, timestamp
 from rampgate_operator.core.query_doubts import blind_step, matchers_of, passes_for_ever, reads_series
+from rampgate_operator.core.questions import EXPOSURES_SOURCE
 from rampgate_operator.core.reasons import percent_text
 from rampgate_operator.core.spec import OnDeadline, Schedule, Spec, Step
 from rampgate_operator.core.windows import is_open, next_opening
@@ -31,11 +32,13 @@ class Plan:
         spec: one that can be run.
         reaches: how far back each guardrail's query reads, by the guardrail's name; counters are counted from the step's start.
         begins: before this no step begins; None when that is not known.
+        sources: the sources that the operator knows; None when that is not known.
     """
 
     spec: Spec
     reaches: Mapping[str, timedelta]
     begins: datetime | None
+    sources: Collection[str] | None = None
 
     @cached_property
     def queries(self) -> tuple[tuple[str, Guardrail, Node], ...]:
@@ -150,6 +153,13 @@ def notifies_and_rolls_back(plan: Plan) -> Iterator[Problem]:
                 yield Problem(f"spec.guardrails[{index}].{field}", f"{text}; leave it out if that is not meant")
 
 
+def never_confirmed(plan: Plan) -> Iterator[Problem]:
+    """Nobody can say which rules pods run."""
+    if plan.spec.ramp.confirm is not None and plan.sources is not None and EXPOSURES_SOURCE not in plan.sources:
+        text = f"which rules pods run is read from the source {EXPOSURES_SOURCE!r}, and the operator has none of that name"
+        yield Problem("spec.ramp.confirm", f"no step's clock ever starts: {text}; configure it, or leave confirm out")
+
+
 def killed_in_a_file(plan: Plan) -> Iterator[Problem]:
     """A kill is an act, not a state to keep."""
     if plan.spec.killed:
@@ -184,6 +194,7 @@ DOUBTS: tuple[Callable[[Plan], Iterator[Problem]], ...] = (
     notifies_and_rolls_back,
     negates_a_negation,
     never_matches,
+    never_confirmed,
     killed_in_a_file,
     ship_in_a_file,
 )

@@ -14,7 +14,7 @@ from functools import lru_cache
 from rampgate_operator.core.counted import needed
 from rampgate_operator.core.guardrail_spec import Breaches, Guardrail, OnBreach
 from rampgate_operator.core.judgement import Judgement, failed, without_data, worst
-from rampgate_operator.core.looks import Answer, Exposed, Failed, Increases, NoData, Value
+from rampgate_operator.core.looks import Answer, Exposed, Failed, Increases, NoData, Running, Value
 from rampgate_operator.core.measuring import measure
 from rampgate_operator.core.observation import MOST_REMEMBERED, Look, digest
 from rampgate_operator.core.quantities import timestamp
@@ -68,7 +68,7 @@ def judge(guardrail: Guardrail, answer: Answer, treatment: str) -> Judgement:
             return failed(f"query{whose}", answer)
         case NoData(why=why):
             return without_data(f"{whose}: {why}")
-        case Increases() | Exposed():
+        case Increases() | Exposed() | Running():
             return Judgement(verdict=Verdict.ERROR, message=f"query{whose} failed: counts where one number is needed")
         case Value(value=value, warnings=warnings) if warnings:
             told = judge(guardrail, Value(value), treatment)

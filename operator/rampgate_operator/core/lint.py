@@ -147,4 +147,5 @@ def _plan(spec: Spec, metadata: Mapping[str, str], terms: Terms) -> Plan:
         lookback = (terms.sources or {}).get(guardrail.source, LOOKBACK)
         reaches[guardrail.name] = query_for(treatment, text=guardrail.query, lookback=lookback, **place).reach
     not_before = spec.schedule.not_before if spec.schedule else None
-    return Plan(spec=spec, reaches=reaches, begins=max(filter(None, (not_before, terms.begins)), default=None))
+    begins = max(filter(None, (not_before, terms.begins)), default=None)
+    return Plan(spec=spec, reaches=reaches, begins=begins, sources=terms.sources)

@@ -23,6 +23,11 @@ class Kind(StrEnum):
     """Exact counts per `variant` in each window: the query must be one instant selector of a counter, or a metric of the SDK."""
     EXPOSURES = "Exposures"
     """As INCREASES of a metric of the SDK, with what a sample ratio is judged by: how many processes, and by which rules."""
+    GENERATIONS = "Generations"
+    """How many of a gate's series tell that they run its rules, now: stale ones are gone."""
+
+
+_OF_METRICS = frozenset({Kind.EXPOSURES, Kind.GENERATIONS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +58,9 @@ class LookRequest:
             timestamp (a scrape's duration), so ask for increases a little in the past or lose what arrives late.
         tenant: the namespace that asks: a source serves tenants in turn.
         kind: what to read from the answer.
-        since: where counting begins, exclusive; None for VALUE.
+        since: where counting begins, exclusive; None where nothing is counted.
         cuts: instants between `since` and `at`, ascending: what lies between two of them is a window of its own.
-        generation: of EXPOSURES: the generation of rules that processes must run.
+        generation: of EXPOSURES and GENERATIONS: the generation of rules that processes must run.
     """
 
     key: Hashable
@@ -72,10 +77,10 @@ class LookRequest:
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:
             raise ValueError("LookRequest.at must be an aware datetime")
-        if (self.kind is Kind.VALUE) != (self.since is None):
+        if (self.kind in {Kind.VALUE, Kind.GENERATIONS}) != (self.since is None):
             raise ValueError("LookRequest.since goes with what is counted, and only with it")
-        if bool(self.query) == (self.metric is not None) or (self.kind is Kind.EXPOSURES and self.metric is None):
-            raise ValueError("LookRequest needs either query or metric; exposures are a metric")
+        if bool(self.query) == (self.metric is not None) or (self.kind in _OF_METRICS and self.metric is None):
+            raise ValueError("LookRequest needs either query or metric; exposures and generations are a metric")
         if not all(before < after for before, after in pairwise(self.edges)):
             raise ValueError("LookRequest.since, cuts and at must ascend")
 
@@ -148,6 +153,15 @@ class Exposed:
 
 
 @dataclass(frozen=True, slots=True)
+class Running:
+    """How many series tell a generation, how many of them the one asked for or a later one, and the names of some that do not."""
+
+    seen: int
+    on: int
+    behind: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class NoData:
     """The source answered, and there is nothing to judge by. `why` is a sentence."""
 
@@ -162,4 +176,4 @@ class Failed:
     message: str
 
 
-Answer: TypeAlias = Value | Increases | Exposed | NoData | Failed
+Answer: TypeAlias = Value | Increases | Exposed | Running | NoData | Failed

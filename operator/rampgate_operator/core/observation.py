@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import lru_cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 from rampgate.errors import UnusableEntryError
 from rampgate.rules import parse_entry, render_entry
@@ -132,6 +132,17 @@ class ExposureLook:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PodsLook:
+    """How many pods run the rules of a generation."""
+
+    generation: int
+    answer: Answer
+
+
+Reading: TypeAlias = Look | ExposureLook | PodsLook
+
+
+@dataclass(frozen=True, kw_only=True)
 class Observation:
     """All that a decision may depend on beside the Experiment and its status."""
 
@@ -139,6 +150,7 @@ class Observation:
     rules: RulesSeen
     looks: tuple[Look, ...] = ()
     exposures: ExposureLook | None = None
+    pods: PodsLook | None = None
     flagd: FlagdSeen | None = None
     """None when no flagd documents are rendered."""
     nudge_refused: NudgeRefused | None = None

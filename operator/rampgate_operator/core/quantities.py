@@ -93,6 +93,18 @@ Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=63)]
 Percentage = Annotated[str, Field(max_length=8)]
 """A percentage as text, `5%`; its bounds are its field's."""
 
+PodShare = Annotated[
+    Percentage,
+    Obeys(
+        Rule(
+            cel="self.matches('^(100|[1-9][0-9]?)%$')",
+            holds=lambda text: re.fullmatch("(100|[1-9][0-9]?)%", text, re.ASCII) is not None,
+            message="write 1% to 100%, such as 95%",
+        )
+    ),
+]
+"""A share of pods: `95%`."""
+
 ShortText = Annotated[str, Field(min_length=1, max_length=253)]
 """A name, as people or programs give one."""
 

@@ -13,6 +13,7 @@ from rampgate_operator.core.looks import Answer, Kind, LookRequest, Metric
 from rampgate_operator.core.measuring import edges_of
 from rampgate_operator.core.observation import ExposureLook, Look
 from rampgate_operator.core.promql import LOOKBACK, CompiledQuery, query_for
+from rampgate_operator.core.promql_gates import GENERATION
 from rampgate_operator.core.quantities import duration
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Phase
@@ -22,7 +23,7 @@ from rampgate_operator.core.weigh import watermark
 EXPOSURES_SOURCE = "default"
 SCRAPE_LAG = timedelta(seconds=10)
 """A sample becomes visible some time after its timestamp: count a little in the past, or lose what arrives late."""
-_EXPOSURES_KEY = "exposures of the step"  # no guardrail's name has blanks
+_EXPOSURES_KEY, _PODS_KEY = "exposures of the step", "rules of the pods"  # no guardrail's name has blanks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +80,20 @@ def ask(situation: Situation, lookbacks: Mapping[str, timedelta]) -> Questions:
     given = (_question(situation, guardrail, lookbacks.get(guardrail.source, LOOKBACK)) for guardrail in spec.guardrails or ())
     guardrails = tuple(question for question in given if question is not None)
     return Questions(guardrails=guardrails, exposures=_exposures(situation))
+
+
+def ask_of_pods(situation: Situation) -> LookRequest:
+    """Ask which rules pods run."""
+    experiment, rules = situation.experiment, situation.status.rules
+    return LookRequest(
+        key=(_PODS_KEY, ""),
+        source=EXPOSURES_SOURCE,
+        metric=Metric(name=GENERATION, gate=experiment.name),
+        at=situation.now,
+        tenant=experiment.namespace,
+        kind=Kind.GENERATIONS,
+        generation=rules.generation if rules else 0,
+    )
 
 
 def read_answers(questions: Questions, answers: Mapping[Hashable, Answer]) -> tuple[tuple[Look, ...], ExposureLook | None]:

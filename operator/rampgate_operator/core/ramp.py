@@ -118,6 +118,12 @@ def move(status: Status, change: Change, *, steps: Sequence[Step], now: datetime
     return moved.model_copy(update={"history": _remember(status, moved, change, now)})
 
 
+def restart_clock(status: Status, now: datetime) -> Status:
+    """Start the current step's clock again: it could not be obeyed until now."""
+    exposures = status.exposures and begin_again(status.exposures, now)
+    return status.model_copy(update={"step_started_at": now, "exposures": exposures})
+
+
 def start_step(status: Status, step: int, *, steps: Sequence[Step], now: datetime) -> Status:
     """Serve a step's percentage and start its clock; step -1 is the time before the first."""
     if step < 0:
@@ -128,6 +134,7 @@ def start_step(status: Status, step: int, *, steps: Sequence[Step], now: datetim
             "step": step,
             "percent": steps[step].percent,
             "step_started_at": now,
+            "step_confirmed_at": None,
             "steps_digest": steps_digest(steps),
             # at the same percentage pods count nobody anew
             "exposures": status.exposures and begin_again(status.exposures, now) if status.percent == steps[step].percent else None,
@@ -156,7 +163,8 @@ def _begin(status: Status, attempt: int, now: datetime) -> Status:
 
 def _clear(status: Status) -> Status:
     """Stop the step's clock."""
-    return status.model_copy(update={"step_started_at": None, "next_step_at": None, "exposures": None, "steps_digest": ""})
+    stopped = {"step_started_at": None, "step_confirmed_at": None, "next_step_at": None, "exposures": None, "steps_digest": ""}
+    return status.model_copy(update=stopped)
 
 
 def _remember(before: Status, after: Status, change: Change, now: datetime) -> tuple[Transition, ...]:

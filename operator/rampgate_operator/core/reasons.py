@@ -37,6 +37,8 @@ class Reason(StrEnum):
     NOT_BEFORE = "NotBefore"
     WINDOW = "Window"
     APPROVAL = "Approval"
+    PODS = "Pods"
+    PODS_BEHIND = "PodsBehind"
     SAMPLES = "Samples"
     HOLD = "Hold"
     # the rest of the conditions
@@ -114,6 +116,11 @@ SENTENCES = {
     Reason.NOT_BEFORE: "No step before {not_before}.",
     Reason.WINDOW: "Outside the schedule's windows; the next one opens at {opens}.",
     Reason.APPROVAL: ("The step to {next} % needs approval: set spec.approved to {{attempt: {attempt}, upTo: {next}}}."),
+    Reason.PODS: "The step's clock starts when {wanted} of the pods run its rules, generation {generation}: {found}.",
+    Reason.PODS_BEHIND: (
+        "For longer than {timeout} fewer than {wanted} of the pods have run the step's rules, generation {generation}: {found}. "
+        "Its clock has not started. See that they are labelled and scraped, or remove ramp.confirm."
+    ),
     Reason.SAMPLES: "{variant} has had {count} of {needed} first exposures on this step{problem}.",
     Reason.HOLD: "On {percent} % until {until}.",
     Reason.ACCEPTED: "The spec is accepted.",

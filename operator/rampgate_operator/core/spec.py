@@ -12,7 +12,18 @@ from pydantic import Field, JsonValue, WithJsonSchema
 
 from rampgate_operator.core.eligibility import Item
 from rampgate_operator.core.guardrail_spec import Analysis, Guardrail
-from rampgate_operator.core.quantities import Duration, Interval, Name, Percent, PositivePercent, ShortText, Time, TimeOfDay, share
+from rampgate_operator.core.quantities import (
+    Duration,
+    Interval,
+    Name,
+    Percent,
+    PodShare,
+    PositivePercent,
+    ShortText,
+    Time,
+    TimeOfDay,
+    share,
+)
 from rampgate_operator.core.schema import KeyedBy, Model, Rule
 
 MAX_TOTAL_WEIGHT = 2**31 - 1
@@ -91,11 +102,22 @@ class Step(Model):
     """Wait for `approved.upTo` to reach this step's percentage before it begins; by default no."""
 
 
+class Confirm(Model):
+    """That a step's clock starts only when pods run its rules."""
+
+    pods: PodShare = "95%"
+    """How many must: the share of this gate's `rampgate_rules_generation` series in this namespace, as the source `default` has them."""
+    timeout: Duration = "5m"
+    """After how long a condition and an Event say that too few do; the step goes on waiting."""
+
+
 class Ramp(Model):
     """How exposure rises."""
 
     steps: Annotated[list[Step], Field(min_length=1, max_length=20)]
     """The steps, by ascending percentage."""
+    confirm: Confirm | None = None
+    """Start each step's clock when pods run its rules, as they tell by `rampgate_rules_generation`; by default when they can be read."""
 
     RULES: ClassVar = (
         Rule(

@@ -42,6 +42,7 @@ class WaitingFor(StrEnum):
     NOT_BEFORE = "NotBefore"
     WINDOW = "Window"
     APPROVAL = "Approval"
+    PODS = "Pods"
     SAMPLES = "Samples"
     HOLD = "Hold"
 
@@ -96,6 +97,17 @@ class Rules(StatusModel):
     """A digest of the entry's content, by which a change is noticed."""
     rendered_at: Moment
     """When this content was decided."""
+    pods_on_generation: int | None = None
+    """How many series of `rampgate_rules_generation` told this generation or a later one at the last look: after the end of an attempt, and
+    while `ramp.confirm` waits for them."""
+    pods_seen: int | None = None
+    """How many there were."""
+    pods_behind: Annotated[tuple[Word, ...], Field(max_length=3)] | None = None
+    """Some that told an earlier one, by their label `pod`, else `instance`."""
+    pods_problem: Message | None = None
+    """Why the last look could not count."""
+    converged_at: Moment | None = None
+    """When enough were seen to run it: after the end of an attempt all of them, else as many as `ramp.confirm` asks for."""
 
 
 class Evidence(StatusModel):
@@ -286,6 +298,8 @@ class Status(StatusModel):
     """When the step's clock started."""
     next_step_at: Moment | None = None
     """When the hold is over; other things may still be waited for. Absent while pods do not obey the entry: the hold will begin again."""
+    step_confirmed_at: Moment | None = None
+    """When the pods that `ramp.confirm` asks for ran the step's rules; that started its clock."""
     steps_digest: Word = ""
     """A digest of ramp.steps, by which an edit is noticed."""
     draw_digest: Word = ""
@@ -341,5 +355,9 @@ def read_status(value: object) -> Status | None:
     return read_status(readable) if unreadable <= _REPLACEABLE & value.keys() else None
 
 
-_REPLACEABLE = frozenset({"waitingFor", "guardrails", "dispersions", "exposures", "sampleRatios", "conditions", "history", "nextStepAt"})
+_REPLACEABLE = frozenset(
+    {
+        "waitingFor", "guardrails", "dispersions", "exposures", "sampleRatios", "conditions", "history", "nextStepAt", "stepConfirmedAt",
+    }
+)  # fmt: skip
 """What is found out again by looking; all else says where the attempt is."""

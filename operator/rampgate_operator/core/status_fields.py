@@ -44,7 +44,8 @@ _Line = Annotated[
 """Numbers in a line: as a list they would take a screen of `kubectl describe`."""
 Numbers = Annotated[_Line, Field(min_length=GRID_SIZE, max_length=GRID_SIZE)]
 TiltNumbers = Annotated[_Line, Field(min_length=2 * len(TILTS), max_length=2 * len(TILTS))]
-Word = Annotated[str, Field(max_length=63)]
+LONGEST_WORD = 63
+Word = Annotated[str, Field(max_length=LONGEST_WORD)]
 
 
 class StatusModel(Model):

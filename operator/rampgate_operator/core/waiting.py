@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from rampgate_operator.core.compile import compile_entry, fits
+from rampgate_operator.core.convergence import describe_pods, is_awaited
 from rampgate_operator.core.experiment import Experiment
 from rampgate_operator.core.guardrail_spec import Guardrail, OnInconclusive
 from rampgate_operator.core.guardrails import blocking, breaches_of, is_broken, recent_breaches, with_factor
@@ -199,6 +200,24 @@ def approval_missing(situation: Situation) -> Finding | None:
     return _found(Reason.APPROVAL, next=percent_text(step.percent), attempt=situation.status.attempt)
 
 
+def pods_behind(situation: Situation) -> Finding | None:
+    """Fewer pods than `ramp.confirm` asks for run the step's rules: its clock has not started."""
+    confirm, status = situation.spec.ramp.confirm, situation.status
+    if confirm is None or status.step_started_at is None or not is_awaited(situation.spec, status):
+        return None
+    until = status.step_started_at + duration(confirm.timeout)
+    is_late, generation = situation.now >= until, status.rules.generation if status.rules else 0
+    return _found(
+        Reason.PODS,
+        closer=Reason.PODS_BEHIND if is_late else None,
+        until=None if is_late else until,
+        timeout=confirm.timeout,
+        wanted=confirm.pods,
+        generation=generation,
+        found=describe_pods(status.rules),
+    )
+
+
 def too_few_samples(situation: Situation) -> Finding | None:
     """A treatment has not been seen by enough units on this step."""
     needed = situation.current_step.min_exposures if situation.current_step else None
@@ -293,6 +312,7 @@ CHECKS: tuple[Check, ...] = (
     before_not_before,
     outside_windows,
     approval_missing,
+    pods_behind,
     too_few_samples,
     hold_not_over,
     reading_older_than_step,

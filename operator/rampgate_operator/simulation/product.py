@@ -42,6 +42,7 @@ class Ramp:
     """An Experiment and its status: every decision is persisted and served at once."""
 
     def __init__(self, spec: Spec) -> None:
+        spec = spec.model_copy(update={"ramp": spec.ramp.model_copy(update={"confirm": None})})  # pods are taken to follow at once
         self.experiment = Experiment(
             namespace="simulated",
             name="ramp",
