@@ -33,6 +33,7 @@ class Person:
         self._roots = {
             "experiments": f"{cluster.url}/apis/rampgate.dev/v1alpha1/namespaces/{namespace}/",
             "pods": f"{cluster.url}/api/v1/namespaces/{namespace}/",
+            "configmaps": f"{cluster.url}/api/v1/namespaces/{namespace}/",
         }
 
     def create(self, kind: str, body: Json) -> str:

@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 
+from rampgate_operator.core.flagd import FLAGD_FORMAT
+from rampgate_operator.core.observation import FORMAT
 from tests.apiserver.people import MANIFESTS, Person, bind_people
 from tests.apiserver.team import EXPERIMENT, wait_until
 from tests.conftest import Kubectl
@@ -221,6 +223,23 @@ def test_the_operator_changes_nothing_else_of_a_pod(path: str, patch: Json, name
     assert "Rampgate may change nothing of a pod but the annotation rampgate.dev/rules, and this changes " in refusal
     assert named in refusal.split("and this changes ")[1]
     assert operator.get("pods/shop") == before
+
+
+def config_map(name: str, **data: str) -> Json:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
+
+
+def test_the_operator_writes_no_config_map_but_rampgates(operator: Person, people: dict[Role, Person]) -> None:
+    said = "Rampgate may write a ConfigMap only when its key `format` says that it is Rampgate's, before and after"
+    wait_until(lambda: said in operator.create("configmaps", config_map("probe", a="b")), "the policy for rules holds")
+    for number, format_ in enumerate((FORMAT, FLAGD_FORMAT)):
+        assert operator.create("configmaps", config_map(f"ours-{number}", format=format_)) == ""
+        assert operator.patch(f"configmaps/ours-{number}", {"data": {"a.json": "{}"}, "metadata": {"labels": {"a": "b"}}}) == ""
+        assert said in operator.patch(f"configmaps/ours-{number}", {"data": {"format": None}})
+    assert people[Role.ADMIN].create("configmaps", config_map("theirs", a="b")) == ""
+    for patch in ({"data": {"a": "c"}}, {"data": {"format": FORMAT}}, {"data": None}):
+        assert said in operator.patch("configmaps/theirs", patch)
+    assert people[Role.ADMIN].patch("configmaps/theirs", {"data": {"a": "c"}}) == ""
 
 
 def test_others_change_pods_as_before(operator: Person, people: dict[Role, Person]) -> None:

@@ -68,7 +68,7 @@ COMBINATIONS: dict[str, Json] = {
     },
     "one team's own, nothing of the cluster's": {
         "nameOverride": "team-a", "namespaces": ["shop"], "crds": {"install": False}, "rbac": {"people": False},
-        "admission": {"killer": False, "approver": False, "pods": False}, "sources": SOURCES,
+        "admission": {"killer": False, "approver": False, "pods": False, "rules": False}, "sources": SOURCES,
     },
     "rights that somebody else gives": {
         "rbac": {"create": False, "people": False}, "serviceAccount": {"create": False, "name": "mine"}, "admission": {"killer": False},
