@@ -1,0 +1,66 @@
+"""Every variable and every query of both dashboards, asked of a real Prometheus of a real operator and a real shop, has data."""
+
+import time
+
+import pytest
+
+from tests.apiserver.team import wait_until
+from tests.dashboards.conftest import FREE, GATE, NAMESPACE, Played
+from tests.dashboards.grafana import Json, Question, Viewer, load, panels, questions
+
+DASHBOARDS = ("fleet", "experiment")
+ALL = [(name, question) for name in DASHBOARDS for question in questions(load(name))]
+STILL_RAMPS = {"Waits for"}
+"""Panels that say nothing of what has ended."""
+
+
+def viewer(played: Played, *, experiment: str = GATE) -> Viewer:
+    chosen = {"datasource": "real", "namespace": NAMESPACE, "experiment": experiment}
+    return Viewer(played.prometheus, since=played.began, until=time.time(), chosen=chosen)
+
+
+@pytest.mark.parametrize(("name", "question"), ALL, ids=[f"{name}, {question}" for name, question in ALL])
+def test_a_panel_has_something_to_show(name: str, question: Question, played: Played) -> None:
+    dashboard, experiment = load(name), FREE if question.panel in STILL_RAMPS else GATE
+    wait_until(lambda: viewer(played, experiment=experiment).ask(question, dashboard) != [], f"{question} gives a number")
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_variables_offer_what_there_is(name: str, played: Played) -> None:
+    wanted = {"namespace": [NAMESPACE], "experiment": [GATE, FREE], "guardrail": ["errors", "share"]}
+    found = viewer(played).values(load(name))
+    assert found
+    for variable, values in found.items():
+        assert set(wanted[variable]) <= set(values), variable
+
+
+def test_a_table_has_the_columns_that_it_names(played: Played) -> None:
+    dashboard = load("fleet")
+    tables = [panel for panel in panels(dashboard) if panel["type"] == "table"]
+    assert len(tables) == 3
+    for panel in tables:
+        labels = viewer(played).labels(panel["targets"][0]["expr"], dashboard)
+        assert set(panel["transformations"][0]["options"]["renameByName"]) - {"Value"} == labels, panel["title"]
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_what_a_dashboard_refers_to_is_its_own(name: str) -> None:
+    dashboard = load(name)
+    assert next(variable["name"] for variable in dashboard["templating"]["list"]) == "datasource"
+    assert len({panel["id"] for panel in dashboard["panels"]}) == len(dashboard["panels"])
+    assert {panel["datasource"]["uid"] for panel in panels(dashboard)} == {"${datasource}"}
+    assert all(panel["title"] for panel in panels(dashboard))
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_panels_lie_side_by_side_within_the_page(name: str) -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in load(name)["panels"]:
+        cells = _cells(panel["gridPos"])
+        assert not cells & taken, panel["title"]
+        assert max(x for x, _ in cells) < 24
+        taken |= cells
+
+
+def _cells(place: Json) -> set[tuple[int, int]]:
+    return {(x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])}
