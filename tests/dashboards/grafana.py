@@ -44,7 +44,7 @@ def questions(dashboard: Json) -> Iterator[Question]:
         for target in panel["targets"]:
             yield Question(panel["title"], target["expr"], target["instant"])
     for annotation in dashboard["annotations"]["list"]:
-        yield Question(annotation["name"], annotation["expr"], instant=False)
+        yield Question(annotation["name"], annotation["target"]["expr"], instant=False)
 
 
 class Viewer:
