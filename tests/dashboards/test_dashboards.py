@@ -1,10 +1,13 @@
 """Every variable and every query of both dashboards, asked of a real Prometheus of a real operator and a real shop, has data."""
 
+import json
 import time
+from pathlib import Path
 
 import pytest
 
 from tests.apiserver.team import wait_until
+from tests.chart.helm import Helm, the
 from tests.dashboards.conftest import FREE, GATE, NAMESPACE, Played
 from tests.dashboards.grafana import Json, Question, Viewer, load, panels, questions
 
@@ -41,6 +44,12 @@ def test_a_table_has_the_columns_that_it_names(played: Played) -> None:
     for panel in tables:
         labels = viewer(played).labels(panel["targets"][0]["expr"], dashboard)
         assert set(panel["transformations"][0]["options"]["renameByName"]) - {"Value"} == labels, panel["title"]
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_the_chart_hands_it_on_as_it_is(name: str, tmp_path: Path) -> None:
+    rendered = Helm("helm4", home=tmp_path).render({"metrics": {"dashboards": {"enabled": True}}})
+    assert json.loads(the(rendered, "ConfigMap", f"rampgate-dashboard-{name}")["data"][f"{name}.json"]) == load(name)
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
