@@ -47,6 +47,10 @@ def questions(dashboard: Json) -> Iterator[Question]:
         yield Question(annotation["name"], annotation["target"]["expr"], instant=False)
 
 
+def titles(dashboard: Json) -> set[str]:
+    return {question.panel for question in questions(dashboard)}
+
+
 class Viewer:
     """Who looks at a dashboard, from `since` until now."""
 
@@ -76,8 +80,7 @@ class Viewer:
         """Every number that the panel would show."""
         query = self.resolve(question.expr, dashboard)
         if question.instant:
-            result = self._get("query", {"query": query, "time": self._until})["result"]
-            texts = [series["value"][1] for series in result]
+            texts = [series["value"][1] for series in self.instant(query)]
         else:
             result = self._get("query_range", {"query": query, "start": self._since, "end": self._until, "step": STEP})["result"]
             texts = [text for series in result for _, text in series["values"]]
@@ -85,8 +88,11 @@ class Viewer:
 
     def labels(self, expr: str, dashboard: Json) -> set[str]:
         """The names of the labels of a table's rows."""
-        result = self._get("query", {"query": self.resolve(expr, dashboard), "time": self._until})["result"]
-        return {name for series in result for name in series["metric"]}
+        return {name for series in self.instant(self.resolve(expr, dashboard)) for name in series["metric"]}
+
+    def instant(self, query: str) -> list[Json]:
+        """The series of a query at the end."""
+        return list(self._get("query", {"query": query, "time": self._until})["result"])
 
     def _get(self, path: str, params: Json) -> Any:
         answer = requests.get(f"{self._url}/api/v1/{path}", params=params, timeout=20)

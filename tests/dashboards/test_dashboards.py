@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.alerts.test_alerts import RULES
 from tests.apiserver.team import wait_until
 from tests.chart.helm import Helm, the
 from tests.dashboards.conftest import FREE, GATE, NAMESPACE, Played
-from tests.dashboards.grafana import Json, Question, Viewer, load, panels, questions
+from tests.dashboards.grafana import Json, Viewer, load, panels, questions, titles
 
 DASHBOARDS = ("fleet", "experiment")
-ALL = [(name, question) for name in DASHBOARDS for question in questions(load(name))]
 STILL_RAMPS = {"Waits for"}
 """Panels that say nothing of what has ended."""
 
@@ -22,10 +22,23 @@ def viewer(played: Played, *, experiment: str = GATE) -> Viewer:
     return Viewer(played.prometheus, since=played.began, until=time.time(), chosen=chosen)
 
 
-@pytest.mark.parametrize(("name", "question"), ALL, ids=[f"{name}, {question}" for name, question in ALL])
-def test_a_panel_has_something_to_show(name: str, question: Question, played: Played) -> None:
-    dashboard, experiment = load(name), FREE if question.panel in STILL_RAMPS else GATE
-    wait_until(lambda: viewer(played, experiment=experiment).ask(question, dashboard) != [], f"{question} gives a number")
+def silent(name: str, played: Played) -> list[str]:
+    """The queries that give no number."""
+    dashboard = load(name)
+    who = {panel: viewer(played, experiment=FREE if panel in STILL_RAMPS else GATE) for panel in titles(dashboard)}
+    return [str(question) for question in questions(dashboard) if not who[question.panel].ask(question, dashboard)]
+
+
+@pytest.mark.parametrize("name", DASHBOARDS)
+def test_every_query_has_something_to_show(name: str, played: Played) -> None:
+    wait_until(lambda: silent(name, played) == [], f"every panel of {name} shows something", lambda: silent(name, played))
+
+
+@pytest.mark.parametrize("alert", RULES)
+def test_an_alert_can_be_asked_of_what_is_really_scraped(alert: str, played: Played) -> None:
+    firing = viewer(played).instant(RULES[alert]["expr"])
+    assert bool(firing) is (alert == "RampgateRolledBack")
+    assert all(series["metric"]["experiment"] == GATE for series in firing)
 
 
 @pytest.mark.parametrize("name", DASHBOARDS)
