@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from tests.alerts.cases import CASES, Case
+from tests.chart.helm import Helm, the
 from tools.devcluster.binaries import require
 
 FILE = Path(__file__).parents[2] / "charts" / "rampgate" / "files" / "alerts.yaml"
@@ -49,6 +50,12 @@ def test_an_alert_fires_when_it_must_and_only_then(case: Case, tmp_path: Path) -
 
 def test_promtool_finds_nothing_to_say_of_them() -> None:
     promtool("check", "rules", "--lint=all", "--lint-fatal", FILE)
+
+
+@pytest.mark.parametrize("name", ["helm3", "helm4"])
+def test_the_chart_hands_them_on_as_they_are(name: str, tmp_path: Path) -> None:
+    rendered = Helm(name, home=tmp_path).render({"metrics": {"prometheusRule": {"enabled": True}}})
+    assert the(rendered, "PrometheusRule", "rampgate")["spec"] == yaml.safe_load(FILE.read_text())
 
 
 @pytest.mark.parametrize("alert", RULES)

@@ -24,9 +24,12 @@ TRANSITIONS: Json = {
     "datasource": SOURCE,
     "enable": True,
     "iconColor": "orange",
-    "expr": f"max by (reason) (rampgate_operator_last_transition_timestamp_seconds{{{ONE}}}) * 1000",
+    "target": {
+        "refId": "Anno",
+        "expr": f"max by (reason) (rampgate_operator_last_transition_timestamp_seconds{{{ONE}}}) * 1000",
+        "interval": "15s",
+    },
     "useValueForTime": True,
-    "step": "15s",
     "titleFormat": "{{reason}}",
 }
 STATE = Row(

@@ -82,7 +82,6 @@ def variable(name: str, query: str, *, label: str, several: bool = False) -> Jso
         "label": label,
         "type": "query",
         "datasource": SOURCE,
-        "definition": query,
         "query": {"query": query, "refId": "StandardVariableQuery"},
         "refresh": 2,  # when the time range changes too: Experiments come and go
         "sort": 1,
@@ -96,7 +95,17 @@ def dashboard(
     uid: str, title: str, *, about: str, variables: Sequence[Json], rows: Iterable[Row], annotations: Sequence[Json] = ()
 ) -> Json:
     """Give a whole dashboard."""
-    others = {"type": "dashboards", "title": "Rampgate", "tags": ["rampgate"], "asDropdown": False, "includeVars": True, "keepTime": True}
+    others = {
+        "type": "dashboards",
+        "title": "Rampgate",
+        "tags": ["rampgate"],
+        "icon": "dashboard",
+        "tooltip": "",
+        "asDropdown": False,
+        "targetBlank": False,
+        "includeVars": True,
+        "keepTime": True,
+    }
     source = {"name": "datasource", "label": "Prometheus", "type": "datasource", "query": "prometheus"}
     return {
         "uid": uid,

@@ -1,0 +1,103 @@
+"""The commands of docs/runbook.md and docs/operations.md, run as they stand there, do what the pages say."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.adapters.exporter import Exporter
+from tests.apiserver.team import Operator, Team, wait_until
+from tests.docs.pages import Page, page
+from tools.devcluster.cluster import Cluster
+from tools.devcluster.roles import Role
+
+RUNBOOK, OPERATIONS = page("docs/runbook.md"), page("docs/operations.md")
+
+
+class Person:
+    """Who copies the blocks under a heading into a terminal, with the names of the test."""
+
+    def __init__(self, cluster: Cluster, namespace: str, directory: Path) -> None:
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        self._environment = {**os.environ, "PATH": path, "KUBECONFIG": str(cluster.kubeconfig(Role.ADMIN))}
+        self._namespace, self._directory = namespace, directory
+
+    def follow(self, heading: str, *, at: Page = RUNBOOK, blocks: slice = slice(None)) -> str:
+        """Run them, and give what they print."""
+        found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^##|\Z)", at.text, re.MULTILINE | re.DOTALL)
+        assert found is not None, heading
+        lines = "".join(re.findall(r"^```sh\n(.*?)^```$", found[1], re.MULTILINE | re.DOTALL)[blocks])
+        here = re.sub(r"-n shop\b| -A\b", f" -n {self._namespace}", lines)
+        script = f"set -euo pipefail\n{here}"
+        done = subprocess.run(
+            ["bash", "-c", script], cwd=self._directory, env=self._environment, capture_output=True, text=True, check=False, timeout=60
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture
+def person(cluster: Cluster, namespace: str, tmp_path: Path) -> Person:
+    return Person(cluster, namespace, tmp_path)
+
+
+def test_everything_is_kept_where_it_is_and_then_put_on_control(team: Team, shop: Exporter, person: Person) -> None:
+    for name in ("new-checkout", "other"):
+        team.apply(name)
+        team.wait_for(name, percent=50)
+    person.follow("Stop everything", blocks=slice(1))
+    for name in ("new-checkout", "other"):
+        team.wait_for(name, waitingFor="Paused", percent=50)
+    assert "feature-gates" in person.follow("Stop everything", blocks=slice(1, None))
+    for name in ("new-checkout", "other"):
+        team.wait_for(name, waitingFor="BreakGlass", percent=50)
+
+
+def test_the_glass_is_broken_and_it_says_what_is_meant(team: Team, shop: Exporter, person: Person) -> None:
+    team.apply()
+    team.wait_for(percent=50)
+    assert "true" in person.follow("Break the glass").splitlines()
+    team.wait_for(waitingFor="BreakGlass")
+    assert person.follow("Be sure").splitlines()[-2] == "new-checkout"
+
+
+def test_a_gate_is_stopped_it_is_sure_and_it_begins_again(team: Team, shop: Exporter, person: Person) -> None:
+    team.apply()
+    team.wait_for(percent=50)
+    person.follow("Stop a gate now")
+    status = team.wait_for(phase="Killed")
+    sure = person.follow("Be sure")
+    assert "Killed" in sure
+    assert '"latch":"Kill"' in sure
+    assert sure.splitlines()[-1] == str(status["rules"]["generation"])
+    assert "new-checkout-1" in person.follow("Who stopped it, and why")
+    person.follow("Begin again")
+    team.wait_for(attempt=2, phase="Ramping")
+
+
+@pytest.mark.skipif(shutil.which("jq") is None, reason="the backup was not tried: jq is not installed here")
+def test_what_was_killed_stays_so_and_what_is_served_goes_on_after_a_restore(
+    operator: Operator, team: Team, shop: Exporter, person: Person
+) -> None:
+    for name in ("new-checkout", "other"):
+        team.apply(name)
+        team.wait_for(name, percent=50)
+    person.follow("Stop a gate now")
+    team.wait_for(phase="Killed")
+    wait_until(lambda: team.exposure() == 0, "pods are told")
+    person.follow("Backup and restore", at=OPERATIONS, blocks=slice(1))
+    operator.stop()
+    team.delete("new-checkout")
+    team.delete("other")
+    team.delete_rules()
+    person.follow("Backup and restore", at=OPERATIONS, blocks=slice(1, 2))
+    assert team.status() == team.status("other") == {}
+    operator.start()
+    team.wait_for(phase="Killed")
+    assert team.wait_for("other", phase="Ramping")["percent"] == 50
+    assert (team.exposure(), team.exposure("other")) == (0, 50)
+    assert "StatusRebuilt" in person.follow("Backup and restore", at=OPERATIONS, blocks=slice(2, None))
