@@ -1,6 +1,5 @@
 """The PodMonitor of docs/recipes.md, by a stub of its kind: fields that there are, in the application's namespace, honouring no labels."""
 
-
 import yaml
 
 from tests.conftest import Kubectl
