@@ -6,10 +6,12 @@ rules change. Figures for benchmarks/propagation.py, which says how they are wri
 
 import json
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -42,9 +44,9 @@ Documents = list[dict[str, Any]]
 
 def measure(say: Callable[[str], object]) -> dict[str, float]:
     """Install everything on a cluster, and give the figures in seconds."""
-    with find(say) as place, proxy(place) as api:
+    with find(say) as place, proxy(place) as api, tempfile.TemporaryDirectory(prefix="rampgate-helm-") as home:
         install_prometheus(place)
-        Release(place).install()
+        Release(place, Path(home)).install()
         found: dict[str, list[float]] = {}
         for mode, change in (("nudge", None), ("watch", _watching)):
             with _shops(place, api, 1, change) as [shop]:

@@ -34,10 +34,10 @@ def api(place: Place) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def release(place: Place) -> Release:
+def release(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Release:
     """The chart, installed with Helm 4, and a Prometheus that scrapes the shops."""
     install_prometheus(place)
-    installed = Release(place)
+    installed = Release(place, tmp_path_factory.mktemp("helm"))
     installed.install()
     return installed
 

@@ -19,17 +19,16 @@ PROMETHEUS_URL = "http://prometheus.monitoring:9090"
 
 
 class Release:
-    """A Helm release of the chart. `helm` is which one: `helm3` or `helm4`."""
+    """A Helm release of the chart. `helm` is which one: `helm3` or `helm4`; its own files go to `home`."""
 
-    def __init__(self, place: Place, *, helm: str = "helm4") -> None:
+    def __init__(self, place: Place, home: Path, *, helm: str = "helm4") -> None:
         self.place = place
         self._helm = str(require(helm))
-        self._homes = tempfile.TemporaryDirectory(prefix="rampgate-helm-")
+        self._homes = [f"--repository-{kind}={home / kind}" for kind in ("cache", "config")]
 
     def helm(self, *arguments: str, timeout: float = 240.0) -> str:
         """Run Helm in the release's namespace, with folders of its own."""
-        homes = [f"--{kind}={self._homes.name}/{kind}" for kind in ("repository-cache", "repository-config")]
-        return run([self._helm, *arguments, f"--namespace={NAMESPACE}", *homes], kubeconfig=self.place.kubeconfig, timeout=timeout)
+        return run([self._helm, *arguments, f"--namespace={NAMESPACE}", *self._homes], kubeconfig=self.place.kubeconfig, timeout=timeout)
 
     def install(self, values: Mapping[str, object] | None = None, *, chart: Path = CHART) -> str:
         """Install the chart, or upgrade to it, wait until it is ready, and give what Helm says."""

@@ -67,7 +67,7 @@ class Shop:
 
     def kubectl(self, *arguments: str, stdin: str | None = None, timeout: float = 120.0) -> str:
         """Run kubectl in the shop's namespace."""
-        return self.place.kubectl(*arguments, f"--namespace={self.namespace}", stdin=stdin, timeout=timeout)
+        return self.place.kubectl(f"--namespace={self.namespace}", *arguments, stdin=stdin, timeout=timeout)
 
     def apply(self, *, file: Path = QUICKSTART / "experiment.yaml", **spec: object) -> None:
         """Apply the Experiment, with these fields of its spec changed."""
