@@ -15,6 +15,11 @@ from tools.pods.release import NAMESPACE, OPERATOR, Release, install_prometheus
 from tools.pods.shop import Shop, proxy
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the quickstart first: its page installs everything, and takes it away again."""
+    items.sort(key=lambda item: item.path.name != "test_quickstart.py")
+
+
 @pytest.fixture(scope="session")
 def place() -> Iterator[Place]:
     """The cluster; all of this is skipped, with the reason, where there can be none."""
