@@ -23,7 +23,7 @@ DESCRIBED = {rule["alert"]: re.findall(r"`(kubectl [^`]+)`", rule["annotations"]
 OPERATIONS = page("docs/operations.md")
 PROSE = f"{OPERATIONS.text}\n{page('docs/runbook.md').text}"
 PARTS = ["Means", "Harm", "Look", "Do"]
-WORDS = {"waiting_for": {*WaitingFor, "Pods"}, "reason": set(Reason), "verdict": set(Verdict), "phase": set(Phase)}
+WORDS = {"waiting_for": set(WaitingFor), "reason": set(Reason), "verdict": set(Verdict), "phase": set(Phase)}
 CRD = yaml.safe_load((ROOT / "crds" / "rampgate.dev_experiments.yaml").read_text())
 SCHEMA = CRD["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
 

@@ -177,6 +177,15 @@ OPERATOR = Row(
             unit="s",
         ),
         Panel(
+            title="From a decision to the last pod that obeys",
+            about="Kills, rollbacks, and steps with ramp.confirm; as fine as the scrape interval.",
+            queries=(
+                Query(quantile("rampgate_operator_convergence_seconds", 0.5, over="$__range"), "p50 of the range"),
+                Query(quantile("rampgate_operator_convergence_seconds", 0.99, over="$__range"), "p99 of the range"),
+            ),
+            unit="s",
+        ),
+        Panel(
             title="CPU",
             about="Cores.",
             queries=(Query(of_operator("rate(process_cpu_seconds_total[$__rate_interval])"), "{{instance}}"),),
