@@ -99,6 +99,10 @@ class Helm:
         """`helm uninstall`."""
         self._run(at, "uninstall", self._release(manifests)).check_returncode()
 
+    def go_back(self, at: Place, *manifests: Json) -> None:
+        """`helm rollback`: to what was delivered before."""
+        self._run(at, "rollback", self._release(manifests)).check_returncode()
+
     def _release(self, manifests: tuple[Json, ...]) -> str:
         return str(manifests[0]["metadata"]["name"])
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.adapters.exporter import Exporter
-from tests.apiserver.delivery import TOOLS, Apply, Place
+from tests.apiserver.delivery import TOOLS, Apply, Helm, Place
 from tests.apiserver.team import EXPERIMENT, Json, Operator, Team, meanwhile, stays, wait_until
 from tests.conftest import Kubectl
 from tests.docs.pages import page, rows, section
@@ -162,6 +162,21 @@ def test_flux_leaves_the_field_of_a_kill_in_two_ways(way: str, delivered: Place,
     for _ in range(2):
         TOOLS["Flux Kustomization"].deliver(delivered, manifest)
     assert delivered_team.experiment(name)["spec"]["killed"] is True
+
+
+@pytest.mark.parametrize("binary", ["helm3", "helm4"])
+def test_an_application_that_is_rolled_back_by_helm_takes_its_spec_back_and_no_kill(
+    binary: str, delivered: Place, delivered_team: Team
+) -> None:
+    name, helm = f"gone-back-{binary}", Helm(binary)
+    helm.deliver(delivered, file(name, owner="before"))
+    helm.deliver(delivered, file(name, owner="after"))
+    delivered_team.wait_for(name, percent=100)
+    kill(delivered, delivered_team, name)
+    helm.go_back(delivered, file(name))
+    spec = delivered_team.experiment(name)["spec"]
+    assert (spec["owner"], spec["killed"]) == ("before", True)
+    stays(lambda: is_off(delivered_team, name), "it is killed", seconds=SECONDS)
 
 
 @pytest.mark.parametrize("tool", ["`kubectl apply`", "Helm 3", "Helm 4"])

@@ -46,6 +46,19 @@ def edited(**fields: Any) -> Story:
     return ramping().edit(**fields).wait("1s").settle()
 
 
+def unheard() -> Story:
+    """A kill that cannot be written where pods read it."""
+    story = ramping().edit(killed=True)
+    for time in ("1s", "1s", "10s"):
+        story.wait(time).decide(serve=False)
+    return story
+
+
+def confirmed(after: str) -> Story:
+    """On a step whose clock waits for pods, of which none tells what it runs."""
+    return Story(ramp={**steps(10, 50), "confirm": {"pods": "80%", "timeout": "2m"}}).settle().wait(after).settle()
+
+
 def awaiting(*percents: float, **last: Any) -> Story:
     """At 10 %, with the hold long over."""
     return ramping(ramp=steps(10, *percents, **last)).wait("1h").settle()
@@ -74,6 +87,7 @@ STATES: list[tuple[str, Callable[[], Story], str, str]] = [
         "10 %: on has had 0 of 5",
     ),
     ("its entry is being written", lambda: written_over("new-checkout.json", "{}"), "Progressing", "being written"),
+    ("pods take up a step's rules", lambda: confirmed("1m"), "Progressing", "10 %: The step's clock starts when 80%"),
     ("there is no data", lambda: looked(NO_DATA), "Progressing", "10 %: Guardrail errors: no data: no series"),
     ("it waits for approval", lambda: awaiting(50, approval=True), "Suspended", "10 %: The step to 50 % needs approval"),
     ("it is paused", lambda: edited(paused=True), "Suspended", "10 %: spec.paused is set"),
@@ -82,6 +96,8 @@ STATES: list[tuple[str, Callable[[], Story], str, str]] = [
     ("a breach holds it", lambda: looked(BAD, guardrails=[{**ERRORS, "onBreach": "Hold"}]), "Degraded", "10 %: Guardrail errors"),
     ("a breach has ended it", lambda: looked(BAD), "Degraded", "Rolled back from 10 %: guardrail errors"),
     ("a person has killed it", lambda: edited(killed=True), "Degraded", "Killed at 10 %"),
+    ("a kill does not reach pods", unheard, "Degraded", "10 %: everybody goes back to control. To begin again"),
+    ("pods do not run a step's rules", lambda: confirmed("3m"), "Degraded", "10 %: For longer than 2m fewer than 80%"),
     ("its spec cannot be run", lambda: edited(invalid="no such zone"), "Degraded", "no such zone"),
     ("the glass is broken", lambda: written_over("kill", "*"), "Degraded", "names this gate"),
     ("its ConfigMap is foreign", lambda: written_over("format", "x"), "Degraded", "it is left alone"),

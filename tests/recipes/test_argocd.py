@@ -45,6 +45,11 @@ def test_whatever_a_ramp_waits_for_it_has_a_health_and_says_why(word: WaitingFor
     assert told["message"] == "10 %: Why."
 
 
+def test_a_kill_that_does_not_reach_pods_says_what_they_still_obey() -> None:
+    [unheard] = [story() for name, story, _, _ in STATES if name == "a kill does not reach pods"]
+    assert "Pods still obey 10 %" in run(HEALTH, manifest_of(unheard))["message"]
+
+
 def test_the_states_are_of_every_phase() -> None:
     stories = [story() for _, story, _, _ in STATES]
     assert {story.status.phase for story in stories if story.status} == set(Phase)

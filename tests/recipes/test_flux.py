@@ -21,8 +21,14 @@ from tests.recipes.states import STATES, manifest_of, ramping
 KUSTOMIZATION = yaml.safe_load((ROOT / "examples" / "gitops" / "flux-kustomization.yaml").read_text())
 [CHECK] = KUSTOMIZATION["spec"]["healthCheckExprs"]
 WORDS = ("inProgress", "failed", "current")
-HAS_FAILED = {"a breach has ended it", "a person has killed it", "its spec cannot be run"}
-NOT_TAKEN_IN = {"its entry is being written", "its spec cannot be run", "the glass is broken", "its ConfigMap is foreign"}
+HAS_FAILED = {"a breach has ended it", "a person has killed it", "a kill does not reach pods", "its spec cannot be run"}
+NOT_TAKEN_IN = {
+    "a kill does not reach pods",
+    "its entry is being written",
+    "its spec cannot be run",
+    "the glass is broken",
+    "its ConfigMap is foreign",
+}
 NAME = "health-by-expressions"
 
 
