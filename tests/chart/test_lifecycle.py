@@ -13,9 +13,11 @@ import yaml
 
 from tests.chart.conftest import HELMS
 from tests.chart.helm import CHART, RELEASE, Helm
+from tests.chart.test_combinations import COMBINATIONS
 from tests.conftest import CRDS
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.kubectl import apply_crds, kubectl
+from tools.devcluster.roles import Role
 
 SAMPLE = CHART.parents[1] / "manifests" / "samples" / "simple.yaml"
 WHERE = ("--namespace", RELEASE)
@@ -116,3 +118,21 @@ def test_a_release_of_helm_3_is_carried_on_by_helm_4(own_cluster: Cluster, tmp_p
     assert has_the_field(own_cluster)
     four.run("uninstall", RELEASE, *WHERE)
     assert experiments(own_cluster)
+
+
+@pytest.mark.timeout(240)
+def test_a_team_with_rights_in_its_own_namespaces_alone_installs_an_operator_of_its_own(
+    helm: Helm, own_cluster: Cluster, tmp_path: Path
+) -> None:
+    install(helm)  # somebody's, for all
+    for namespace in ("team-a", "shop"):
+        kubectl(own_cluster, "create", "namespace", namespace)
+        binding = ("rolebinding", "team", "-n", namespace, "--clusterrole=cluster-admin", f"--user={Role.DEVELOPER.user}")
+        kubectl(own_cluster, "create", *binding)
+    team = Helm(helm.name, home=tmp_path, kubeconfig=own_cluster.kubeconfig(Role.DEVELOPER))
+    values = COMBINATIONS["one team's own, nothing of the cluster's"]
+    team.run("install", "theirs", CHART, "--namespace", "team-a", values=values)
+    assert kubectl(own_cluster, "get", "deployment", "-n", "team-a", "-o", "name").stdout.strip() == "deployment.apps/team-a-operator"
+    team.run("upgrade", "theirs", CHART, "--namespace", "team-a", values={**values, "workers": 4})
+    team.run("uninstall", "theirs", "--namespace", "team-a")
+    assert kubectl(own_cluster, "get", CRD, "-o", "name").stdout

@@ -1,6 +1,8 @@
 {{- /* What all pods of this chart have in common: where they may run, and as what. */ -}}
 
+{{- /* No service links: the variables of a Service `rampgate…` would look like settings. */ -}}
 {{- define "rampgate.placement" -}}
+enableServiceLinks: false
 {{- with .Values.imagePullSecrets }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{- end }}
