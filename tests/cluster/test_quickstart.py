@@ -22,12 +22,12 @@ PAGE = page("docs/quickstart.md")
 GIVEN = ("python -m tools.devcluster ", "eval ")
 LONGEST = 600
 """Seconds that a newcomer spends, at most."""
-VARYING = re.compile(r"\d+[smh]\b|\d{4}-\d\d-\d\dT[\d:.]+Z|\d+(\.\d+)?|x\d+| +")
-"""What differs each time: ages, times, numbers, widths of columns."""
+VARYING = re.compile(r"(over )?\d[\d,.]*[smh]?\b(\d+s)?| +|Hold|Metrics|Pods|Rules")
+"""What differs each time: ages, numbers, widths of columns, and what a ramp just waits for."""
 
 
 def shape(text: str) -> list[str]:
-    return [VARYING.sub("#", line).strip("# ") for line in text.splitlines() if line.strip()]
+    return [re.sub(r"#[# ]*", "#", VARYING.sub("#", line)).strip("#") for line in text.splitlines() if line.strip()]
 
 
 def script() -> str:

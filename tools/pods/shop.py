@@ -18,6 +18,7 @@ from urllib.parse import urlencode
 import yaml
 
 from tools.devcluster.binaries import kubectl_path
+from tools.devcluster.server import supervised
 from tools.pods.place import Place, until
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +32,7 @@ MERGE_PATCH = "application/merge-patch+json"
 def proxy(place: Place) -> Iterator[str]:
     """Give a URL of the API server that needs no token, for the length of the block."""
     command = [str(kubectl_path()), f"--kubeconfig={place.kubeconfig}", "proxy", "--port=0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(supervised(command), stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             said = process.stdout.readline()
