@@ -12,7 +12,9 @@ Knows the SDK and HTTP. Must not know the operator, the ramp or who is enrolled:
 import argparse
 import json
 import random
+import signal
 import time
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -138,7 +140,8 @@ class Handler(BaseHTTPRequestHandler):
 def main() -> None:
     """Serve until stopped."""
     options = _parser().parse_args()
-    with _gates(options) as gates, Shop((options.host, options.port), gates) as shop:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a container's first process ignores what it does not handle
+    with _gates(options) as gates, Shop((options.host, options.port), gates) as shop, suppress(KeyboardInterrupt):
         shop.serve_forever()
 
 

@@ -7,8 +7,10 @@ import argparse
 import itertools
 import json
 import math
+import signal
 import threading
 import time
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException
 from urllib.parse import urlsplit
 
@@ -76,8 +78,10 @@ def main() -> None:
     parser.add_argument("--spread", action="store_true", help=each)
     parser.add_argument("--seconds", type=float, default=math.inf, help="how long (default: until it is stopped)")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a container's first process ignores what it does not handle
     load = Load(users=options.users, rate=options.rate, until=time.monotonic() + options.seconds, keep_alive=not options.spread)
-    load.run(options.shops, workers_each=2, batch=options.batch)
+    with suppress(KeyboardInterrupt):
+        load.run(options.shops, workers_each=2, batch=options.batch)
 
 
 if __name__ == "__main__":
