@@ -21,7 +21,7 @@ KEEP ?=
 UNTIMED ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test cluster-test kind-test fuzz bench-scale bench-rollback bench-sdk bench-guardrails lint crds docs image build clean
+.PHONY: help demo test cluster-test kind-test fuzz bench-scale bench-rollback bench-sdk bench-propagation bench-guardrails lint crds docs image build clean
 
 help: ## Say what there is to make
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,6 +65,9 @@ bench-scale: $(SYNCED) build ## Measure 1,000 Experiments on a real API server, 
 
 bench-rollback: $(SYNCED) build ## Measure the time from a fault to its rollback, and write benchmarks/results/rollback.json (some minutes)
 	$(PY) -m benchmarks.rollback --record
+
+bench-propagation: $(SYNCED) build ## Measure how soon pods are told of a kill, and obey it, and write benchmarks/results/propagation.json (root; half an hour)
+	$(PY) -m benchmarks.propagation --record $(BENCH_ARGS)
 
 bench-guardrails: $(SYNCED) build ## Simulate 10,000 ramps of each kind, check what is promised, and write benchmarks/results/guardrails.json (half an hour)
 	$(PY) -m benchmarks.guardrails --record $(BENCH_ARGS)

@@ -126,6 +126,26 @@ ROLLBACK = Table(
         for what, told, unit in (("seconds", "time", "s"), ("requests", "the treatment's requests", ""))
     ),
 )
+PROPAGATION = Table(
+    "propagation.json",
+    "From a kill to the pods",
+    "make bench-propagation",
+    "*Told*: 200 pods as plain objects on a real API server, the operator's side alone, 20 kills; from the API server's answer to the kill "
+    "until the last pod has its annotation, while the next row's kill of another Experiment comes at the same moment. *Obey*: ten real "
+    "pods, 200 kills, the slowest pod of each; without a nudge 20 kills.",
+    (
+        Row("api_calls_per_nudge_200_pods", "requests to tell 200 pods, at most", "≤ 201", 0),
+        Row("nudge_200_pods_p50_s", "200 pods are told, median", unit="s"),
+        Row("kill_beside_200_pods_p50_s", "another Experiment's two pods are told meanwhile, median", unit="s"),
+        Row("kill_alone_p50_s", "the same when nothing else happens, median", unit="s"),
+        Row("kill_p50_s_nudge", "ten mounts that are nudged obey, median", unit="s"),
+        Row("kill_p99_s_nudge", "the same, 99th percentile", "≤ 1", unit="s"),
+        Row("kill_p50_s_watch", "ten processes that watch the API server obey, median", unit="s"),
+        Row("kill_p99_s_watch", "the same, 99th percentile", "≤ 0.25", unit="s"),
+        Row("kill_p50_s_plain", "ten mounts that are left to their kubelet obey, median", unit="s"),
+        Row("kill_p99_s_plain", "the same, 99th percentile", unit="s"),
+    ),
+)
 GUARDRAILS = Table(
     "guardrails.json",
     "Guardrails",
@@ -152,7 +172,9 @@ SPREAD = ("min", "median", "max")
 
 def text() -> str:
     """Give the page's content."""
-    return HEADER + "".join(_section(table) for table in (SDK, OPERATOR, FAILOVER, ROLLBACK, GUARDRAILS) if (RESULTS / table.file).exists())
+    return HEADER + "".join(
+        _section(table) for table in (SDK, OPERATOR, FAILOVER, ROLLBACK, PROPAGATION, GUARDRAILS) if (RESULTS / table.file).exists()
+    )
 
 
 def _section(table: Table) -> str:
