@@ -74,26 +74,28 @@ def test_what_is_counted_meanwhile_shows_nothing_to_be_safe(window: Callable[[di
     assert ("until then nothing is shown to be safe" in known(story).message) is (verdict == "Inconclusive")
 
 
-def test_after_a_lower_percentage_what_is_counted_meanwhile_is_not_weighed() -> None:
+def test_after_a_higher_percentage_what_is_counted_meanwhile_is_weighed_as_that_one_draws() -> None:
     story = story_of(UNITS, ramp=steps(50, hold="1h"))
     story.edit(ramp=steps(5, hold="1h")).decide()
-    answer(story, total=unsettled(SERVED), events={"on": 500.0, "baseline": 500.0}, requests=BUSY)
-    assert (known(story).verdict, known(story).evidence) == ("NoData", ())
-    assert "not every process has taken up the step's rules" in known(story).message
+    answer(story, total=unsettled(SERVED), events={"on": 500.0, "baseline": 1500.0}, requests=BUSY)
     answer(story, total=SERVED, events={"on": 5.0, "baseline": 195.0}, requests=BUSY)
-    assert known(story).verdict == "Inconclusive"
+    wanted = add_harm(add_harm(NO_EVIDENCE, Batch(25, 500, 75, 1500), limit=1.1), Batch(2.5, 5, 97.5, 195), limit=1.1)
+    assert known(story).evidence[0].log_e_values == pytest.approx(wanted, abs=5e-6)
+    answer(story, total=unsettled(SERVED), events={"on": 500.0}, requests=BUSY)
+    assert known(story).verdict == "Breach"
 
 
-@pytest.mark.parametrize(("later", "weighed"), [("4m", False), ("6m", True)])
-def test_pods_may_still_go_by_the_percentage_of_an_attempt_that_has_just_ended(later: str, weighed: bool) -> None:
+@pytest.mark.parametrize(("later", "percent"), [("4m", 50), ("6m", 5)])
+def test_pods_may_still_go_by_the_percentage_of_an_attempt_that_has_just_ended(later: str, percent: float) -> None:
     story = story_of(UNITS, ramp=steps(50, hold="1h"))
     story.edit(killed=True).wait("1h").decide()
     story.edit(killed=None, attempt=2, ramp=steps(5, hold="1h")).wait(later).decide()
     answer(story, total={}, events={}, requests={})
     story.decide()
     assert story.known.percent == 5
-    answer(story, total=unsettled(SERVED), events={"on": 500.0, "baseline": 500.0}, requests=BUSY)
-    assert bool(known(story).evidence) is weighed
+    answer(story, total=unsettled(SERVED), events={"on": 5.0, "baseline": 5.0}, requests=BUSY)
+    wanted = add_harm(NO_EVIDENCE, Batch(percent / 2, 5, 100 - percent / 2, 5), limit=1.1)
+    assert known(story).evidence[0].log_e_values == pytest.approx(wanted, abs=2e-6)
 
 
 def test_no_rate_of_units_is_above_one() -> None:

@@ -38,6 +38,8 @@ class Weighing:
     windows: tuple[Window, ...]
     exposed_before: Mapping[str, float]
     """Units exposed at this percentage before the windows, by arm: for evidence that begins in the middle of a step."""
+    highest_percent: float = 0.0
+    """What some process may still go by, where not all have taken up the step's rules."""
     processes: float = 1.0
     """How many counted them, each a unit once."""
 
@@ -66,7 +68,7 @@ def add_all(weighing: Weighing, before: tuple[Evidence, ...]) -> tuple[Evidence,
                 key = (treatment.name, bound)
                 batch = _batch(weighing, window, treatment.name, bound)
                 if batch is not None:
-                    known[key] = _add(weighing, known.get(key), batch, key, proves_safety=window.is_settled)
+                    known[key] = _add(weighing, known.get(key), batch, key, is_settled=window.is_settled)
     return tuple(known.values())
 
 
@@ -90,14 +92,14 @@ def _batch(weighing: Weighing, window: Window, treatment: str, bound: str) -> Ba
     )
 
 
-def _add(weighing: Weighing, before: Evidence | None, batch: Batch, key: tuple[str, str], *, proves_safety: bool) -> Evidence:
+def _add(weighing: Weighing, before: Evidence | None, batch: Batch, key: tuple[str, str], *, is_settled: bool) -> Evidence:
     steps = _add_to_step(weighing, before.steps if before else (), batch, key[0])
-    tested = _as_drawn(weighing, batch, key[0]) if weighing.guardrail.is_per_unit else batch
+    tested = _as_drawn(weighing, batch, key[0], is_settled=is_settled) if weighing.guardrail.is_per_unit else batch
     relative = weighing.guardrail.max_increase is not None
     tested = tested.scaled(weighing.guardrail.cluster)
     harm = _multiplied(add_harm, before.log_e_values if before else None, tested, weighing.limit) if relative else None
-    proof = tested if proves_safety else _NOTHING
-    safe = _multiplied(add_safety, before.log_safe_values if before else None, proof, weighing.limit) if relative else None
+    settled = tested if is_settled else _NOTHING
+    safe = _multiplied(add_safety, before.log_safe_values if before else None, settled, weighing.limit) if relative else None
     return Evidence(
         treatment=key[0],
         bound=key[1],
@@ -112,14 +114,16 @@ def _add(weighing: Weighing, before: Evidence | None, batch: Batch, key: tuple[s
     )
 
 
-def _as_drawn(weighing: Weighing, batch: Batch, treatment: str) -> Batch:
+def _as_drawn(weighing: Weighing, batch: Batch, treatment: str, *, is_settled: bool) -> Batch:
     """Give new failures of units among all as they are drawn.
 
     Assignment is random by unit, so under no harm each unit that fails is treatment's with treatment's share of the draw, whoever was
     exposed when, and however often each comes. The exposed need not be known for that, only that they fell as drawn (sample_ratio.py).
+    While pods take up the rules, some go by a former percentage: by the highest of them treatment's share is at least what it is.
     """
-    due = {variant.name: share_due(variant, weighing.spec, weighing.percent) for variant in weighing.spec.variants}
-    return batch._replace(treatment_total=due[treatment], control_total=due[weighing.spec.control] + 1 - weighing.percent / 100)
+    percent = weighing.percent if is_settled else max(weighing.percent, weighing.highest_percent)
+    due = {variant.name: share_due(variant, weighing.spec, percent) for variant in weighing.spec.variants}
+    return batch._replace(treatment_total=due[treatment], control_total=due[weighing.spec.control] + 1 - percent / 100)
 
 
 def _multiplied(add: Callable[..., tuple[float, ...]], before: Sequence[float] | None, batch: Batch, limit: float) -> tuple[float, ...]:

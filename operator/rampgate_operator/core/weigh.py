@@ -63,7 +63,7 @@ def weigh(guardrail: Guardrail, look: Look, known: GuardrailStatus | None, *, st
         return failed(f"counting {trouble[0]}", trouble[1]), stays
     if since is None or counted_to is None or status.step_started_at is None:
         return _no_comparison("no step has begun: there is nothing to compare yet"), stays
-    counted, total = _comparable(windows(guardrail, look.answers), status), look.answers[TOTAL]
+    counted, total = windows(guardrail, look.answers), look.answers[TOTAL]
     seen = total.processes if isinstance(total, Exposed) else 1.0
     processes = max(seen, *(each.processes for each in stays.evidence), 1.0)  # what was counted by many stays so when they are fewer
     weighing = Weighing(
@@ -72,6 +72,7 @@ def weigh(guardrail: Guardrail, look: Look, known: GuardrailStatus | None, *, st
         spec=spec,
         started_at=status.step_started_at,
         percent=status.percent,
+        highest_percent=_highest_percent(status),
         counted_to=counted_to,
         windows=counted,
         exposed_before=_exposed_before(status, look, counted),
@@ -82,15 +83,6 @@ def weigh(guardrail: Guardrail, look: Look, known: GuardrailStatus | None, *, st
     if nonsense is not None:
         return Judgement(verdict=Verdict.ERROR, message=nonsense), stays
     return _add_up(weighing, stays, _remarks(look, since, counted))
-
-
-def _comparable(found: tuple[Window, ...], status: Status) -> tuple[Window, ...]:
-    """Give the windows in which treatment has no larger share of the units than the step's rules draw.
-
-    While pods take those up one after the other, some still go by a former percentage. After lower ones that only hides harm, and such a
-    window is no proof of safety (`Window.is_settled`); after a higher one it would be taken for harm.
-    """
-    return tuple(each for each in found if each.is_settled or _highest_percent(status) <= status.percent)
 
 
 def _highest_percent(status: Status) -> float:
@@ -196,8 +188,6 @@ def _nonsense(weighing: Weighing, evidence: list[Evidence]) -> str | None:
 
 def _what_is_missing(weighing: Weighing, treatment: str) -> str:
     what = "requests" if weighing.guardrail.is_per_unit else TOTAL
-    if not weighing.windows and weighing.guardrail.is_per_unit:
-        return "not every process has taken up the step's rules, or told so by rampgate_rules_generation"
     counted = {arm for window in weighing.windows for arm in window.totals if arm in window.requests}
     if treatment not in counted:
         return f"{what} has no sample of {treatment}"
