@@ -194,7 +194,6 @@ class Reconciler:
         config_map = Key(key.namespace, _config_map_name(body))
         rules = await self.rules.see(config_map, key.name)
         answers = self._looking.answers(key)
-        exposures = [answer for answer in answers if isinstance(answer, ExposureLook)]
         pods = [answer for answer in answers if isinstance(answer, PodsLook)]
         return Gathered(
             body=body,
@@ -206,7 +205,7 @@ class Reconciler:
                 now=self._clock.now(),
                 rules=rules,
                 looks=tuple(answer for answer in answers if isinstance(answer, Look)),
-                exposures=exposures[-1] if exposures else None,
+                exposures=tuple(answer for answer in answers if isinstance(answer, ExposureLook)),
                 pods=pods[-1] if pods else None,
                 flagd=self.flagd.see(config_map, key.name) if self.flagd else None,
                 nudge_refused=self.nudges.refused(config_map) if self.nudges else None,

@@ -20,7 +20,7 @@ _SERVED = {"KILLED": Reason.KILLED, "ROLLED_BACK": Reason.ROLLED_BACK}
 class Memory:
     """Whom some rules have exposed: hash of a unit to its arm's index, in two halves of which the older one is forgotten first."""
 
-    __slots__ = ("failed_newer", "failed_older", "newer", "older")
+    __slots__ = ("__weakref__", "failed_newer", "failed_older", "newer", "older")
 
     def __init__(self) -> None:
         self.newer: dict[int, int] = {}
@@ -99,13 +99,13 @@ def compile_gate(entry: Entry, *, killed: bool = False, forced: str = "", counti
     variants = {variant.name: variant for variant in entry.rule.variants} if entry.rule else {}
     if forced in variants:
         return CompiledGate(_constant(build(Reason.OVERRIDE, Label.OVERRIDE, variants[forced])), error)
-    if killed:
-        return CompiledGate(_constant(build(Reason.KILLED)), error)
+    memory = counting.memory((entry.gate, entry.attempt, entry.basis_points, entry.rule.draw)) if entry.rule else None
+    if killed:  # the draw comes back once the glass is mended, and is remembered until then
+        return CompiledGate(_constant(build(Reason.KILLED)), error, memory=memory)
     if entry.serve is not None:
         return CompiledGate(_constant(build(_SERVED.get(entry.serve, Reason.ERROR))), error)
     if entry.rule is None:
         return CompiledGate(_constant(build(Reason.ERROR)), error)
-    memory = counting.memory((entry.gate, entry.attempt, entry.basis_points, entry.rule.draw))
     decide = _compile_rule(entry.rule, entry.basis_points, build=build, counting=counting, memory=memory)
     return CompiledGate(decide, error, entry.rule.unit, memory)
 

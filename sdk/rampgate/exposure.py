@@ -6,6 +6,7 @@ Knows decisions and units. Must not know how decisions are made, nor any metrics
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from threading import RLock
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 from rampgate.decision import Decision, Reason
 from rampgate.evaluate import Memory
@@ -95,6 +96,8 @@ class Observer:
 class FirstSeen:
     """Tells the first exposure and the first failure of a unit from later ones, per gate, attempt and percentage, in bounded memory.
 
+    A draw is remembered for as long as rules have it. One that comes back, as a percentage after a lower one, begins anew: so does whoever
+    counts what it exposes.
     Drop policy: it keeps two halves; when the newer ones are full, the older ones are forgotten. A unit not seen for that long counts as
     new again, in whatever variant it is: forgetting takes no side. Only a 64-bit hash of the unit is kept, salted by the process.
     """
@@ -102,7 +105,7 @@ class FirstSeen:
     def __init__(self, capacity: int = REMEMBERED_UNITS) -> None:
         self._half = max(1, capacity // 2)
         self._remembered = 0
-        self._memories: dict[Hashable, Memory] = {}
+        self._memories: WeakValueDictionary[Hashable, Memory] = WeakValueDictionary()
         self._lock = RLock()  # reentrant: a signal's handler may evaluate too
 
     def start_in_child(self) -> None:
@@ -112,8 +115,9 @@ class FirstSeen:
         self._forget()
 
     def memory(self, draw: Hashable) -> Memory:
-        """Give what is remembered of a draw: always the same object."""
-        return self._memories.get(draw) or self._memories.setdefault(draw, Memory())
+        """Give what is remembered of a draw: the same object while anybody holds it."""
+        with self._lock:
+            return self._memories.setdefault(draw, Memory())
 
     def is_first_exposure(self, memory: Memory, unit: str, *, arm: int) -> bool:
         """Whether this is the first exposure of `unit` by these rules; from then on it is not."""
@@ -143,7 +147,7 @@ class FirstSeen:
         self._remembered += 1
 
     def _forget(self) -> None:
-        """Let the older half go. Empty memories stay: rules in force may hold one, and there are only as many as percentages served."""
+        """Let the older half go. Empty memories stay: rules in force may hold one."""
         for memory in tuple(self._memories.values()):
             memory.older, memory.newer = memory.newer, {}
             memory.failed_older, memory.failed_newer = memory.failed_newer, set()

@@ -154,7 +154,7 @@ class Story:
             now=self.now,
             rules=self.seen,
             looks=looks,
-            exposures=exposures,
+            exposures=(exposures,) if exposures else (),
             pods=pods,
             flagd=self.flagd,
             nudge_refused=self.nudge_refused,

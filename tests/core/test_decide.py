@@ -147,6 +147,7 @@ def test_an_entry_of_another_hand_is_what_a_status_without_rules_counts_from() -
 
 # --- what pods do not obey stops the clock ---
 
+SAMPLES = {"steps": [{"percent": 1, "hold": "1m", "minExposures": 100}]}
 OUTAGES = [
     ("break-glass", KILL_KEY, "*", None),
     ("a foreign ConfigMap", FORMAT_KEY, "theirs", FORMAT),
@@ -173,19 +174,43 @@ def test_after_an_outage_of_the_rules_the_clock_starts_again(key: str, value: st
     assert story.wait("1s").settle().said == ("Ramping", 2, 50.0)
 
 
-def test_after_break_glass_exposures_are_counted_anew_but_known_units_stay_among_the_exposed() -> None:
-    ramp = {"steps": [{"percent": 1, "hold": "1m", "minExposures": 100}]}
-    story = Story(ramp=ramp).ramp_to(1).wait("30s")
+@pytest.mark.parametrize(("key", "value", "back"), [row[1:] for row in OUTAGES], ids=[row[0] for row in OUTAGES])
+def test_after_an_outage_nobody_is_forgotten_whom_pods_would_not_count_again(key: str, value: str, back: str | None) -> None:
+    story = Story(ramp=SAMPLES).ramp_to(1).wait("30s")
     story.decide(exposures=ExposureLook(since=NOON, until=story.now, answer=exposed({"on": 60, "off": 60, "baseline": 11_880})))
+    entry = (story.data or {})[KEY]
+    put(story, key, value)
+    story.decide(serve=False)
+    put(story, key, entry if back == "ours" else back)
+    story.wait("1m").decide()
     assert story.known.exposures is not None
+    assert {each.variant: each.count for each in story.known.exposures.variants} == {"off": 60, "on": 60, "baseline": 11_880}
+
+
+def test_who_was_exposed_before_a_step_was_ever_served_does_not_count_for_it() -> None:
+    story = Story(ramp={"steps": [{"percent": 1, "hold": "1m"}, {**SAMPLES["steps"][0], "percent": 10}]}).ramp_to(1)
+    story.wait("1m").decide(serve=False)
+    assert story.known.percent == 10
+    late = ExposureLook(since=story.now, until=story.now + timedelta(minutes=1), answer=exposed({"on": 60, "off": 60, "baseline": 11_880}))
+    story.wait("1m").decide(exposures=late, serve=False)
+    assert story.known.exposures is None
+    story.serve()
+    story.wait("1s").decide()
+    assert (story.known.step_started_at, story.known.exposures) == (story.now, None)
+
+
+def test_evidence_begins_anew_when_the_glass_is_mended_though_the_entry_is_still_another_hand_s() -> None:
+    story = Story(guardrails=[ERRORS]).ramp_to(10)
+    entry = (story.data or {})[KEY]
     put(story, KILL_KEY, "*")
-    story.decide()
+    put(story, KEY, "{}")
+    story.decide(serve=False)
     put(story, KILL_KEY, None)
-    story.decide()
-    assert story.known.exposures is not None
-    assert {each.variant: (each.count, each.settled) for each in story.known.exposures.variants} == {
-        "off": (0, 60), "on": (0, 60), "baseline": (0, 11_880),
-    }  # fmt: skip
+    story.decide(serve=False)
+    assert story.known.guardrails == ()
+    put(story, KEY, entry)
+    story.wait("1m").decide()
+    assert (story.known.guardrails, story.known.step_started_at) == ((), story.now)
 
 
 def test_what_draws_the_units_is_remembered_from_the_first_step_to_the_end_of_the_attempt() -> None:

@@ -165,20 +165,33 @@ def test_nothing_is_counted_before_the_first_step() -> None:
     story = Story(ramp=SAMPLES).ramp_to(1)
     look = counted(story, (0, 10), Exposed(({"on": 5.0},), (True,), 1))
     for before in ({"phase": "Pending"}, {"step_started_at": None}):
-        taken = take_in_exposures(story.known.model_copy(update=before), story.spec, look)
+        taken = take_in_exposures(story.known.model_copy(update=before), story.spec, [look])
         assert (taken.exposures, taken.sample_ratios) == (None, ())
 
 
-def test_the_next_step_and_an_edit_start_a_new_count() -> None:
+def test_the_next_step_starts_a_new_count() -> None:
+    story = Story(ramp=SAMPLES).ramp_to(1).wait("50s")
+    take(story, 0, 60, of=100)
+    assert (story.known.percent, story.known.exposures) == (10, None)
+
+
+def test_an_edit_that_leaves_the_percentage_forgets_nobody_whom_pods_would_not_count_again() -> None:
     story = Story(ramp=SAMPLES).ramp_to(1)
-    take(story, 0, 10, of=30)
+    take(story, 0, 10, of=99)
     longer = {"steps": [{**SAMPLES["steps"][0], "hold": "2m"}, SAMPLES["steps"][1]]}
     story.edit(ramp=longer).decide()
-    assert set(counts(story).values()) == {0}
-    story.wait("1m")
-    take(story, 60, 70, of=100)
-    story.wait("2m").decide()
-    assert (story.known.percent, story.known.exposures) == (10, None)
+    assert (counts(story)["on"], story.known.step_started_at) == (99, story.now)
+    take(story, 0, 10, of=1)
+    assert story.wait("2m").decide().status.percent == 10
+
+
+def test_looks_that_come_together_are_all_taken_in() -> None:
+    story = Story(ramp=SAMPLES).ramp_to(1)
+    looks = (counted(story, (0, 10), exposed({"on": 3.0})), counted(story, (10, 20), exposed({"on": 4.0})))
+    assert story.known.exposures is None
+    taken = take_in_exposures(story.known, story.spec, looks)
+    assert taken.exposures is not None
+    assert {seen.variant: seen.count for seen in taken.exposures.variants}["on"] == 7
 
 
 def test_a_clock_set_back_starts_the_count_again_rather_than_waiting_for_the_clock() -> None:

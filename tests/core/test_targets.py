@@ -60,9 +60,16 @@ PROCESSES = [
     ("variants are no processes", [exposed(A, *IN_BOTH), exposed(A, *IN_BOTH, variant="treatment")], [processes(A, (15, 1.0))], 1.0),
     ("workers of a target add up", [exposed(A, *IN_BOTH), exposed(B, *IN_BOTH)], [processes(A, (15, 4.0)), processes(B, (15, 2.0))], 6.0),
     ("the most that there were", [exposed(A, *IN_BOTH)], [processes(A, (15, 4.0), (25, 2.0))], 4.0),
-    ("what was before or after is not counted", [exposed(A, *IN_BOTH)], [processes(A, (5, 8.0), (15, 2.0), (35, 8.0))], 2.0),
+    ("what was long before or after is not counted", [exposed(A, *IN_BOTH)], [processes(A, (-15, 8.0), (15, 2.0), (35, 8.0))], 2.0),
     ("a target that does not tell is one", [exposed(A, *IN_BOTH), exposed(B, *IN_BOTH)], [processes(A, (15, 3.0))], 4.0),
-    ("a target without exposures in the windows is none", [exposed(A, *IN_BOTH), exposed(B, (5, 1.0))], [processes(B, (15, 9.0))], 1.0),
+    (
+        "one that is scraped less often than looked at counts",
+        [exposed(A, *IN_BOTH), exposed(B, (5, 1.0))],
+        [processes(A, (15, 1.0)), processes(B, (5, 3.0))],
+        4.0,
+    ),
+    ("a target that has gone long ago is none", [exposed(A, *IN_BOTH), exposed(B, (-15, 1.0))], [processes(B, (15, 9.0))], 1.0),
+    ("a target that has exposed nobody is none", [exposed(A, *IN_BOTH), exposed(B, (5, 0.0), (15, 0.0))], [processes(B, (15, 9.0))], 1.0),
     ("NaN is no number of processes", [exposed(A, *IN_BOTH)], [processes(A, (15, math.nan))], 1.0),
     ("nobody is one", [], [], 1.0),
 ]  # fmt: skip
@@ -70,4 +77,4 @@ PROCESSES = [
 
 @pytest.mark.parametrize(("exposures", "gauges", "expected"), [row[1:] for row in PROCESSES], ids=[row[0] for row in PROCESSES])
 def test_the_processes_of_those_that_reported_are_counted(exposures: list[Series], gauges: list[Series], expected: float) -> None:
-    assert count_processes(by_target(exposures), by_target(gauges), edges=EDGES) == expected
+    assert count_processes(by_target(exposures), by_target(gauges), edges=EDGES, margin=20) == expected

@@ -14,7 +14,7 @@ from rampgate_operator.simulation.plan import Compared, plan
 from rampgate_operator.simulation.product import Played, play
 from rampgate_operator.simulation.scheduled import Scheduled
 from rampgate_operator.simulation.twin import Ended, run
-from rampgate_operator.simulation.world import Counts, World, incident
+from rampgate_operator.simulation.world import Counts, World, incident, shares
 from tests.guardrails.ramps import LOOKS, counters, ramp_of
 
 CONTROL_TOO = [{"name": "off", "value": False}, {"name": "on", "value": True}, {"name": "new", "value": True, "weight": 2}]
@@ -91,15 +91,12 @@ def evidence_of(drawn: Scheduled, ramp: int, tested: Compared, *, arm: int, perc
     """What the functions of core/sequential.py make of these batches."""
     logs: list[float] = []
     for bound in range(len(tested.bounds)):
-        evidence, exposed, before = NO_EVIDENCE, np.zeros(2), 0.0
+        evidence = NO_EVIDENCE
         for look, percent in enumerate(percents):
-            exposed = exposed * (percent == before)
-            before = percent
             total, events = (column[ramp * drawn.looks + look] for column in (drawn.counts.totals, drawn.counts.events[tested.name]))
             total = total[[arm, -1]]
             if total.all() and not (percent == 100 and drawn.planned.blind):
-                exposed = exposed + total
-                own, others = exposed if tested.is_per_unit else total
+                own, others = shares(drawn.planned.spec, np.array([percent]))[0, [arm, -1]] if tested.is_per_unit else total
                 batch = Batch(own, events[arm, bound], others, events[-1, bound]).scaled(tested.cluster)
                 evidence = add_harm(evidence, batch, limit=tested.limit)
         logs += evidence

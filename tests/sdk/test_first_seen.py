@@ -1,19 +1,25 @@
 """rampgate.exposure.FirstSeen: who is new, in bounded memory."""
 
+from rampgate.evaluate import Memory
 from rampgate.exposure import FirstSeen
 
 
 class Seen:
-    """Who was seen, of one draw."""
+    """Who was seen, of draws that are in force."""
 
     def __init__(self, capacity: int = 1_000) -> None:
         self.first_seen = FirstSeen(capacity)
+        self.in_force: dict[str, Memory] = {}
+
+    def memory(self, draw: str) -> Memory:
+        self.in_force[draw] = memory = self.first_seen.memory(draw)
+        return memory
 
     def is_first(self, unit: str, *, draw: str = "draw") -> bool:
-        return self.first_seen.is_first_exposure(self.first_seen.memory(draw), unit, arm=0)
+        return self.first_seen.is_first_exposure(self.memory(draw), unit, arm=0)
 
     def is_first_failure(self, unit: str, *, draw: str = "draw") -> bool:
-        return self.first_seen.is_first_failure(self.first_seen.memory(draw), unit)
+        return self.first_seen.is_first_failure(self.memory(draw), unit)
 
 
 def test_first_seen_tells_draws_and_units_apart() -> None:
@@ -21,6 +27,13 @@ def test_first_seen_tells_draws_and_units_apart() -> None:
     cases = [("u", "draw"), ("v", "draw"), ("u", "another")]
     assert [seen.is_first(unit, draw=draw) for unit, draw in cases * 2] == [True] * 3 + [False] * 3
     assert [seen.is_first_failure(unit, draw=draw) for unit, draw in cases * 2] == [True] * 3 + [False] * 3
+
+
+def test_a_draw_that_leaves_force_is_forgotten() -> None:
+    seen = Seen()
+    assert (seen.is_first("u"), seen.is_first_failure("u")) == (True, True)
+    del seen.in_force["draw"]
+    assert (seen.is_first("u"), seen.is_first_failure("u")) == (True, True)
 
 
 def test_first_seen_forgets_the_oldest_half_when_it_is_full() -> None:

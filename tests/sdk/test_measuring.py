@@ -93,9 +93,25 @@ def test_every_answer_is_counted_under_its_label_and_only_draws_as_first_exposur
     assert measured.first("exposures", label) == (1 if reason in ("ENROLLED", "NOT_ENROLLED") else None)
 
 
+def test_a_percentage_that_comes_back_counts_its_units_anew_and_a_broken_glass_forgets_nobody() -> None:
+    entries = {percent: {"g": entry(**{**ARM_ONLY, "percent": percent})} for percent in (100, 90)}
+    with (measured := Measured(**ARM_ONLY)).gates as gates:
+        counted = []
+        for percent, kill in ((100, ""), (100, "g"), (100, ""), (90, ""), (100, "")):
+            measured.source.replace(entries[percent], kill=kill)
+            gates.decide("g", {"userId": "u"})
+            counted.append(measured.first("exposures", "treatment"))
+    assert counted == [1, 1, 1, 2, 3]
+
+
 def test_a_unit_is_a_first_exposure_again_at_another_percentage_and_in_another_attempt(measured: Measured) -> None:
     measured.gates.decide("g", {"userId": "u"})
-    for changes in ({"percent": 90}, {"percent": 90}, {"percent": 100, "attempt": 2}, {"percent": 100, "generation": 1795600009}):
+    for changes in (
+        {"percent": 90},
+        {"percent": 90},
+        {"percent": 100, "attempt": 2},
+        {"percent": 100, "attempt": 2, "generation": 1795600009},
+    ):
         measured.source.replace({"g": entry(**{**ARM_ONLY, **changes})})
         for unit in ("u", "u"):
             measured.gates.decide("g", {"userId": unit})

@@ -208,7 +208,7 @@ def _exposed(
             exposed[one.question] = Exposed(
                 answer.windows,
                 settled(exposures, generations, edges=one.edges, generation=one.question.generation, margin=margin),
-                count_processes(exposures, known, edges=one.edges),
+                count_processes(exposures, known, edges=one.edges, margin=margin),
                 answer.warnings,
             )
     return exposed

@@ -18,7 +18,7 @@ Such gates and tenants go apart: in a turn of their own, and few at once, until 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Hashable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Coroutine, Hashable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -46,6 +46,9 @@ _AT_ONCE = 4
 
 _APART_AT_ONCE = 2
 """Queries for one tenant each. It bounds what a source in trouble gets, for then everybody's come to be apart."""
+
+_MOST_APART = 1000
+"""Gates and tenants that are remembered to go apart, the deleted ones among them: of more the oldest are forgotten, and found out again."""
 
 _ROUNDS = 3
 """Timeouts that a common query may take: of samples, of processes or last values, and one to spare for what is rare."""
@@ -137,7 +140,7 @@ class Together:
         self._common, self._single = FairSlots(_AT_ONCE), FairSlots(_APART_AT_ONCE)
         self._lines: dict[_Kind, _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
-        self._apart: set[_Apart] = set()
+        self._apart: dict[_Apart, None] = {}
 
     async def answer(self, question: LookRequest, metric: Metric) -> Answer:
         """Answer a question that has this metric, together with others."""
@@ -192,7 +195,7 @@ class Together:
             began = asyncio.get_running_loop().time()
             found = await self._ask(taken)
         if apart and not isinstance(found, SourceError) and asyncio.get_running_loop().time() - began < self._slots.longest(1) / 4:
-            self._apart.discard(apart)
+            self._apart.pop(apart, None)
         await self._tell(taken, found)
 
     @asynccontextmanager
@@ -235,9 +238,14 @@ class Together:
             if may_part:
                 await asyncio.gather(*map(self._ask_again, _halves(waiting)))
                 return
-            self._apart.update(gates if len(gates) == 1 else {(tenant, None) for tenant in tenants})
+            self._go_apart(gates if len(gates) == 1 else {(tenant, None) for tenant in tenants})
         for one in _still(waiting):
             one.answer.set_result(found.failed if isinstance(found, SourceError) else found[one.question])
+
+    def _go_apart(self, found: Collection[_Apart]) -> None:
+        self._apart |= dict.fromkeys(found)
+        for oldest in tuple(self._apart)[:-_MOST_APART]:
+            del self._apart[oldest]
 
     async def _ask_again(self, waiting: Sequence[_Waiting]) -> None:
         tenants = {one.question.tenant for one in waiting}

@@ -22,7 +22,7 @@ from rampgate_operator.core.reasons import Reason
 from rampgate_operator.core.revision import spec_digest
 from rampgate_operator.core.status import Phase, Rules, Status
 from rampgate_operator.core.triggers import first_change, kill
-from rampgate_operator.core.waiting import RAMPS, Finding, Situation, find_all, hold_ends, rules_out
+from rampgate_operator.core.waiting import RAMPS, Finding, Situation, break_glass, find_all, hold_ends, rules_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,7 +103,10 @@ def _decide_without_spec(experiment: Experiment, before: Status | None, status: 
 def _take_in(situation: Situation) -> Status:
     spec, observation, status = situation.spec, situation.observation, situation.status
     if not situation.experiment.killed:  # a kill needs no reading, and none may stand in its way
-        status = take_in_exposures(_restart_after_outage(situation), spec, observation.exposures)
+        status = _restart_after_outage(situation)
+        # whom pods expose before they can read a step's rules is exposed by others
+        is_unserved = status.exposures is None and rules_out(situation) is not None
+        status = take_in_exposures(status, spec, () if is_unserved else observation.exposures)
         status = take_in(status, spec, observation.looks, now=observation.now)
     return take_in_pods(status, spec, observation.pods, now=observation.now)  # last: what was counted before the clock starts counts
 
@@ -124,16 +127,11 @@ def _restart_after_outage(situation: Situation) -> Status:
     After break-glass evidence does too, for nobody knows why it was broken; an entry that was late changes nothing of what was seen.
     """
     status, rendered = situation.status, situation.status.condition("RulesRendered")
-    if (
-        rendered is None
-        or rendered.status != "False"
-        or situation.current_step is None
-        or status.phase is not Phase.RAMPING
-        or rules_out(situation) is not None
-    ):
+    if rendered is None or rendered.status != "False" or situation.current_step is None or status.phase is not Phase.RAMPING:
         return status
-    kept = () if rendered.reason == Reason.BREAK_GLASS else status.guardrails
-    return restart_clock(status, situation.now).model_copy(update={"guardrails": kept})
+    if rendered.reason == Reason.BREAK_GLASS and break_glass(situation) is None:
+        status = status.model_copy(update={"guardrails": ()})
+    return status if rules_out(situation) is not None else restart_clock(status, situation.now)
 
 
 def _explain(situation: Situation, findings: tuple[Finding, ...]) -> Status:

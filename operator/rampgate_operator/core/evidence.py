@@ -13,6 +13,7 @@ from datetime import datetime
 from rampgate_operator.core.counted import Window, bounds, has_comparison, others
 from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.quantities import share
+from rampgate_operator.core.sample_ratio import share_due
 from rampgate_operator.core.sequential import NO_EVIDENCE, Batch, add_harm, add_safety
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import Evidence
@@ -20,6 +21,7 @@ from rampgate_operator.core.status_fields import StepCounts
 
 MOST_STEPS = 20
 _DECIMALS = 1e6
+_NOTHING = Batch(0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +37,9 @@ class Weighing:
     counted_to: datetime
     windows: tuple[Window, ...]
     exposed_before: Mapping[str, float]
-    """Units exposed on this step before the windows, by arm: for evidence that begins in the middle of a step."""
+    """Units exposed at this percentage before the windows, by arm: for evidence that begins in the middle of a step."""
+    highest_percent: float = 0.0
+    """What some process may still go by, where not all have taken up the step's rules."""
     processes: float = 1.0
     """How many counted them, each a unit once."""
 
@@ -64,7 +68,7 @@ def add_all(weighing: Weighing, before: tuple[Evidence, ...]) -> tuple[Evidence,
                 key = (treatment.name, bound)
                 batch = _batch(weighing, window, treatment.name, bound)
                 if batch is not None:
-                    known[key] = _add(weighing, known.get(key), batch, key)
+                    known[key] = _add(weighing, known.get(key), batch, key, is_settled=window.is_settled)
     return tuple(known.values())
 
 
@@ -88,13 +92,14 @@ def _batch(weighing: Weighing, window: Window, treatment: str, bound: str) -> Ba
     )
 
 
-def _add(weighing: Weighing, before: Evidence | None, batch: Batch, key: tuple[str, str]) -> Evidence:
+def _add(weighing: Weighing, before: Evidence | None, batch: Batch, key: tuple[str, str], *, is_settled: bool) -> Evidence:
     steps = _add_to_step(weighing, before.steps if before else (), batch, key[0])
-    tested = _of_the_exposed(weighing, batch, steps[-1], key[0]) if weighing.guardrail.is_per_unit else batch
+    tested = _as_drawn(weighing, batch, key[0], is_settled=is_settled) if weighing.guardrail.is_per_unit else batch
     relative = weighing.guardrail.max_increase is not None
     tested = tested.scaled(weighing.guardrail.cluster)
     harm = _multiplied(add_harm, before.log_e_values if before else None, tested, weighing.limit) if relative else None
-    safe = _multiplied(add_safety, before.log_safe_values if before else None, tested, weighing.limit) if relative else None
+    settled = tested if is_settled else _NOTHING
+    safe = _multiplied(add_safety, before.log_safe_values if before else None, settled, weighing.limit) if relative else None
     return Evidence(
         treatment=key[0],
         bound=key[1],
@@ -109,17 +114,16 @@ def _add(weighing: Weighing, before: Evidence | None, batch: Batch, key: tuple[s
     )
 
 
-def _of_the_exposed(weighing: Weighing, batch: Batch, step: StepCounts, treatment: str) -> Batch:
-    """Give new failures among all units exposed on the step so far: under no harm they fall to the arms as the exposed do.
+def _as_drawn(weighing: Weighing, batch: Batch, treatment: str, *, is_settled: bool) -> Batch:
+    """Give new failures of units among all as they are drawn.
 
-    Where more failed than were seen to be exposed, as after a gap, the exposed are taken to be as they are drawn.
+    Assignment is random by unit, so under no harm each unit that fails is treatment's with treatment's share of the draw, whoever was
+    exposed when, and however often each comes. The exposed need not be known for that, only that they fell as drawn (sample_ratio.py).
+    While pods take up the rules, some go by a former percentage: by the highest of them treatment's share is at least what it is.
     """
-    exposed, others = step.treatment_total, step.comparison_total
-    if step.treatment_events > exposed or step.comparison_events > others:
-        total, spec = sum(variant.weight for variant in weighing.spec.variants), weighing.spec
-        weights = {variant.name: variant.weight / total * weighing.percent for variant in spec.variants}
-        exposed, others = weights[treatment], weights[spec.control] + 100 - weighing.percent
-    return batch._replace(treatment_total=exposed, control_total=others)
+    percent = weighing.percent if is_settled else max(weighing.percent, weighing.highest_percent)
+    due = {variant.name: share_due(variant, weighing.spec, percent) for variant in weighing.spec.variants}
+    return batch._replace(treatment_total=due[treatment], control_total=due[weighing.spec.control] + 1 - percent / 100)
 
 
 def _multiplied(add: Callable[..., tuple[float, ...]], before: Sequence[float] | None, batch: Batch, limit: float) -> tuple[float, ...]:
@@ -129,7 +133,7 @@ def _multiplied(add: Callable[..., tuple[float, ...]], before: Sequence[float] |
 
 def _add_to_step(weighing: Weighing, steps: tuple[StepCounts, ...], batch: Batch, treatment: str) -> tuple[StepCounts, ...]:
     same = bool(steps) and steps[-1].started_at == weighing.started_at
-    last = steps[-1] if same else _first_of_step(weighing, treatment)
+    last = steps[-1] if same else _first_of_step(weighing, treatment, is_beginning=not steps)
     counts = StepCounts(
         started_at=weighing.started_at,
         treatment_total=batch.treatment_total + last.treatment_total,
@@ -140,8 +144,9 @@ def _add_to_step(weighing: Weighing, steps: tuple[StepCounts, ...], batch: Batch
     return (*(steps[:-1] if same else steps), counts)[-MOST_STEPS:]
 
 
-def _first_of_step(weighing: Weighing, treatment: str) -> StepCounts:
-    exposed = weighing.exposed_before if weighing.guardrail.is_per_unit else {}
+def _first_of_step(weighing: Weighing, treatment: str, *, is_beginning: bool) -> StepCounts:
+    """Begin with nobody; evidence begins with those who were exposed before. A clock that only starts again exposes nobody twice."""
+    exposed = weighing.exposed_before if weighing.guardrail.is_per_unit and is_beginning else {}
     return StepCounts(
         started_at=weighing.started_at,
         treatment_total=exposed.get(treatment, 0.0),

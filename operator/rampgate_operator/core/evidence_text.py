@@ -83,7 +83,8 @@ def describe(guardrail: Guardrail, evidence: Sequence[Evidence], tests: Sequence
     if verdict is Verdict.PASS:
         parts += [f"shown to stay within {_limit(test)} (e = {_e_value(test.log_safe)} ≥ {test.enough:.4g})" for test in tests]
     if more is not None:
-        parts += [f"about {more:,} more {_noun(guardrail) or 'of total'} to a decision"]
+        new = "new " if guardrail.is_per_unit else ""  # who was counted at this percentage is not counted again
+        parts += [f"about {more:,} more {new}{_noun(guardrail) or 'of total'} to a decision"]
     return ", ".join(parts), Compared(
         treatment=_short(rates.treatment),
         control=_short(rates.comparison) if rates.others else None,
@@ -120,15 +121,18 @@ def interval(guardrail: Guardrail, evidence: Sequence[Evidence], *, needed: floa
 
 
 def rates_of(evidence: Evidence) -> Rates:
-    """Give the rates of this attempt, on the steps with somebody to compare with; of the treatment alone if there are none."""
+    """Give the rates of this attempt, on the steps with somebody to compare with; of the treatment alone if there are none.
+
+    Units may fail that a step has not exposed: by a former one's rules, while pods take up its own. No rate is above 1 for that.
+    """
     both = [step for step in evidence.steps if step.comparison_total and step.treatment_total]
     samples = sum(step.treatment_total for step in both)
     if not samples:
-        return Rates(samples=evidence.total, treatment=evidence.events / evidence.total if evidence.total else 0.0)
-    expected = sum(step.treatment_total * step.comparison_events / step.comparison_total for step in both)
+        return Rates(samples=evidence.total, treatment=min(1.0, evidence.events / evidence.total) if evidence.total else 0.0)
+    expected = sum(step.treatment_total * min(1.0, step.comparison_events / step.comparison_total) for step in both)
     return Rates(
         samples=samples,
-        treatment=sum(step.treatment_events for step in both) / samples,
+        treatment=sum(min(step.treatment_events, step.treatment_total) for step in both) / samples,
         others=sum(step.comparison_total for step in both),
         comparison=expected / samples,
     )

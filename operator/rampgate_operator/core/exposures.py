@@ -1,11 +1,11 @@
-"""First exposures since the step began: how many each arm had, and whether they fall to the arms as drawn.
+"""First exposures at the percentage that is served: how many each arm had, and whether they fall to the arms as drawn.
 
 Counted in disjoint windows up to a watermark that is kept in status, so that a restart repeats none, and loses none unless nobody counted
 for longer than LONGEST_WINDOW: rather too few than twice (design §9). Knows the answer to one look. Must not know how it was asked.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -19,8 +19,6 @@ from rampgate_operator.core.status_fields import MESSAGE_LIMIT
 
 METRIC = "rampgate_first_exposures_total"
 LONGEST_WINDOW = timedelta(minutes=10)
-LONGEST_SETTLING = timedelta(minutes=5)
-"""New rules reach every pod within this; the kubelet takes up to 90 s, and the metrics' scrapes and lookback come on top."""
 LONGEST_QUIET, QUIET_INTERVALS = timedelta(minutes=2), 2
 """Between two scrapes, and while a step's first units are still to come, no sample is no news for this long (the longer one)."""
 
@@ -40,15 +38,22 @@ def counts_exposures(spec: Spec) -> bool:
     return bool(spec.guardrails) or any(step.min_exposures is not None for step in spec.ramp.steps)
 
 
-def take_in_exposures(status: Status, spec: Spec, look: ExposureLook | None) -> Status:
+def take_in_exposures(status: Status, spec: Spec, looks: Iterable[ExposureLook]) -> Status:
+    """Add the windows of looks; none is counted while no step runs."""
+    if status.phase is not Phase.RAMPING or status.step_started_at is None:
+        return status.model_copy(update={"exposures": None})
+    for look in looks:
+        status = _take_in(status, spec, look, since=status.step_started_at)
+    return status
+
+
+def _take_in(status: Status, spec: Spec, look: ExposureLook, *, since: datetime) -> Status:
     """Add a look's windows, up to the last one that has a sample; what comes after it is asked again.
 
     A look that begins before the watermark is void. One that failed changes nothing, and says so.
     """
-    if status.phase is not Phase.RAMPING or status.step_started_at is None:
-        return status.model_copy(update={"exposures": None})
-    known = status.exposures or Exposures(counted_to=status.step_started_at, variants=())
-    if look is None or look.since < known.counted_to:
+    known = status.exposures or Exposures(counted_to=since, variants=())
+    if look.since < known.counted_to:
         return status
     windows = _windows(look)
     problem = _problem(look, windows, known, spec)
@@ -56,23 +61,8 @@ def take_in_exposures(status: Status, spec: Spec, look: ExposureLook | None) -> 
         return status.model_copy(update={"exposures": known.model_copy(update={"problem": problem[:MESSAGE_LIMIT]})})
     if not windows:
         return status
-    counted = _counted(known, spec, windows, status.step_started_at)
+    counted = _counted(known, spec, windows)
     return status.model_copy(update={"exposures": counted, "sample_ratios": _compared(status, spec, windows, look.processes)})
-
-
-def begin_again(known: Exposures, now: datetime) -> Exposures:
-    """Count for `minExposures` from now on. Units that were exposed at this percentage are not counted anew, and stay among the exposed."""
-    variants = tuple(each.model_copy(update={"count": 0}) for each in known.variants)
-    return Exposures(counted_to=now, variants=variants)
-
-
-def is_settled(seen: bool, *, begins: datetime, started_at: datetime) -> bool:
-    """Tell whether what was counted in a window is counted by the step's rules: all processes have them, or had the time to get them.
-
-    Else units that were exposed by a former percentage would be taken for this one's. A process that never takes them up changes no share
-    any more, and must not blind a guardrail for ever.
-    """
-    return seen or begins - started_at >= LONGEST_SETTLING
 
 
 def _windows(look: ExposureLook) -> tuple[Window, ...]:
@@ -97,23 +87,11 @@ def _problem(look: ExposureLook, windows: tuple[Window, ...], known: Exposures, 
     return look.answer.why if isinstance(look.answer, NoData) else f"{METRIC} of this gate has no sample"
 
 
-def _counted(known: Exposures, spec: Spec, windows: tuple[Window, ...], started_at: datetime) -> Exposures:
-    """Count for `minExposures` by whatever rules, and for rates per unit those that were exposed by the step's own."""
-    before = {seen.variant: (seen.count, seen.settled) for seen in known.variants}
-    counts = (
-        VariantExposures(
-            variant=arm,
-            count=before.get(arm, (0, 0))[0] + _of(arm, windows),
-            settled=before.get(arm, (0, 0))[1]
-            + _of(arm, [each for each in windows if is_settled(each.is_settled, begins=each.begins, started_at=started_at)]),
-        )
-        for arm in spec.arms
-    )
-    return Exposures(counted_to=windows[-1].ends, variants=tuple(counts))
-
-
-def _of(arm: str, windows: Sequence[Window]) -> int:
-    return round(sum(window.counts.get(arm, 0.0) for window in windows))
+def _counted(known: Exposures, spec: Spec, windows: tuple[Window, ...]) -> Exposures:
+    before = {seen.variant: seen.count for seen in known.variants}
+    rose = {arm: round(sum(window.counts.get(arm, 0.0) for window in windows)) for arm in spec.arms}
+    counts = tuple(VariantExposures(variant=arm, count=before.get(arm, 0) + rose[arm]) for arm in spec.arms)
+    return Exposures(counted_to=windows[-1].ends, variants=counts)
 
 
 def _compared(status: Status, spec: Spec, windows: tuple[Window, ...], processes: float) -> tuple[SampleRatio, ...]:

@@ -149,7 +149,7 @@ class Observation:
     now: datetime
     rules: RulesSeen
     looks: tuple[Look, ...] = ()
-    exposures: ExposureLook | None = None
+    exposures: tuple[ExposureLook, ...] = ()
     pods: PodsLook | None = None
     flagd: FlagdSeen | None = None
     """None when no flagd documents are rendered."""

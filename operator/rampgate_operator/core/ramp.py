@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from rampgate_operator.core.exposures import begin_again
 from rampgate_operator.core.observation import digest
 from rampgate_operator.core.reasons import Reason
 from rampgate_operator.core.spec import Step
@@ -119,9 +118,8 @@ def move(status: Status, change: Change, *, steps: Sequence[Step], now: datetime
 
 
 def restart_clock(status: Status, now: datetime) -> Status:
-    """Start the current step's clock again: it could not be obeyed until now."""
-    exposures = status.exposures and begin_again(status.exposures, now)
-    return status.model_copy(update={"step_started_at": now, "exposures": exposures})
+    """Start the current step's clock again: it could not be obeyed until now. Whom pods have exposed stays counted: they count nobody anew."""
+    return status.model_copy(update={"step_started_at": now})
 
 
 def start_step(status: Status, step: int, *, steps: Sequence[Step], now: datetime) -> Status:
@@ -137,7 +135,7 @@ def start_step(status: Status, step: int, *, steps: Sequence[Step], now: datetim
             "step_confirmed_at": None,
             "steps_digest": steps_digest(steps),
             # at the same percentage pods count nobody anew
-            "exposures": status.exposures and begin_again(status.exposures, now) if status.percent == steps[step].percent else None,
+            "exposures": status.exposures if status.percent == steps[step].percent else None,
         }
     )
 

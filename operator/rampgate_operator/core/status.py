@@ -201,18 +201,16 @@ class MeasuredDispersion(StatusModel):
 
 
 class VariantExposures(StatusModel):
-    """First exposures of one arm, or the baseline, on the current step."""
+    """First exposures of one arm, or the baseline, at the percentage that is served."""
 
     variant: Word
     """The arm, or `baseline`."""
     count: int
-    """How many units saw it for the first time since the step began."""
-    settled: int = 0
-    """How many did at this percentage by the step's rules: pods take those up one after the other."""
+    """How many units saw it for the first time at this percentage. An edit that leaves it forgets nobody: pods count no unit anew."""
 
 
 class Exposures(StatusModel):
-    """First exposures since the step began."""
+    """First exposures at the percentage that is served."""
 
     counted_to: Moment
     """Exposures after this instant are not counted yet."""
@@ -321,7 +319,7 @@ class Status(StatusModel):
     dispersions: Annotated[tuple[MeasuredDispersion, ...], Field(max_length=16), KeyedBy("guardrail")] = ()
     """What was measured for guardrails with `dispersion.measuredOver`."""
     exposures: Exposures | None = None
-    """First exposures since the step began."""
+    """First exposures at the percentage that is served."""
     sample_ratios: Annotated[tuple[SampleRatio, ...], Field(max_length=15), KeyedBy("treatment")] = ()
     """How the attempt's first exposures fell to each treatment."""
     history: Annotated[tuple[Transition, ...], Field(max_length=HISTORY_LIMIT)] = ()

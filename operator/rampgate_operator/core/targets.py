@@ -47,12 +47,13 @@ def settled(exposures: ByTarget, generations: ByTarget, *, edges: Sequence[int],
     )
 
 
-def count_processes(exposures: ByTarget, processes: ByTarget, *, edges: Sequence[int]) -> float:
+def count_processes(exposures: ByTarget, processes: ByTarget, *, edges: Sequence[int], margin: int) -> float:
     """Sum the processes of the targets that have exposed anybody: the most that each of them had, and 1 where it does not tell.
 
-    What only has the gate's rules, and stands at 0, counts no unit twice.
+    What only has the gate's rules, and stands at 0, counts no unit twice. Targets that were scraped in the margin before the windows, in
+    milliseconds, count as well: windows may be shorter than the time between two scrapes.
     """
-    start, end = edges[0], edges[-1]
+    start, end = edges[0] - margin, edges[-1]
     counts = (
         max((value for samples in processes.get(target, ()) for at, value in samples if start < at <= end), default=1.0)
         for target, series in exposures.items()

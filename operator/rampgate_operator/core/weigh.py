@@ -6,12 +6,12 @@ Knows evidence and a guardrail's limits. Must not know how counts are fetched or
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from rampgate_operator.core.counted import EVENTS, TOTAL, Window, failure, impossible, more_events_than_total, needed, windows
 from rampgate_operator.core.evidence import Weighing, add_all
 from rampgate_operator.core.evidence_text import Test, describe
-from rampgate_operator.core.exposures import LONGEST_QUIET, QUIET_INTERVALS, is_settled
+from rampgate_operator.core.exposures import LONGEST_QUIET, QUIET_INTERVALS
 from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.judgement import Judgement, failed, without_data, worst
 from rampgate_operator.core.limits import log_above
@@ -21,6 +21,9 @@ from rampgate_operator.core.quantities import duration
 from rampgate_operator.core.sequential import log_mean
 from rampgate_operator.core.spec import BASELINE, Spec
 from rampgate_operator.core.status import Evidence, GuardrailStatus, Phase, Status, Verdict
+
+LONGEST_SETTLING = timedelta(minutes=5)
+"""An end of an attempt reaches every pod within this: the kubelet takes up to 90 s, and the metrics' scrapes and lookback come on top."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,14 +63,16 @@ def weigh(guardrail: Guardrail, look: Look, known: GuardrailStatus | None, *, st
         return failed(f"counting {trouble[0]}", trouble[1]), stays
     if since is None or counted_to is None or status.step_started_at is None:
         return _no_comparison("no step has begun: there is nothing to compare yet"), stays
-    counted, total = _settled(guardrail, look, status.step_started_at), look.answers[TOTAL]
-    processes = total.processes if isinstance(total, Exposed) else 1.0
+    counted, total = windows(guardrail, look.answers), look.answers[TOTAL]
+    seen = total.processes if isinstance(total, Exposed) else 1.0
+    processes = max(seen, *(each.processes for each in stays.evidence), 1.0)  # what was counted by many stays so when they are fewer
     weighing = Weighing(
         guardrail=guardrail.among(processes),
         processes=processes,
         spec=spec,
         started_at=status.step_started_at,
         percent=status.percent,
+        highest_percent=_highest_percent(status),
         counted_to=counted_to,
         windows=counted,
         exposed_before=_exposed_before(status, look, counted),
@@ -77,13 +82,14 @@ def weigh(guardrail: Guardrail, look: Look, known: GuardrailStatus | None, *, st
     nonsense = next(filter(None, (impossible(window, spec.arms) for window in counted)), None)
     if nonsense is not None:
         return Judgement(verdict=Verdict.ERROR, message=nonsense), stays
-    return _add_up(weighing, stays, _remarks(look, since))
+    return _add_up(weighing, stays, _remarks(look, since, counted))
 
 
-def _settled(guardrail: Guardrail, look: Look, started_at: datetime) -> tuple[Window, ...]:
-    """Give the windows of a look; of units only those in which all were exposed by the step's rules."""
-    found = windows(guardrail, look.answers)
-    return tuple(each for each in found if is_settled(each.is_settled, begins=look.reads_from, started_at=started_at))
+def _highest_percent(status: Status) -> float:
+    """Give the highest percentage that some process may still go by: one of this attempt, or of the last minutes before it."""
+    superseded = [*(each.at for each in status.history[1:]), datetime.max.replace(tzinfo=UTC)]
+    since = status.attempt_started_at - LONGEST_SETTLING
+    return max((each.percent for each, until in zip(status.history, superseded, strict=False) if until >= since), default=status.percent)
 
 
 def _exposed_before(status: Status, look: Look, counted: tuple[Window, ...]) -> Mapping[str, float]:
@@ -96,7 +102,7 @@ def _exposed_before(status: Status, look: Look, counted: tuple[Window, ...]) -> 
         return {}
     together = counted if exposures.counted_to > look.reads_from else ()
     brought = {each.variant: sum(window.totals.get(each.variant, 0.0) for window in together) for each in exposures.variants}
-    return {each.variant: max(0.0, each.settled - brought[each.variant]) for each in exposures.variants}
+    return {each.variant: max(0.0, each.count - brought[each.variant]) for each in exposures.variants}
 
 
 def _add_up(weighing: Weighing, before: Tally, remarks: list[str]) -> tuple[Judgement | None, Tally]:
@@ -108,9 +114,11 @@ def _add_up(weighing: Weighing, before: Tally, remarks: list[str]) -> tuple[Judg
     return replace(judgement, message="; ".join([judgement.message, *remarks])), tally
 
 
-def _remarks(look: Look, since: datetime) -> list[str]:
+def _remarks(look: Look, since: datetime, counted: tuple[Window, ...]) -> list[str]:
     skipped = look.reads_from - since
     remarks = [f"{skipped.total_seconds():.0f} s before were not counted"] if skipped >= timedelta(seconds=1) else []
+    if not all(window.is_settled for window in counted):
+        remarks.append("not every process has taken up the step's rules: until then nothing is shown to be safe")
     if isinstance(look.answers.get(EVENTS), NoData):
         remarks.append("there is no series of events yet")
     remarks += [
@@ -180,8 +188,6 @@ def _nonsense(weighing: Weighing, evidence: list[Evidence]) -> str | None:
 
 def _what_is_missing(weighing: Weighing, treatment: str) -> str:
     what = "requests" if weighing.guardrail.is_per_unit else TOTAL
-    if not weighing.windows and weighing.guardrail.is_per_unit:
-        return "not every process has taken up the step's rules, or told so by rampgate_rules_generation"
     counted = {arm for window in weighing.windows for arm in window.totals if arm in window.requests}
     if treatment not in counted:
         return f"{what} has no sample of {treatment}"

@@ -26,7 +26,7 @@ class Compared:
         limit: the ratio that treatment's rate may have to the comparison's.
         bounds: of the histogram's buckets; one when it is about none.
         cluster: how many events weigh as one.
-        is_per_unit: whether its total is of units exposed on the step so far.
+        is_per_unit: whether it counts units, which fail to the arms as they are drawn.
         rolls_back: whether a breach ends the attempt.
         blocks: whether it may hold a step.
         proof: which steps must be shown to be safe before they end.

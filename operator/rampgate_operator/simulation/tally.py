@@ -44,17 +44,15 @@ class Tally:
         self.harm = np.zeros(shape)
         self.safe = np.zeros(shape)
         self.happened = np.zeros(shape[:3], bool)
-        self.exposed = np.zeros((ramps, treatments, 2))
 
-    def add(self, totals: Numbers, events: Numbers, comparable: Flags) -> None:
-        """Take in one look: totals are ramps × arms, events have their bounds behind; the last arm is the comparison."""
+    def add(self, totals: Numbers, events: Numbers, comparable: Flags, *, drawn: Numbers) -> None:
+        """Take in one look: totals and shares drawn are ramps × arms, events have bounds behind; the last arm is the comparison."""
+        of = drawn if self.tested.is_per_unit else totals
         for treatment in range(comparable.shape[1]):
             rows = np.flatnonzero(comparable[:, treatment])
             pair = [treatment, -1]
-            self.exposed[rows, treatment] += totals[rows][:, pair]
-            total = self.exposed[rows, treatment] if self.tested.is_per_unit else totals[rows][:, pair]
             for bound in range(events.shape[2]):
-                self._multiply((rows, treatment, bound), total, events[rows][:, pair, bound] / self.tested.cluster)
+                self._multiply((rows, treatment, bound), of[rows][:, pair], events[rows][:, pair, bound] / self.tested.cluster)
 
     def _multiply(self, place: "tuple[np.ndarray[tuple[int], np.dtype[np.int64]], int, int]", total: Numbers, events: Numbers) -> None:
         limit = self.tested.limit
@@ -75,10 +73,6 @@ class Tally:
         """Give the logarithms of the evidence of harm, ramps × treatments."""
         return log_means(self.harm.reshape(*self.harm.shape[:2], -1))
 
-    def begin_step(self, rows: Flags) -> None:
-        """Count the units of a step from 0."""
-        self.exposed[rows] = 0
-
     def keep(self, rows: Flags) -> None:
         """Go on with these ramps."""
-        self.harm, self.safe, self.happened, self.exposed = self.harm[rows], self.safe[rows], self.happened[rows], self.exposed[rows]
+        self.harm, self.safe, self.happened = self.harm[rows], self.safe[rows], self.happened[rows]

@@ -10,7 +10,7 @@ import numpy as np
 
 from rampgate_operator.simulation.plan import Plan
 from rampgate_operator.simulation.tally import Tally
-from rampgate_operator.simulation.world import Counts, Draw, Flags, Numbers, Whole
+from rampgate_operator.simulation.world import Counts, Draw, Flags, Numbers, Whole, shares
 
 MOST_TIMES = 3
 """A ramp that has taken so many times its scheduled looks is called held."""
@@ -71,8 +71,9 @@ class Ramps:
         self.samples += treated
         comparable = np.asarray((treated > 0) & (others > 0) & ~self.is_blind[:, None])
         self.seen = np.where(comparable, self.look[:, None], self.seen)
+        drawn = shares(self.planned.spec, self.percent)
         for tally in self.tallies:
-            tally.add(counts.totals.astype(float), counts.events[tally.tested.name].astype(float), comparable)
+            tally.add(counts.totals.astype(float), counts.events[tally.tested.name].astype(float), comparable, drawn=drawn)
 
     def breached(self) -> Flags:
         """Tell which guardrails breach, ramps × guardrails."""
@@ -100,8 +101,6 @@ class Ramps:
         self.step[rising] += 1
         for counter in (self.look, self.seen, self.samples):
             counter[rising] = 0
-        for tally in self.tallies:
-            tally.begin_step(rising)
         return np.asarray(due & is_last)
 
     def keep(self, rows: Flags) -> None:
