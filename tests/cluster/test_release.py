@@ -9,11 +9,12 @@ import pytest
 import yaml
 
 from tools.pods.place import until
-from tools.pods.release import CHART, NAMESPACE, OPERATOR, Release
+from tools.pods.release import CHART, NAMESPACE, OPERATOR, PROMETHEUS_URL, Release
 from tools.pods.shop import GATE, Shop
 
 pytestmark = pytest.mark.timeout(400)
 HALF = {"steps": [{"percent": 50, "hold": "10m"}]}
+CONFIRM = {"pods": "100%", "timeout": "2m"}
 CRD = "crd/experiments.rampgate.dev"
 
 
@@ -102,3 +103,15 @@ def test_a_rollback_survives_the_loss_of_the_status(release: Release, shop: Shop
     finally:
         scale(release, 2)
     assert shop.wait_for(phase="Killed")["percent"] == 0
+
+
+def test_a_source_with_a_token_of_the_operators_own_is_read(release: Release, shop: Shop) -> None:
+    release.install({"sources": {"default": {"url": PROMETHEUS_URL, "token": {"serviceAccount": {"audience": "prometheus"}}}}})
+    try:
+        token = "/var/run/rampgate/sources/default/token"
+        run = ("exec", OPERATOR, f"--namespace={NAMESPACE}", "--", "python", "-c")
+        assert release.place.kubectl(*run, f"print(open('{token}').read().count('.'))").strip() == "2", "a JSON Web Token"
+        shop.apply(ramp={"steps": [{"percent": 50, "hold": "5s"}, {"percent": 60, "hold": "10m"}], "confirm": CONFIRM})
+        shop.wait_for(percent=60)  # not without a reading of the guardrail
+    finally:
+        release.install()
