@@ -118,7 +118,7 @@ def move(status: Status, change: Change, *, steps: Sequence[Step], now: datetime
 
 
 def restart_clock(status: Status, now: datetime) -> Status:
-    """Start the current step's clock again: it could not be obeyed until now. Whom pods have exposed stays counted: they count nobody anew."""
+    """Start the current step's clock again: it could not be obeyed until now. Who was exposed stays counted: pods count nobody anew."""
     return status.model_copy(update={"step_started_at": now})
 
 
