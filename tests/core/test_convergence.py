@@ -140,16 +140,12 @@ def test_readings_from_before_the_clock_count_as_those_from_before_the_step() ->
     assert story.known.percent == 10
 
 
-def test_first_exposures_are_counted_from_the_clocks_start() -> None:
-    ramp = {"steps": [{"percent": 1, "hold": "0s", "minExposures": 10}, {"percent": 10, "hold": "1m"}], "confirm": CONFIRM}
+def test_whom_pods_exposed_while_the_step_waited_for_them_stays_counted() -> None:
+    ramp = {"steps": [{"percent": 1, "hold": "1m", "minExposures": 10}, {"percent": 10, "hold": "1m"}], "confirm": CONFIRM}
     story = Story(ramp=ramp).settle()
-    story.wait("30s")
+    story.wait("20s").decide(exposures=ExposureLook(since=NOON, until=story.now, answer=exposed({"on": 10, "off": 10, "baseline": 1980})))
     running(story, on=10)
-    started = story.now
-    story.wait("10s").decide(exposures=ExposureLook(since=NOON, until=story.now, answer=exposed({"on": 10, "off": 10, "baseline": 1980})))
-    assert story.waiting is WaitingFor.SAMPLES, "a window from before the clock's start is void"
-    story.decide(exposures=ExposureLook(since=started, until=story.now, answer=exposed({"on": 10, "off": 10, "baseline": 1980})))
-    assert story.known.percent == 10
+    assert (story.waiting, story.known.step_started_at) == (WaitingFor.HOLD, story.now), "pods count nobody anew"
 
 
 def test_a_change_of_the_rules_under_way_asks_for_no_second_confirmation() -> None:
