@@ -8,6 +8,8 @@ from tools.pods.shop import Shop
 
 pytestmark = pytest.mark.timeout(400)
 LONG = {"steps": [{"percent": 50, "hold": "10m"}, {"percent": 100, "hold": "10m"}], "confirm": {"pods": "100%", "timeout": "2m"}}
+SOON = 20
+"""Seconds in which pods that are told obey for sure; by themselves, kubelets refresh a mount after 33 to 72."""
 STEP = ("phase", "attempt", "step", "percent", "stepStartedAt")
 
 
@@ -38,8 +40,8 @@ def test_the_leader_that_is_killed_is_succeeded_and_a_kill_meanwhile_is_carried_
     leader = release.leader()
     release.place.kubectl("delete", "pod", leader, f"--namespace={NAMESPACE}", "--grace-period=0", "--force")
     shop.patch(killed=True)
-    until(lambda: shop.reasons() == {"KILLED"}, "every pod has everybody on control", seconds=60)
-    assert release.leader() != leader
+    until(lambda: release.leader() not in {"", leader}, "another replica leads", seconds=60)
+    until(lambda: shop.reasons() == {"KILLED"}, "every pod has everybody on control", seconds=SOON)
 
 
 def test_pods_that_come_serve_what_the_others_serve(shop: Shop) -> None:
@@ -76,4 +78,4 @@ def test_a_restart_of_the_kubelet_keeps_pods_and_what_they_serve_and_a_kill_is_h
     release.place.node.restart_kubelet()
     assert shop.decisions() == known
     shop.patch(killed=True)
-    until(lambda: shop.reasons() == {"KILLED"}, "every pod has everybody on control", seconds=60)
+    until(lambda: shop.reasons() == {"KILLED"}, "every pod has everybody on control", seconds=SOON)

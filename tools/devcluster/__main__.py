@@ -121,7 +121,7 @@ def status(options: argparse.Namespace) -> Exit:
 
 def build(options: argparse.Namespace) -> Exit:
     """Build what is missing and print where each binary is."""
-    for binary in needed_for(options.purpose):
+    for binary in options.binaries or needed_for(options.purpose):
         print(f"{binary.name} {binary.version} {ensure(binary, _report)}")
     return Exit.OK
 
@@ -174,6 +174,7 @@ def _parser() -> argparse.ArgumentParser:
         command.set_defaults(run=run)
         if run is build:
             help_ = "what they are needed for: the demo, all tests, or those with real pods (default: %(default)s)"
+            command.add_argument("binaries", nargs="*", type=_binary, metavar="NAME", help=f"these alone: {', '.join(BINARIES)}")
             command.add_argument("--for", dest="purpose", type=Purpose, choices=list(Purpose), default=Purpose.TEST, help=help_)
         elif run is load:
             what = command.add_mutually_exclusive_group(required=True)
@@ -203,6 +204,12 @@ def _add_up_options(command: argparse.ArgumentParser) -> None:
 
 def _absolute(text: str) -> Path:
     return Path(text).absolute()
+
+
+def _binary(text: str) -> Binary:
+    if text not in BINARIES:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(BINARIES)}")
+    return BINARIES[text]
 
 
 def _seconds(text: str) -> float:

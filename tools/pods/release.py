@@ -4,6 +4,7 @@ Knows Helm's command line and the quickstart's Prometheus.
 """
 
 import json
+import re
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ ROOT = Path(__file__).parents[2]
 CHART = ROOT / "charts" / "rampgate"
 NAMESPACE, NAME = "rampgate", "rampgate"
 OPERATOR = "deployment/rampgate-operator"
+IMAGE = re.compile(r"(?P<repository>.+?)(:(?P<tag>[^:/]+))?")
+"""A registry's port stands before a slash, a tag after all of them."""
 PROMETHEUS_URL = "http://prometheus.monitoring:9090"
 
 
@@ -32,9 +35,10 @@ class Release:
 
     def install(self, values: Mapping[str, object] | None = None, *, chart: Path = CHART) -> str:
         """Install the chart, or upgrade to it, wait until it is ready, and give what Helm says."""
-        repository, _, tag = self.place.image.rpartition(":")
+        name = IMAGE.fullmatch(self.place.image)
+        assert name is not None, self.place.image
         given: dict[str, object] = {
-            "image": {"repository": repository, "tag": tag},
+            "image": {"repository": name["repository"], "tag": name["tag"] or "latest"},
             "sources": {"default": {"url": PROMETHEUS_URL}},
             **(values or {}),
         }
