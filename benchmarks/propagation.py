@@ -1,9 +1,9 @@
 """`python -m benchmarks.propagation`: what it takes to tell pods of a kill, and how soon they obey it.
 
-Two parts. `api`: 200 pods as plain objects on a real API server, so the operator's side alone: its requests for each kill, the seconds
-from the API server's answer to the kill until the last pod was told, and what that costs another Experiment's kill. `pods`: ten real pods
-on a cluster, by benchmarks/propagation_pods.py. `--record` writes the figures of the parts that ran to benchmarks/results/propagation.json,
-beside those of a part that did not.
+`api`: 200 pods as plain objects on a real API server, so the operator's side alone: its requests for each kill, the seconds from the API
+server's answer to the kill until the last pod was told, and what that costs another Experiment's kill. `told` and `plain`: ten real pods
+on a cluster, by benchmarks/propagation_pods.py. `--record` writes the figures of the parts that ran to
+benchmarks/results/propagation.json, beside those of a part that did not.
 """
 
 import argparse
@@ -152,7 +152,11 @@ def _asked(stage: Stage) -> Iterator[str]:
     return (request.verb for request in stage.pods.asked())
 
 
-PARTS: dict[str, Callable[[Callable[[str], object]], Figures]] = {"api": measure_api, "pods": propagation_pods.measure}
+PARTS: dict[str, Callable[[Callable[[str], object]], Figures]] = {
+    "api": measure_api,
+    "told": propagation_pods.measure_told,
+    "plain": propagation_pods.measure_plain,
+}
 
 
 def main() -> int:
