@@ -86,7 +86,7 @@ def _shops(place: Place, api: str, count: int, change: Callable[[Documents], Non
         for shop in shops:
             opened.callback(shop.close)
             shop.open(replicas=PODS, change=lambda documents: _without_users(documents, change))
-            shop.apply(ramp=RAMP, guardrails=[])
+            shop.apply(ramp=RAMP, guardrails=None)
         yield shops
 
 

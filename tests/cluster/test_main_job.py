@@ -41,7 +41,7 @@ def test_a_kill_reaches_every_pod_and_only_a_higher_attempt_begins_again(shop: S
 
 
 def test_a_paused_ramp_stays_where_it_is_and_a_shipped_one_serves_everybody(shop: Shop) -> None:
-    shop.apply(ramp={**HALF, "steps": [{"percent": 50, "hold": "5s"}, {"percent": 100, "hold": "10m"}]}, paused=True, guardrails=[])
+    shop.apply(ramp={**HALF, "steps": [{"percent": 50, "hold": "5s"}, {"percent": 100, "hold": "10m"}]}, paused=True, guardrails=None)
     shop.wait_for(waitingFor="Paused", step=-1)
     shop.patch(paused=False)
     shop.wait_for(percent=100)
