@@ -9,7 +9,7 @@ from rampgate_operator.core.looks import Exposed, NoData
 from rampgate_operator.core.sequential import NO_EVIDENCE, Batch, add_harm
 from rampgate_operator.core.status import Exposures, VariantExposures
 from tests.core.shop import BUSY, SERVED, UNITS, answer, known, story_of
-from tests.core.story import Story, steps
+from tests.core.story import KEY, Story, steps
 
 LIMIT = {"name": "failed", "errorRate": {}, "max": 0.05, "onBreach": "Hold"}
 
@@ -96,6 +96,22 @@ def test_pods_may_still_go_by_the_percentage_of_an_attempt_that_has_just_ended(l
     answer(story, total=unsettled(SERVED), events={"on": 5.0, "baseline": 5.0}, requests=BUSY)
     wanted = add_harm(NO_EVIDENCE, Batch(percent / 2, 5, 100 - percent / 2, 5), limit=1.1)
     assert known(story).evidence[0].log_e_values == pytest.approx(wanted, abs=2e-6)
+
+
+def test_units_that_were_exposed_while_the_entry_was_late_make_no_breach() -> None:
+    story = story_of({**UNITS, "maxIncrease": "0%"}, ramp={"steps": [{"percent": 1, "hold": "30s"}, {"percent": 10, "hold": "1h"}]})
+    late, at_one = (story.data or {})[KEY], {"on": 5.0, "off": 5.0, "baseline": 990.0}
+    answer(story, total=at_one, events={}, requests=BUSY)
+    assert story.known.percent == 10
+    for _ in range(16):  # eight minutes
+        story.data = {**(story.data or {}), KEY: late}
+        answer(story, total=unsettled(at_one), events={}, requests=BUSY)
+    assert story.waiting == "Rules"
+    for settled in (*[False] * 3, *[True] * 7):
+        total = Exposed(({"on": 50.0, "off": 50.0, "baseline": 900.0},), (settled,), 1.0)
+        answer(story, total=total, events={"on": 5.0, "off": 5.0, "baseline": 90.0}, requests=BUSY)
+    assert known(story).verdict == "Inconclusive"
+    assert known(story).message.startswith("on 8.41 % of 535 units failed against 8.41 % of 25,465: ratio 1,")
 
 
 def test_no_rate_of_units_is_above_one() -> None:
