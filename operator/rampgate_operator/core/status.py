@@ -124,7 +124,7 @@ class Evidence(StatusModel):
     looks: int
     """How many looks they are made of."""
     processes: float = 1.0
-    """Of units: how many processes counted them, each a unit once."""
+    """Of units: how many processes counted them, each a unit once; the most that there were at a look."""
     counted_to: Moment
     """The end of the last one."""
     total: float = 0.0
