@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from rampgate_operator.core.checkpoint import for_people
-from rampgate_operator.core.looks import Exposed, NoData
+from rampgate_operator.core.looks import Exposed, Increases, NoData
 from rampgate_operator.core.sequential import NO_EVIDENCE, Batch, add_harm
 from rampgate_operator.core.status import Exposures, VariantExposures
 from tests.core.shop import BUSY, SERVED, UNITS, answer, known, story_of
@@ -72,6 +72,13 @@ def test_what_is_counted_meanwhile_shows_nothing_to_be_safe(window: Callable[[di
     answer(story, total=window(SERVED), events={"off": 100.0, "baseline": 1900.0, "on": 50.0}, requests=BUSY)
     assert known(story).verdict == verdict
     assert ("until then nothing is shown to be safe" in known(story).message) is (verdict == "Inconclusive")
+
+
+def test_a_window_in_which_nobody_was_scraped_is_no_sign_of_pods_that_are_late() -> None:
+    story, nobody = story_of(UNITS), dict[str, float]()
+    total, events = Exposed((SERVED, nobody), (True, False), 1.0), Increases(({"on": 4.0}, nobody))
+    answer(story, total=total, events=events, requests=Increases((BUSY, nobody)))
+    assert "taken up" not in known(story).message
 
 
 def test_after_a_higher_percentage_what_is_counted_meanwhile_is_weighed_as_that_one_draws() -> None:

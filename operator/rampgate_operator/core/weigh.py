@@ -117,7 +117,7 @@ def _add_up(weighing: Weighing, before: Tally, remarks: list[str]) -> tuple[Judg
 def _remarks(look: Look, since: datetime, counted: tuple[Window, ...]) -> list[str]:
     skipped = look.reads_from - since
     remarks = [f"{skipped.total_seconds():.0f} s before were not counted"] if skipped >= timedelta(seconds=1) else []
-    if not all(window.is_settled for window in counted):
+    if any(window.totals and not window.is_settled for window in counted):  # one that nobody was scraped in tells nothing
         remarks.append("not every process has taken up the step's rules: until then nothing is shown to be safe")
     if isinstance(look.answers.get(EVENTS), NoData):
         remarks.append("there is no series of events yet")
