@@ -255,7 +255,14 @@ def test_with_long_intervals_it_may_be_quiet_for_two_of_them(minutes: int, verdi
     assert known(story).verdict == verdict
 
 
-def test_a_quiet_window_leads_to_no_step() -> None:
+def test_a_quiet_window_takes_nothing_away_from_counts_that_are_no_older_than_two_intervals() -> None:
+    story = begun(ramp=steps(1, 10, hold="1m"))
+    count(story, wait="40s")
+    count(story, NoData("no sample"), NoData("no sample"), wait="20s")
+    assert story.known.percent == 10
+
+
+def test_quiet_windows_lead_to_no_step_once_the_last_counts_are_older_than_two_intervals() -> None:
     story = begun(ramp=steps(1, 10, hold="1m"))
     count(story)
     count(story, NoData("no sample"), NoData("no sample"))
@@ -311,6 +318,18 @@ def test_a_guardrail_that_is_changed_counts_from_then_on_for_what_made_somebody_
     story.wait("5m").edit(guardrails=[{**COUNTED, "maxIncrease": "50%"}]).decide()
     assert (known(story).verdict, known(story).message) == ("NoData", "no data: counting begins now")
     assert windows(story.wait("40s")) == (330, 360)
+
+
+def test_where_counting_only_began_the_first_step_waits_until_its_query_is_answered() -> None:
+    story = begun(guardrails=[{**COUNTED, "onBreach": "Hold"}])
+    story.wait("1m").edit(guardrails=[{**COUNTED, "maxIncrease": "50%"}], ramp=steps(20, 100)).decide()
+    story.decide()
+    assert (story.said[0], story.waiting) == ("Pending", "Metrics")
+    assert "has not been looked at yet" in story.condition("Progressing").message
+    count(story, AWAY, AWAY, wait="10s")
+    assert (story.said[0], story.waiting) == ("Pending", "Metrics")
+    count(story, NoData("no sample"), NoData("no sample"), wait="10s")
+    assert story.said == ("Ramping", 0, 20)
 
 
 def test_a_look_at_the_guardrail_as_it_was_is_void_after_the_change() -> None:

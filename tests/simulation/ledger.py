@@ -42,6 +42,7 @@ class Reading(NamedTuple):
     """What Prometheus answered about a guardrail."""
 
     at: datetime
+    """When it was asked: an answer that comes late is an old one."""
     answer: Answer
     reach: timedelta
     """How far it reaches back."""
@@ -75,6 +76,7 @@ class Ledger:
     def _forget(self) -> None:
         self._stands_since: datetime | None = None
         self._ended = 0
+        self._steps: object = None
         self._wanted: int | None = None
         self._confirmed_at: datetime | None = None
         self._line: str | None = None
@@ -89,6 +91,8 @@ class Ledger:
         owned = [each for each in kept if each["metadata"]["ownerReferences"][0]["uid"] == uid]
         newest = max(owned, key=lambda each: int(each["revision"]), default=None)
         self.accepted = None if newest is None else Spec.from_wire(newest["data"])
+        if "stepConfirmedAt" not in body.get("status", {}):
+            self._confirmed_at = None
         looked = {known["name"]: datetime.fromisoformat(known["lookedAt"]) for known in body.get("status", {}).get("guardrails", ())}
         self.readings = {
             name: [reading for reading in known if name in looked and reading.at <= looked[name]] for name, known in self.readings.items()
@@ -180,12 +184,17 @@ class Ledger:
             assert after["phase"] == "Killed", "I9: a kill was not obeyed"
         if after.get("latch"):
             self._ended = max(self._ended, after["attempt"])
-        moved = not before or after["percent"] != before["percent"] or after["attempt"] != before["attempt"]
+        moved = not before or after["percent"] != before["percent"] or after["attempt"] != before["attempt"] or self._are_steps_edited()
         noticed = self._outage and not self._world.blind
         if moved:  # what pods ran until now says nothing of it
             self._confirmed_at, self._wanted = None, after.get("rules", {}).get("generation")
         if moved or noticed or self._stands_since is None or self._stands_since > now:
             self._stands_since = now
+
+    def _are_steps_edited(self) -> bool:
+        """Tell whether other steps are in force than at the last decision: then the clock starts, whatever is served (design §4)."""
+        known, self._steps = self._steps, self.accepted and self.accepted.ramp.steps
+        return known is not None and known != self._steps
 
     def _judge_step(self, before: Mapping[str, Any], after: Mapping[str, Any], spec: Mapping[str, Any], *, invalid: bool) -> None:
         accepted, now = self.accepted, self._world.now()
@@ -215,12 +224,12 @@ class Ledger:
     def _judge_readings(self, guardrail: Guardrail, *, started: bool) -> None:
         now, known = self._world.now(), self.readings.get(guardrail.name, [])
         fresh = [reading for reading in known if timedelta(0) <= now - reading.at <= FRESH]
-        since = self._stands_since or now
+        since = max(filter(None, (self._stands_since, self._confirmed_at)), default=now)
         compares = guardrail.counters is None or started
         if guardrail.counters is not None and started:  # a window that reaches back to before the step is void
             fresh = [reading for reading in fresh if isinstance(reading.answer, Failed) or reading.at - reading.reach >= since]
-            # a quiet window between two scrapes says nothing: what is known stays, and grows old (core/weigh.py)
-            fresh = [reading for reading in fresh if not isinstance(reading.answer, NoData)] or fresh
+            # a quiet window, as between two scrapes, takes nothing away from the last look with data, and does not make it younger
+            fresh = [reading for reading in fresh if not isinstance(reading.answer, NoData)]
         assert fresh, "I5: a step without a fresh reading"
         assert not (compares and fresh[-1].breaches), "I1: a step against a breach"
         assert not isinstance(fresh[-1].answer, Failed), "I5: a step on a failed reading"

@@ -81,6 +81,27 @@ def everything_is_worth_a_write(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(reconcile, "must_persist", lambda _persisted, _decided: True)
 
 
+def kept_clock(patch: pytest.MonkeyPatch) -> None:
+    honest = ramp.start_step
+
+    def start(status: Any, step: int, **facts: Any) -> Any:
+        started = honest(status, step, **facts)
+        clock = {"step_started_at": status.step_started_at} if status.step_started_at and started.percent == status.percent else {}
+        return started.model_copy(update=clock)
+
+    patch.setattr(ramp, "start_step", start)
+
+
+def quiet_is_fresh(patch: pytest.MonkeyPatch) -> None:
+    honest = guardrails._add
+
+    def add(known: Any, guardrail: Any, look: Any, **facts: Any) -> Any:
+        added = honest(known, guardrail, look, **facts)
+        return added if added is None or added is known else added.model_copy(update={"looked_at": look.at})
+
+    patch.setattr(guardrails, "_add", add)
+
+
 def carefree(_guardrail: Any, look: Any, *_: Any, **__: Any) -> Any:
     return guardrails.Judgement(verdict=Verdict.PASS, message=""), Tally(counted_to=look.counted_to, evidence=())
 
@@ -93,6 +114,8 @@ BUGS: dict[str, Plant] = {
     "a pass from before the step counts": without(waiting.reading_older_than_step),
     "missing readings count": without(waiting.metrics_missing),
     "readings count for ever": lambda patch: patch.setattr(waiting, "FRESH_INTERVALS", 1000),
+    "a quiet window keeps a reading fresh": quiet_is_fresh,
+    "an edit of the steps does not start the clock": kept_clock,
     "NaN passes": lambda patch: patch.setattr(guardrails.math, "isfinite", lambda _value: True),
     "the hold does not hold": without(waiting.hold_not_over),
     "a breach does not hold": without(waiting.guardrail_not_passing),
@@ -129,7 +152,7 @@ NOTICED_BY = {
         "a lost status is rebuilt too high", "the hold does not hold", "a breach does not hold", "a mismatch does not hold",
         "a pause does not hold", "consent is not needed", "pods are not waited for", "a confirmation does not start the clock",
         "a deadline does not hold", "rules that are not served do not hold",
-        "break-glass does not start the clock again", "verdicts are worth no data",
+        "break-glass does not start the clock again", "an edit of the steps does not start the clock", "verdicts are worth no data",
     ],
     "I2": [
         "no latch: removing killed begins again", "a ship revives what was rolled back", "a lost latch is not rebuilt",
@@ -138,7 +161,8 @@ NOTICED_BY = {
     "I3": ["the generation is not raised"],
     "I4": ["two steps at once", "a changed step raises"],
     "I5": [
-        "a pass from before the step counts", "missing readings count", "readings count for ever", "NaN passes", "counts are worth no data",
+        "a pass from before the step counts", "missing readings count", "readings count for ever", "a quiet window keeps a reading fresh",
+        "NaN passes", "counts are worth no data",
     ],
     "I6": ["arms move with the percentage"],
     "I8": ["everything is worth a write"],
@@ -150,6 +174,7 @@ SEEDS = {
     "a mismatch does not hold": 99,
     "a ship revives what was rolled back": 104,
     "a lost latch is not rebuilt": 11,
+    "an edit of the steps does not start the clock": 109,
     "readings count for ever": 42,
     "NaN passes": 13,
     "a breach does not hold": 9,
@@ -162,6 +187,10 @@ SEEDS = {
     "counts are worth no data": 35,
 }
 
+RARE = {  # what random histories hardly ever come to: shown by one of its own
+    "a quiet window keeps a reading fresh": ["pause", "wait 10 s", "wait 10 s", "failed: none", *["wait 10 s"] * 3, "go on"],
+}
+
 
 def history(seed: int) -> list[str]:
     chance = random.Random(seed)
@@ -172,9 +201,9 @@ async def tell(names: list[str]) -> None:
     await end_well(await play(names))
 
 
-def what_is_noticed(seed: int) -> str:
+def what_is_noticed(names: list[str]) -> str:
     try:
-        asyncio.run(tell(history(seed)))
+        asyncio.run(tell(names))
     except AssertionError as noticed:
         return str(noticed)
     return ""
@@ -187,5 +216,6 @@ def test_every_planted_bug_has_an_invariant_that_notices() -> None:
 @pytest.mark.parametrize(("invariant", "bug"), [(invariant, bug) for invariant, bugs in NOTICED_BY.items() for bug in bugs])
 def test_a_planted_bug_is_caught(invariant: str, bug: str, monkeypatch: pytest.MonkeyPatch) -> None:
     BUGS[bug](monkeypatch)
-    noticed = (said for seed in (SEEDS.get(bug, 0), *range(HISTORIES)) if (said := what_is_noticed(seed)))
+    told = [RARE[bug]] if bug in RARE else (history(seed) for seed in (SEEDS.get(bug, 0), *range(HISTORIES)))
+    noticed = (said for names in told if (said := what_is_noticed(names)))
     assert next(noticed, f"{HISTORIES} histories did not notice").startswith(invariant)

@@ -40,6 +40,9 @@ FOUND = {  # what random histories found, shortened; each was mended
     "a step was taken beside a foreign ConfigMap that the watch had missed": [
         "lose the watch", "a foreign ConfigMap", "wait 1 min", "wait 1 min",
     ],
+    "a first step was taken by a guardrail whose counting had begun, but which nobody had looked at": [
+        "crash after one effect", "wipe the status", "steps with approval",
+    ],
 }  # fmt: skip
 
 

@@ -121,24 +121,25 @@ class World:
 
     async def answer(self, requests: Collection[LookRequest]) -> Mapping[Hashable, Answer]:
         asked = {request.key: self.modes[str(request.key[0])] for request in requests}  # type: ignore[index]  # (guardrail, treatment)
+        at = self.now()
         if "late" in asked.values():
             future = asyncio.get_running_loop().create_future()
             self.looking.append((self.elapsed + LATE, future))
             await future
-        return {request.key: self._answer(request, asked[request.key]) for request in requests}
+        return {request.key: self._answer(request, asked[request.key], at) for request in requests}
 
-    def _answer(self, request: LookRequest, mode: str) -> Answer:
+    def _answer(self, request: LookRequest, mode: str, at: datetime) -> Answer:
         name, part = request.key  # type: ignore[misc]  # as above
         mode = "good" if mode == "late" else mode
         if request.kind is Kind.VALUE:
-            self.ledger.answered(name, request.at, ANSWERS[mode], reach=LOOKBACK)
+            self.ledger.answered(name, at, ANSWERS[mode], reach=LOOKBACK)
             return ANSWERS[mode]
         if request.kind is Kind.EXPOSURES:
             return self._exposed(request, mode)
         if request.kind is Kind.GENERATIONS:
             return self._running(request, mode)
         if part == "total":  # both are one reading, which reaches back to where its window begins
-            self.ledger.answered(name, self.now(), ANSWERS[mode], reach=self.now() - (request.since or self.now()))
+            self.ledger.answered(name, at, ANSWERS[mode], reach=at - (request.since or at))
         return COUNTS[mode][part]
 
     def _exposed(self, request: LookRequest, mode: str) -> Answer:

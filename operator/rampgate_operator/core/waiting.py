@@ -357,7 +357,8 @@ def _reading_missing(situation: Situation, guardrail: Guardrail) -> Finding | No
         is_measuring = missing <= duration(guardrail.measured_over or "0s")
         return _found(Reason.METRICS, closer=Reason.MEASURING_DISPERSION if is_measuring else None, guardrail=name, message=known.message)
     if situation.status.phase is not Phase.RAMPING:
-        return None
+        # counting that only began has asked nothing: whether the query answers is not known
+        return None if known.recent else _found(Reason.METRICS, closer=Reason.LOOK_DUE, guardrail=name, since="yet")
     started, had = situation.status.step_started_at, known.last_data_at
     # a step's first units need a moment to be counted and scraped: nothing to tell a person
     young = started is not None and known.looked_at - started <= fresh and (had is None or had <= started)
