@@ -354,6 +354,24 @@ async def test_a_pod_that_cannot_be_told_is_given_up_once_kubelets_have_refreshe
     assert desk.cluster.rounds() == rounds
 
 
+async def test_a_change_that_is_told_while_one_is_given_up_is_a_round_of_its_own(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nudge, "LATELY", timedelta(seconds=0.05))
+    desk.add_pods(5)
+    desk.write(gate={"percent": 50})
+    desk.cluster.open.clear()
+    desk.cluster.refusals["patch"] = ClusterError("the API server answered 500")
+    async with desk.at_work():
+        desk.lower(percent=10)
+        await until(lambda: desk.cluster.under_way > 0)
+        desk.lower(percent=5)
+        await asyncio.sleep(0.1)  # longer than is worth it
+        desk.cluster.open.set()
+        await until(lambda: not desk.nudges._wanted)
+        desk.cluster.refusals.clear()
+        version = desk.lower(percent=1)
+        await until(lambda: desk.cluster.told() == {version})
+
+
 async def test_who_reads_flagds_document_is_told_of_what_follows_a_kill(desk: Desk) -> None:
     beside = Key("shop", "feature-gates-flagd")
     desk.add_pods(1, beside)

@@ -125,7 +125,10 @@ class Nudges:
 
     async def _try(self, config_map: Key) -> None:
         """Go one round; a bug in it must not end the process that keeps the rules."""
-        wanted, round_ = self._wanted[config_map], _Round()
+        wanted, round_ = self._wanted.get(config_map), _Round()
+        if wanted is None:  # given up since it was asked for
+            self._due.finish(config_map)
+            return
         try:
             await self._go_round(config_map, round_)
         except ForbiddenError as error:
