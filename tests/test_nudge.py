@@ -24,7 +24,7 @@ from rampgate_operator.rules import Rules
 from tests.core.story import NOON
 from tests.simulation.memory import MemoryCluster
 
-RULES, OTHERS = Key("shop", "feature-gates"), Key("shop", "others")
+RULES, FLAGD, OTHERS = Key("shop", "feature-gates"), Key("shop", "feature-gates-flagd"), Key("shop", "others")
 
 
 class SlowCluster(MemoryCluster):
@@ -102,6 +102,13 @@ class Desk:
 
     def lower(self, config_map: Key = RULES, percent: float = 1) -> str:
         return self.write(config_map, gate={"percent": percent})
+
+    def project(self, **metadata: Any) -> str:
+        """Write flagd's document beside RULES."""
+        flags = {"gate": {"metadata": metadata}}
+        body = self.cluster.put_config_map(FLAGD, {FORMAT_KEY: FLAGD_FORMAT, FLAGD_KEY: json.dumps({"flags": flags})})
+        self.rules.take_in(body)
+        return str(body["metadata"]["resourceVersion"])
 
     def count(self, metric: str, **labels: str) -> float | None:
         return self.registry.get_sample_value(f"rampgate_operator_{metric}", labels)
@@ -354,23 +361,37 @@ async def test_a_pod_that_cannot_be_told_is_given_up_once_kubelets_have_refreshe
     assert desk.cluster.rounds() == rounds
 
 
-async def test_who_reads_flagds_document_is_told_of_what_follows_a_kill(desk: Desk) -> None:
-    beside = Key("shop", "feature-gates-flagd")
-    desk.add_pods(1, beside)
-
-    def project(text: str) -> str:
-        body = desk.cluster.put_config_map(beside, {FORMAT_KEY: FLAGD_FORMAT, FLAGD_KEY: text})
-        desk.rules.take_in(body)
-        return str(body["metadata"]["resourceVersion"])
-
-    project("{}")
-    desk.write(gate={"percent": 1})
-    project('{"raised":1}')
+async def test_a_change_that_is_told_while_one_is_given_up_is_a_round_of_its_own(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nudge, "LATELY", timedelta(seconds=0.05))
+    desk.add_pods(5)
+    desk.write(gate={"percent": 50})
+    desk.cluster.open.clear()
+    desk.cluster.refusals["patch"] = ClusterError("the API server answered 500")
     async with desk.at_work():
+        desk.lower(percent=10)
+        await until(lambda: desk.cluster.under_way > 0)
+        desk.lower(percent=5)
+        await asyncio.sleep(0.1)  # longer than is worth it
+        desk.cluster.open.set()
+        await until(lambda: not desk.nudges._wanted)
+        desk.cluster.refusals.clear()
+        version = desk.lower(percent=1)
+        await until(lambda: desk.cluster.told() == {version})
+
+
+async def test_who_reads_flagds_document_is_told_of_each_one_and_of_a_kill_at_once(desk: Desk) -> None:
+    """Documents follow the rules, and one that was written before a kill may arrive after it."""
+    desk.add_pods(30, FLAGD)
+    desk.project(percent=1)
+    async with desk.at_work():
+        desk.cluster.open.clear()
         desk.kill()
-        version = project('{"killed":1}')
-        await until(lambda: desk.cluster.told(beside) == {version})
-    assert desk.cluster.rounds(beside) == 1
+        desk.project(percent=10)
+        await until(lambda: desk.cluster.under_way == nudge.AT_ONCE[nudge.Urgency.SOON])
+        version = desk.project(serve="KILLED")
+        desk.cluster.open.set()
+        await until(lambda: desk.cluster.told(FLAGD) == {version})
+    assert desk.cluster.most_under_way > nudge.AT_ONCE[nudge.Urgency.SOON]
 
 
 async def test_a_bug_in_a_round_ends_nothing(desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

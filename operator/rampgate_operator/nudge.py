@@ -12,8 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from rampgate_operator.cache import Cache, version_of
-from rampgate_operator.core.flagd import FLAGD_SUFFIX
-from rampgate_operator.core.nudging import Urgency, changed_at, is_for_flagd, is_ours, urgency_of
+from rampgate_operator.core.nudging import Urgency, changed_at, urgency_of
 from rampgate_operator.core.observation import NudgeRefused
 from rampgate_operator.fair import FairSlots
 from rampgate_operator.ports import (
@@ -81,7 +80,6 @@ class Nudges:
         self._wanted: dict[Key, _Wanted] = {}
         self._began: dict[Key, float] = {}
         self._refused: dict[Key, NudgeRefused] = {}
-        self._awaited_documents: dict[Key, Urgency] = {}
         rules.listeners.append(self.tell)
 
     def tell(self, config_map: Key, before: Body | None, after: Body | None) -> None:
@@ -92,8 +90,6 @@ class Nudges:
         urgency = self._urgency(config_map, before, after)
         if urgency is None:
             return
-        if is_ours(after):
-            self._awaited_documents[_beside(config_map)] = urgency
         known, now = self._wanted.get(config_map), _now()
         if known is not None and known.urgency is Urgency.NOW:
             urgency = Urgency.NOW
@@ -112,8 +108,6 @@ class Nudges:
                 group.create_task(self._try(config_map))
 
     def _urgency(self, config_map: Key, before: Body | None, after: Body) -> Urgency | None:
-        if is_for_flagd(after) and config_map in self._awaited_documents:
-            return self._awaited_documents.pop(config_map)
         if before is None:  # this process knows nothing of what was told
             changed = changed_at(after)
             return Urgency.SOON if changed is not None and self._clock.now() - changed <= LATELY else None
@@ -125,7 +119,10 @@ class Nudges:
 
     async def _try(self, config_map: Key) -> None:
         """Go one round; a bug in it must not end the process that keeps the rules."""
-        wanted, round_ = self._wanted[config_map], _Round()
+        wanted, round_ = self._wanted.get(config_map), _Round()
+        if wanted is None:  # given up since it was asked for
+            self._due.finish(config_map)
+            return
         try:
             await self._go_round(config_map, round_)
         except ForbiddenError as error:
@@ -220,10 +217,6 @@ def _outcome(round_: _Round) -> Nudged:
     if round_.trouble is None:
         return Nudged.OK
     return Nudged.FORBIDDEN if isinstance(round_.trouble, ForbiddenError) else Nudged.ERROR
-
-
-def _beside(config_map: Key) -> Key:
-    return Key(config_map.namespace, config_map.name + FLAGD_SUFFIX)
 
 
 def _now() -> float:

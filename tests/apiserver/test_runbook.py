@@ -79,7 +79,13 @@ def test_a_gate_is_stopped_it_is_sure_and_it_begins_again(team: Team, shop: Expo
     team.wait_for(attempt=2, phase="Ramping")
 
 
-@pytest.mark.skipif(shutil.which("jq") is None, reason="the backup was not tried: jq is not installed here")
+NEEDS_JQ = pytest.mark.skipif(shutil.which("jq") is None, reason="the backup was not tried: jq is not installed here")
+RESTORE = "Backup and restore"
+BACKUP, RESTORED_RULES, RESTORED_EXPERIMENTS, SURE = slice(1), slice(2, 3), slice(3, 4), slice(5, None)
+"""Its blocks; the two that are left out end the operator's Deployment, and start it."""
+
+
+@NEEDS_JQ
 def test_what_was_killed_stays_so_and_what_is_served_goes_on_after_a_restore(
     operator: Operator, team: Team, shop: Exporter, person: Person
 ) -> None:
@@ -89,15 +95,38 @@ def test_what_was_killed_stays_so_and_what_is_served_goes_on_after_a_restore(
     person.follow("Stop a gate now")
     team.wait_for(phase="Killed")
     wait_until(lambda: team.exposure() == 0, "pods are told")
-    person.follow("Backup and restore", at=OPERATIONS, blocks=slice(1))
+    team.patch_rules({"large": "x" * 300_000})
+    person.follow(RESTORE, at=OPERATIONS, blocks=BACKUP)
     operator.stop()
     team.delete("new-checkout")
     team.delete("other")
     team.delete_rules()
-    person.follow("Backup and restore", at=OPERATIONS, blocks=slice(1, 2))
+    person.follow(RESTORE, at=OPERATIONS, blocks=RESTORED_RULES)
+    person.follow(RESTORE, at=OPERATIONS, blocks=RESTORED_EXPERIMENTS)
     assert team.status() == team.status("other") == {}
     operator.start()
     team.wait_for(phase="Killed")
     assert team.wait_for("other", phase="Ramping")["percent"] == 50
     assert (team.exposure(), team.exposure("other")) == (0, 50)
-    assert "StatusRebuilt" in person.follow("Backup and restore", at=OPERATIONS, blocks=slice(2, None))
+    assert "StatusRebuilt" in person.follow(RESTORE, at=OPERATIONS, blocks=SURE)
+
+
+@NEEDS_JQ
+def test_a_restore_beside_a_running_operator_begins_ramps_again_and_keeps_what_was_killed(
+    operator: Operator, team: Team, shop: Exporter, person: Person
+) -> None:
+    for name in ("new-checkout", "other"):
+        team.apply(name)
+        team.wait_for(name, percent=50)
+    person.follow("Stop a gate now")
+    team.wait_for(phase="Killed")
+    person.follow(RESTORE, at=OPERATIONS, blocks=BACKUP)
+    team.delete("new-checkout")
+    team.delete("other")
+    team.delete_rules()
+    person.follow(RESTORE, at=OPERATIONS, blocks=RESTORED_RULES)
+    wait_until(lambda: team.entry("other") is None, "what is left over is removed")
+    person.follow(RESTORE, at=OPERATIONS, blocks=RESTORED_EXPERIMENTS)
+    team.wait_for(phase="Killed", percent=0)
+    began = team.wait_for("other", phase="Ramping")["history"][0]
+    assert (began["from"], began["percent"]) == ("Pending", 1)

@@ -167,6 +167,27 @@ def test_confirm_that_is_added_under_way_waits_and_one_that_is_taken_away_does_n
     assert story.waiting is WaitingFor.HOLD
 
 
+def test_a_hold_begins_when_confirm_is_taken_away_from_a_step_that_no_pod_has_run() -> None:
+    story = confirmed(1, 10, 50)
+    running(story.wait("20s"), on=0)
+    running(story.wait("10m"), on=0)
+    story.edit(ramp=steps(1, 10, 50)).decide()
+    assert (story.known.percent, story.waiting, story.known.step_started_at) == (1, WaitingFor.HOLD, story.now)
+    began = story.now
+    story.wait("59s").decide()
+    assert (story.known.percent, story.known.step_started_at) == (1, began), "it begins once"
+    story.wait("1s").decide()
+    assert story.known.percent == 10
+
+
+def test_a_hold_goes_on_when_confirm_is_taken_away_from_a_step_that_pods_run() -> None:
+    story = confirmed(1, 10)
+    running(story, on=10)
+    story.wait("50s").edit(ramp=steps(1, 10)).decide()
+    story.wait("10s").decide()
+    assert story.known.percent == 10
+
+
 def test_the_same_rules_need_no_second_look() -> None:
     """Edited steps start the clock again; what pods run is known."""
     story = confirmed(1, 10)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from rampgate_operator.core.flagd import FLAGD_FORMAT
+from rampgate_operator.core.flagd import FLAGD_FORMAT, FLAGD_KEY, compile_flagd
 from rampgate_operator.core.nudging import Urgency, changed_at, urgency_of
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY
 
@@ -21,6 +21,14 @@ def line(percent: float = 10, **fields: Any) -> str:
 
 def config_map(entry: str | None = None, **keys: str) -> dict[str, Any]:
     return {"metadata": {}, "data": {FORMAT_KEY: FORMAT, **({} if entry is None else {f"{GATE}.json": entry}), **keys}}
+
+
+def document(text: str) -> dict[str, Any]:
+    return {"metadata": {}, "data": {FORMAT_KEY: FLAGD_FORMAT, FLAGD_KEY: text}}
+
+
+def flagd(**flag: Any) -> dict[str, Any]:
+    return document(json.dumps({"flags": {GATE: flag} if flag else {}}))
 
 
 KILLED = line(0, serve="KILLED", latch="Kill")
@@ -49,7 +57,14 @@ CHANGES: list[tuple[str, dict[str, Any], dict[str, Any], Urgency | None]] = [
     ("the end of break-glass", config_map(**{KILL_KEY: "*"}), config_map(), None),
     ("a key that is no entry", config_map(), config_map(readme="text"), None),
     ("a ConfigMap that is not ours any more", config_map(line()), {"metadata": {}, "data": {FORMAT_KEY: "theirs"}}, None),
-    ("a document for flagd", config_map(), {"metadata": {}, "data": {FORMAT_KEY: FLAGD_FORMAT, "flagd.json": "{}"}}, None),
+    ("flagd's document with a gate newly on control", flagd(metadata={"percent": 10}), flagd(metadata={"serve": "KILLED"}), NOW),
+    ("flagd's document with a new gate on control", flagd(), flagd(metadata={"serve": "ROLLED_BACK"}), NOW),
+    ("flagd's document with a gate still on control", flagd(metadata={"serve": "other"}), flagd(metadata={"serve": "KILLED"}), SOON),
+    ("flagd's document that says something else", flagd(metadata={"percent": 10}), flagd(metadata={"percent": 50}), SOON),
+    ("flagd's document with a gate less", flagd(metadata={"percent": 10}), flagd(), SOON),
+    ("flagd's document that somebody broke", flagd(metadata={"serve": "KILLED"}), document("{"), SOON),
+    ("flagd's document that is whole again", document("[]"), flagd(metadata={"serve": "KILLED"}), NOW),
+    ("flagd's document as it was", flagd(metadata={"serve": "KILLED"}), flagd(metadata={"serve": "KILLED"}), None),
     ("nothing", config_map(line()), config_map(line()), None),
 ]
 
@@ -59,6 +74,13 @@ def test_what_lowers_exposure_is_told_and_what_only_raises_it_is_not(
     before: dict[str, Any], after: dict[str, Any], urgency: Urgency | None
 ) -> None:
     assert urgency_of(before, after) is urgency
+
+
+@pytest.mark.parametrize("serve", [None, "KILLED"])
+def test_flagds_document_says_who_is_on_control_as_it_is_rendered(serve: str | None) -> None:
+    rules = config_map(line(salt="s", hashInput="UTF8", variants=[{"name": "off", "value": False, "weight": 1}], unit="userId"))
+    killed = {**rules, "data": {**rules["data"], KILL_KEY: GATE}} if serve else rules
+    assert urgency_of(document(compile_flagd(config_map()).text), document(compile_flagd(killed).text)) is (NOW if serve else SOON)
 
 
 def test_a_step_up_is_told_where_its_clock_waits_for_pods() -> None:

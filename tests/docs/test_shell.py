@@ -39,6 +39,7 @@ VERBS = {
     "logs",
     "patch",
     "rollout",
+    "scale",
     "top",
     "wait",
 }

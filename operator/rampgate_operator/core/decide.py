@@ -103,7 +103,7 @@ def _decide_without_spec(experiment: Experiment, before: Status | None, status: 
 def _take_in(situation: Situation) -> Status:
     spec, observation, status = situation.spec, situation.observation, situation.status
     if not situation.experiment.killed:  # a kill needs no reading, and none may stand in its way
-        status = _restart_after_outage(situation)
+        status = _start_what_waited(situation, _restart_after_outage(situation))
         # whom pods expose before they can read a step's rules is exposed by others
         is_unserved = status.exposures is None and rules_out(situation) is not None
         status = take_in_exposures(status, spec, () if is_unserved else observation.exposures)
@@ -132,6 +132,14 @@ def _restart_after_outage(situation: Situation) -> Status:
     if rendered.reason == Reason.BREAK_GLASS and break_glass(situation) is None:
         status = status.model_copy(update={"guardrails": ()})
     return status if rules_out(situation) is not None else restart_clock(status, situation.now)
+
+
+def _start_what_waited(situation: Situation, status: Status) -> Status:
+    """A clock that waited for pods starts once nobody waits for them any more: an edit under way must not count that time as held."""
+    waited = status.phase is Phase.RAMPING and status.next_step_at is None and situation.current_step is not None
+    if not waited or is_awaited(situation.spec, status) or rules_out(situation) is not None:
+        return status
+    return restart_clock(status, situation.now)
 
 
 def _explain(situation: Situation, findings: tuple[Finding, ...]) -> Status:

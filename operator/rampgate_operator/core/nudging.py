@@ -1,15 +1,16 @@
 """Whether a change of a ConfigMap must reach pods at once: what it makes of the gates' exposure.
 
 The kubelet refreshes a mount about once a minute; pods that are nudged are refreshed at once (design §8).
-Knows two versions of a ConfigMap. Must not know pods, or how they are told.
+Knows two versions of a ConfigMap, with rules or with what flagd reads. Must not know pods, or how they are told.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from rampgate_operator.core.flagd import FLAGD_FORMAT
+from rampgate_operator.core.flagd import FLAGD_FORMAT, FLAGD_KEY
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KEY_SUFFIX, kill_key, read_entry
 
 GATES_LABEL = "rampgate.dev/gates"
@@ -31,8 +32,10 @@ class Urgency(StrEnum):
 def urgency_of(before: ConfigMap, after: ConfigMap, *, is_awaited: Callable[[str], bool] = lambda _gate: False) -> Urgency | None:
     """Say how soon pods must be told of a change; None when it does nothing but raise exposure, which may take its time.
 
-    `is_awaited` tells of a gate whether its steps wait until pods run them.
+    `is_awaited` tells of a gate whether its steps wait until pods run them. Of a document for flagd every change is told.
     """
+    if is_for_flagd(after):
+        return _urgency_of_document(before, after)
     if not is_ours(after):
         return None
     if not _killed(after) <= _killed(before):
@@ -57,6 +60,21 @@ def is_ours(config_map: ConfigMap) -> bool:
 def is_for_flagd(config_map: ConfigMap) -> bool:
     """Tell whether it holds a document for flagd."""
     return _data(config_map).get(FORMAT_KEY) == FLAGD_FORMAT
+
+
+def _urgency_of_document(before: ConfigMap, after: ConfigMap) -> Urgency | None:
+    if _data(before) == _data(after):
+        return None
+    return Urgency.SOON if _on_control(after) <= _on_control(before) else Urgency.NOW
+
+
+def _on_control(document: ConfigMap) -> set[str]:
+    """Give the flags that say why everybody is on control."""
+    try:
+        flags = json.loads(_data(document).get(FLAGD_KEY, "{}"))["flags"]
+        return {gate for gate, flag in flags.items() if "serve" in flag["metadata"]}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):  # somebody has written it by hand; it is put back
+        return set()
 
 
 def _urgency_of_entry(gate: str, before: str | None, after: str | None) -> Urgency | None:
