@@ -136,7 +136,7 @@ def _all_run(shop: Shop, attempt: int) -> int:
     def everywhere() -> bool:
         return {decision["generation"] for decision in shop.decisions().values()} == {generation}
 
-    until(everywhere, "all pods run it", seconds=180, every=0.1)
+    until(everywhere, "all pods run it", seconds=180, every=0.5)
     return generation
 
 
