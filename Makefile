@@ -41,7 +41,8 @@ endif
 
 cluster-test: $(SYNCED) ## Run the suite with real pods: on a node made here (root, Linux), or KUBECONFIG=… RAMPGATE_IMAGE=… on yours
 	@$(PY) -m tools.devcluster build $(if $(RAMPGATE_IMAGE),helm4,--for node)
-	$(PY) -m pytest $(if $(RAMPGATE_IMAGE),,tests/node) tests/cluster $(PYTEST_ARGS)
+	$(if $(RAMPGATE_IMAGE),,$(PY) -m pytest tests/node)
+	$(PY) -m pytest tests/cluster --durations=10 $(PYTEST_ARGS)
 
 kind-test: $(SYNCED) ## Run the same suite on a new cluster of kind's (docker, kind; KIND_NODE_IMAGE=kindest/node:v1.34.0)
 	@PYTEST_ARGS="$(PYTEST_ARGS)" tools/kind.sh
