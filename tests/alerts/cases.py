@@ -146,6 +146,7 @@ CASES = (
     Case("RampgateSourceDown", "no answer at all", _answers(Ok="5x60", Unreachable="0+2x60"), 10, INSTALLED | {"source": "default"}, 10),
     Case("RampgateSourceDown", "some answers time out", _answers(Ok="0+5x60", Timeout="0+2x60"), 10),
     Case("RampgateSourceDown", "a query is wrong", _answers(Ok="0x60", Refused="0+2x60"), 10),
-    Case("RampgateNudgesFailing", "a right is missing", _operator("nudges_total", "0+1x60", outcome="forbidden"), 20, INSTALLED, value=15),
+    Case("RampgateNudgesFailing", "a right is missing", _operator("nudges_total", "0+1x60", outcome="forbidden"), 20, INSTALLED, value=5),
+    Case("RampgateNudgesFailing", "two bad minutes", _operator("nudges_total", "0x4 3 6 8x60", outcome="error"), 20),
     Case("RampgateNudgesFailing", "all are told", _operator("nudges_total", "0+1x60", outcome="ok"), 20),
 )

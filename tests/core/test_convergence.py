@@ -218,6 +218,28 @@ def test_break_glass_comes_first_and_its_end_starts_the_clock_of_a_confirmed_ste
     assert (story.waiting, story.known.step_started_at) == (WaitingFor.HOLD, story.now)
 
 
+def test_who_is_behind_is_a_reading_and_how_many_run_the_rules_is_not() -> None:
+    story = confirmed()
+    running(story.wait("10s"), 3, 10, "shop-a", "shop-b")
+    before = story.known
+    running(story.wait("5s"), 3, 10, "shop-c")
+    assert not must_persist(before, story.known)
+    running(story.wait("5s"), 4, 10, "shop-c")
+    assert must_persist(before, story.known)
+
+
+def test_why_pods_cannot_be_counted_is_written_once() -> None:
+    story = confirmed()
+    before = story.known
+    look(story.wait("10s"), NONE)
+    assert must_persist(before, story.known)
+    before = story.known
+    look(story.wait("10s"), AWAY)
+    assert not must_persist(before, story.known)
+    running(story.wait("10s"), 3)
+    assert must_persist(before, story.known)
+
+
 # --- the end of an attempt ---
 
 

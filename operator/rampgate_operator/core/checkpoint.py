@@ -7,7 +7,7 @@ from rampgate_operator.core.evidence_text import interval
 from rampgate_operator.core.guardrail_spec import Guardrail
 from rampgate_operator.core.guardrails import with_factor
 from rampgate_operator.core.spec import Spec
-from rampgate_operator.core.status import GuardrailStatus, Status
+from rampgate_operator.core.status import GuardrailStatus, Rules, Status
 
 LONGEST_SILENCE = timedelta(minutes=5)
 """Looks are persisted at least this often while they come in."""
@@ -44,8 +44,16 @@ def _outline(status: Status) -> Status:
             "conditions": tuple((known.type, known.status, known.reason) for known in status.conditions),
             "exposures": status.exposures.problem if status.exposures else None,
             "sample_ratios": (),  # what they come to is a condition
+            "rules": _outline_of(status.rules),
         }
     )
+
+
+def _outline_of(rules: Rules | None) -> Rules | None:
+    """How many pods run the rules is worth a write, and that they cannot be counted; which are behind changes with every look."""
+    if rules is None:
+        return None
+    return rules.model_copy(update={"pods_behind": None, "pods_problem": "some" if rules.pods_problem else None})
 
 
 def _last_reading(status: Status) -> datetime:

@@ -103,7 +103,7 @@ def _decide_without_spec(experiment: Experiment, before: Status | None, status: 
 def _take_in(situation: Situation) -> Status:
     spec, observation, status = situation.spec, situation.observation, situation.status
     if not situation.experiment.killed:  # a kill needs no reading, and none may stand in its way
-        status = _start_what_waited(situation, _restart_after_outage(situation))
+        status = _restart_after_outage(situation)
         # whom pods expose before they can read a step's rules is exposed by others
         is_unserved = status.exposures is None and rules_out(situation) is not None
         status = take_in_exposures(status, spec, () if is_unserved else observation.exposures)
@@ -124,22 +124,17 @@ def _without_future_clocks(status: Status, now: datetime) -> Status:
 def _restart_after_outage(situation: Situation) -> Status:
     """Once pods obey the rules again (break-glass removed, entry repaired), the step's clock starts again.
 
+    So does one that waited for pods which nobody waits for any more: an edit under way must not count that time as held.
     After break-glass evidence does too, for nobody knows why it was broken; an entry that was late changes nothing of what was seen.
     """
     status, rendered = situation.status, situation.status.condition("RulesRendered")
-    if rendered is None or rendered.status != "False" or situation.current_step is None or status.phase is not Phase.RAMPING:
+    outage = rendered.reason if rendered is not None and rendered.status == "False" else None
+    had_to_wait = outage is not None or (status.next_step_at is None and not is_awaited(situation.spec, status))
+    if not had_to_wait or situation.current_step is None or status.phase is not Phase.RAMPING:
         return status
-    if rendered.reason == Reason.BREAK_GLASS and break_glass(situation) is None:
+    if outage == Reason.BREAK_GLASS and break_glass(situation) is None:
         status = status.model_copy(update={"guardrails": ()})
     return status if rules_out(situation) is not None else restart_clock(status, situation.now)
-
-
-def _start_what_waited(situation: Situation, status: Status) -> Status:
-    """A clock that waited for pods starts once nobody waits for them any more: an edit under way must not count that time as held."""
-    waited = status.phase is Phase.RAMPING and status.next_step_at is None and situation.current_step is not None
-    if not waited or is_awaited(situation.spec, status) or rules_out(situation) is not None:
-        return status
-    return restart_clock(status, situation.now)
 
 
 def _explain(situation: Situation, findings: tuple[Finding, ...]) -> Status:

@@ -103,9 +103,9 @@ class Rules(StatusModel):
     pods_seen: int | None = None
     """How many there were."""
     pods_behind: Annotated[tuple[Word, ...], Field(max_length=3)] | None = None
-    """Some that told an earlier one, by their label `pod`, else `instance`."""
+    """Some that told an earlier one when this was last written, by their label `pod`, else `instance`."""
     pods_problem: Message | None = None
-    """Why the last look could not count."""
+    """Why looks cannot count, as the first of them said."""
     converged_at: Moment | None = None
     """When enough were seen to run it: after the end of an attempt all of them, else as many as `ramp.confirm` asks for."""
 
