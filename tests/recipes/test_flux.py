@@ -69,7 +69,7 @@ def judge(kubectl: Kubectl) -> Iterator[Callable[[Json], list[str]]]:
     kubectl("delete", "-f", "-", stdin=json.dumps(policy(namespace)))
 
 
-@pytest.mark.parametrize(("name", "story"), [state[:2] for state in STATES if state[1] is not Story], ids=lambda name: str(name))
+@pytest.mark.parametrize(("name", "story"), [pytest.param(*state[:2], id=state[0]) for state in STATES if state[1] is not Story])
 def test_health_where(name: str, story: Callable[[], Story], judge: Callable[[Json], list[str]]) -> None:
     manifest = manifest_of(story())
     seen = manifest["status"]["observedGeneration"] == manifest["metadata"]["generation"]
