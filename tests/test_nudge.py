@@ -171,10 +171,11 @@ async def test_what_only_rises_tells_nobody(desk: Desk) -> None:
     desk.add_pods(1)
     async with desk.at_work():
         desk.write(gate={"percent": 1})
+        await until(lambda: not desk.nudges._wanted)
         desk.write(gate={"percent": 10})
-        version = desk.kill()
+        assert not desk.nudges._wanted
+        version = desk.lower()
         await until(lambda: desk.cluster.told() == {version})
-    assert desk.cluster.rounds() == 1
 
 
 async def test_a_step_that_waits_for_pods_is_told(desk: Desk) -> None:
@@ -260,6 +261,22 @@ async def test_a_kill_on_the_way_of_an_edit_goes_before_all_that_is_not_urgent(d
     assert desk.cluster.most_under_way > nudge.AT_ONCE[nudge.Urgency.SOON]
 
 
+async def test_a_kill_under_way_stays_urgent_when_something_else_is_edited(desk: Desk) -> None:
+    desk.add_pods(40)
+    killed, at_once = {"percent": 0, "serve": "KILLED", "latch": "Kill"}, nudge.AT_ONCE[nudge.Urgency.NOW]
+    desk.write(gate={"percent": 50}, other={"percent": 50})
+    desk.cluster.open.clear()
+    async with desk.at_work():
+        desk.write(gate=killed, other={"percent": 50})
+        await until(lambda: desk.cluster.under_way == at_once)
+        version = desk.write(gate=killed, other={"percent": 10})
+        desk.cluster.open.set()
+        desk.cluster.open.clear()  # those that were under way are through, and the next ones wait
+        await until(lambda: desk.cluster.under_way == at_once and len(desk.cluster.asked) > 2 * at_once)
+        desk.cluster.open.set()
+        await until(lambda: desk.cluster.told() == {version})
+
+
 async def test_what_failed_is_tried_again_and_those_that_were_told_are_left_alone(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
     desk.add_pods(2)
     desk.cluster.refusals["patch"] = ClusterError("the API server answered 500")
@@ -332,9 +349,76 @@ async def test_one_pod_that_may_not_be_touched_keeps_no_other_waiting(desk: Desk
     async with desk.at_work():
         version = desk.kill()
         await until(lambda: desk.cluster.told() == {"", version})
-        await until(lambda: (desk.count("nudges_total", outcome="forbidden") or 0) > 0)
+        await until(lambda: (desk.count("nudges_total", outcome="forbidden") or 0) > 2)
     assert [key.name for key, (_, told) in desk.cluster.pods.items() if not told] == ["feature-gates-0"]
     assert desk.nudges.refused(RULES) is None
+
+
+async def test_a_right_that_is_given_back_is_noticed_beside_a_pod_that_may_not_be_touched(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.add_pods(4)
+    desk.cluster.refusals["patch"] = ForbiddenError("the API server answered 403")
+    async with desk.at_work():
+        desk.kill()
+        await until(lambda: desk.nudges.refused(RULES) is not None)
+        del desk.cluster.refusals["patch"]
+        honest = desk.cluster.nudge_pod
+
+        async def choosy(pod: Key, version: str) -> bool:
+            if pod.name == "feature-gates-0":
+                raise ForbiddenError("the API server answered 403")
+            return await honest(pod, version)
+
+        monkeypatch.setattr(desk.cluster, "nudge_pod", choosy)
+        await until(lambda: desk.nudges.refused(RULES) is None)
+        rounds = desk.cluster.rounds()
+        await until(lambda: desk.cluster.rounds() > rounds)
+        assert desk.nudges.refused(RULES) is None
+
+
+async def test_of_a_config_map_that_is_gone_nothing_is_kept(desk: Desk) -> None:
+    desk.add_pods(5)
+    desk.cluster.refusals["patch"] = ForbiddenError("the API server answered 403")
+    async with desk.at_work():
+        desk.kill()
+        await until(lambda: desk.nudges.refused(RULES) is not None)
+        desk.rules.take_out(RULES)
+        assert desk.nudges.refused(RULES) is None
+        rounds = desk.cluster.rounds()
+        await asyncio.sleep(0.1)  # several times as long as until a right is looked for again
+        assert desk.cluster.rounds() == rounds
+    assert not desk.nudges._wanted
+    assert not desk.nudges._began
+
+
+@pytest.mark.parametrize("verb", ["list", "patch"])
+async def test_a_config_map_may_go_while_its_pods_are_told(desk: Desk, verb: str) -> None:
+    desk.add_pods(40)
+    desk.cluster.refusals[verb] = ForbiddenError("the API server answered 403")
+    desk.cluster.open.clear()
+    async with desk.at_work():
+        desk.kill()
+        await until(lambda: desk.cluster.under_way > 0 or desk.nudges.refused(RULES) is not None)
+        desk.rules.take_out(RULES)
+        desk.cluster.open.set()
+        await until(lambda: desk.cluster.under_way == 0)
+        assert desk.nudges.refused(RULES) is None
+        desk.cluster.refusals.clear()
+        version = desk.kill()
+        await until(lambda: desk.cluster.told() == {version})
+
+
+async def test_after_a_restart_a_right_that_is_missing_is_known_without_a_change(desk: Desk) -> None:
+    desk.add_pods(1)
+    desk.cluster.refusals["list"] = ForbiddenError("the API server answered 403")
+    async with desk.at_work():
+        desk.write(gate={"percent": 10})
+        await until(lambda: desk.nudges.refused(RULES) == NudgeRefused(config_map="feature-gates", verb="list"))
+        desk.cluster.refusals.clear()
+        await until(lambda: desk.nudges.refused(RULES) is None)
+    assert desk.cluster.told() == {""}
+    assert desk.count("nudge_seconds_count") == 0
 
 
 async def test_after_a_restart_what_was_written_lately_is_told_again_and_nothing_else(desk: Desk) -> None:
@@ -346,7 +430,9 @@ async def test_after_a_restart_what_was_written_lately_is_told_again_and_nothing
         desk.rules.take_in({**body, "metadata": {**body["metadata"], "managedFields": fields}})
     async with desk.at_work():
         await until(lambda: "" not in desk.cluster.told())
-    assert (desk.cluster.rounds(), desk.cluster.rounds(OTHERS)) == (1, 0)
+        await until(lambda: desk.cluster.rounds(OTHERS) == 1)
+    assert desk.cluster.rounds() == 1
+    assert desk.cluster.told(OTHERS) == {""}, "only the right to list them is looked for"
 
 
 async def test_a_pod_that_cannot_be_told_is_given_up_once_kubelets_have_refreshed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -392,6 +478,17 @@ async def test_who_reads_flagds_document_is_told_of_each_one_and_of_a_kill_at_on
         desk.cluster.open.set()
         await until(lambda: desk.cluster.told(FLAGD) == {version})
     assert desk.cluster.most_under_way > nudge.AT_ONCE[nudge.Urgency.SOON]
+
+
+async def test_a_name_that_is_too_long_for_a_label_is_asked_of_nobody(desk: Desk) -> None:
+    """What flagd reads beside a ConfigMap of 58 characters or more: no pod can carry its name."""
+    long = Key("shop", "g" * 58 + "-flagd")
+    async with desk.at_work():
+        for serve in ("", "KILLED"):
+            flags = {"gate": {"metadata": {"serve": serve} if serve else {}}}
+            data = {FORMAT_KEY: FLAGD_FORMAT, FLAGD_KEY: json.dumps({"flags": flags})}
+            desk.rules.take_in(desk.cluster.put_config_map(long, data))
+        assert not desk.nudges._wanted
 
 
 async def test_a_bug_in_a_round_ends_nothing(desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from rampgate_operator.cache import Cache, version_of
-from rampgate_operator.core.nudging import Urgency, changed_at, urgency_of
+from rampgate_operator.core.nudging import Urgency, changed_at, is_ours, urgency_of
 from rampgate_operator.core.observation import NudgeRefused
 from rampgate_operator.fair import FairSlots
 from rampgate_operator.ports import (
@@ -43,6 +43,9 @@ FIRST_RETRY, LONGEST_RETRY, RECHECK = 0.5, 30.0, 60.0
 MOST_REFUSED = 3
 """So many pods refused, and none accepted: the others would be refused as well."""
 
+LONGEST_LABEL = 63
+"""Of a longer name no pod's label can tell: a document's beside a ConfigMap whose own name is long."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Wanted:
@@ -51,6 +54,8 @@ class _Wanted:
     version: int
     urgency: Urgency
     since: float
+    is_news: bool = True
+    """Else they are listed alone, to learn whether that is allowed."""
     failures: int = 0
 
 
@@ -60,6 +65,8 @@ class _Round:
 
     patches: Counter[Patched] = field(default_factory=Counter)
     refused: int = 0
+    told_before: int = 0
+    may_list: bool = True
     trouble: ClusterError | ConflictError | None = None
 
     @property
@@ -67,6 +74,13 @@ class _Round:
         """Whether to go on would only be more of the same: a right is missing, or the API server wants to be left alone."""
         busy = isinstance(self.trouble, ClusterError) and self.trouble.retry_after > 0
         return busy or (self.refused >= MOST_REFUSED and not self.patches[Patched.OK])
+
+    @property
+    def missing_right(self) -> str | None:
+        """The verb that is refused. Where some pods are or were told, it is about the others alone: as an admission webhook answers."""
+        if not self.may_list:
+            return "list"
+        return "patch" if self.refused and not self.patches[Patched.OK] and not self.told_before else None
 
 
 class Nudges:
@@ -85,16 +99,19 @@ class Nudges:
     def tell(self, config_map: Key, before: Body | None, after: Body | None) -> None:
         """Hear of a change; `before` is None of a ConfigMap that was not known, `after` of one that is gone."""
         if after is None:
-            self._began.pop(config_map, None)
+            for kept in (self._began, self._wanted, self._refused):
+                kept.pop(config_map, None)
             return
-        urgency = self._urgency(config_map, before, after)
-        if urgency is None:
+        if len(config_map.name) > LONGEST_LABEL:
+            return
+        urgency, is_new = self._urgency(config_map, before, after), before is None and is_ours(after)
+        if urgency is None and not is_new:
             return
         known, now = self._wanted.get(config_map), _now()
-        if known is not None and known.urgency is Urgency.NOW:
-            urgency = Urgency.NOW
-        self._wanted[config_map] = _Wanted(version=version_of(after), urgency=urgency, since=now)
-        self._due.add(config_map, delay=self._began.get(config_map, 0.0) + APART - now, urgent=urgency is Urgency.NOW)
+        urgent = urgency is Urgency.NOW or (known is not None and known.urgency is Urgency.NOW)
+        wanted = _Wanted(version=version_of(after), urgency=Urgency.NOW if urgent else Urgency.SOON, since=now, is_news=urgency is not None)
+        self._wanted[config_map] = wanted
+        self._due.add(config_map, delay=self._began.get(config_map, 0.0) + APART - now, urgent=urgent)
 
     def refused(self, config_map: Key) -> NudgeRefused | None:
         """Say why the pods of a ConfigMap are not told; None while they are."""
@@ -120,14 +137,14 @@ class Nudges:
     async def _try(self, config_map: Key) -> None:
         """Go one round; a bug in it must not end the process that keeps the rules."""
         wanted, round_ = self._wanted.get(config_map), _Round()
-        if wanted is None:  # given up since it was asked for
+        if wanted is None:  # given up, or gone, since it was asked for
             self._due.finish(config_map)
+            self._began.pop(config_map, None)
             return
         try:
-            await self._go_round(config_map, round_)
+            await self._go_round(config_map, wanted, round_)
         except ForbiddenError as error:
-            round_.trouble = error
-            self._refuse(config_map, "list")
+            round_.may_list, round_.trouble = False, error
         except (ClusterError, ConflictError) as error:  # they cannot be listed
             round_.trouble = error
         except Exception:
@@ -135,34 +152,42 @@ class Nudges:
             round_.trouble = ClusterError("a bug in the operator", retry_after=RECHECK)
         finally:
             self._due.finish(config_map)
-        self._meter.nudged(_outcome(round_), round_.patches, seconds=_now() - wanted.since)
+        if wanted.is_news or round_.trouble is not None:
+            self._meter.nudged(_outcome(round_), round_.patches, seconds=_now() - wanted.since)
         self._conclude(config_map, wanted, round_)
 
-    async def _go_round(self, config_map: Key, round_: _Round) -> None:
-        slots = await self._slot(config_map)
+    async def _go_round(self, config_map: Key, wanted: _Wanted, round_: _Round) -> None:
+        slots = await self._slot(config_map, wanted)
         try:
             pods = await self._cluster.list_pods(config_map)
         finally:
             slots.release()
         async with asyncio.TaskGroup() as group:
             for pod in pods:
-                if pod.told != str(self._wanted[config_map].version):
-                    slots = await self._slot(config_map)
-                    if round_.is_hopeless:
-                        slots.release()
-                        return
-                    group.create_task(self._patch(config_map, pod, round_, slots))
+                newest = self._wanted.get(config_map)
+                if newest is None or not newest.is_news:
+                    return
+                if pod.told == str(newest.version):
+                    round_.told_before += 1
+                    continue
+                slots = await self._slot(config_map, newest)
+                if round_.is_hopeless:
+                    slots.release()
+                    return
+                group.create_task(self._patch(config_map, pod, round_, slots))
 
-    async def _slot(self, config_map: Key) -> FairSlots:
-        """Take a slot as urgently as pods must be told by now; give what it must be given back to."""
-        slots = self._slots[self._wanted[config_map].urgency]
+    async def _slot(self, config_map: Key, wanted: _Wanted) -> FairSlots:
+        """Take a slot as urgently as pods must be told; give what it must be given back to."""
+        slots = self._slots[wanted.urgency]
         await slots.acquire(str(config_map))
         return slots
 
     async def _patch(self, config_map: Key, pod: Pod, round_: _Round, slots: FairSlots) -> None:
         try:
-            version = str(self._wanted[config_map].version)
-            there = await self._cluster.nudge_pod(Key(config_map.namespace, pod.name), version)
+            newest = self._wanted.get(config_map)
+            if newest is None:  # its ConfigMap is gone
+                return
+            there = await self._cluster.nudge_pod(Key(config_map.namespace, pod.name), str(newest.version))
             round_.patches[Patched.OK if there else Patched.GONE] += 1
         except (ClusterError, ConflictError) as error:
             round_.patches[Patched.ERROR] += 1
@@ -173,15 +198,19 @@ class Nudges:
 
     def _conclude(self, config_map: Key, wanted: _Wanted, round_: _Round) -> None:
         """Forget what was done, and try again what was not, for as long as it is worth it."""
-        if round_.refused and not round_.patches[Patched.OK]:
-            self._refuse(config_map, "patch")
-        if round_.trouble is not None:
-            self._try_again(config_map, self._wanted[config_map], round_.trouble)
+        newest = self._wanted.get(config_map)
+        if newest is None:  # its ConfigMap is gone
             return
-        self._accept(config_map)
+        if round_.missing_right is not None:
+            self._refuse(config_map, round_.missing_right)
+        elif round_.trouble is None or round_.patches[Patched.OK]:
+            self._accept(config_map)
+        if round_.trouble is not None:
+            self._try_again(config_map, newest, round_.trouble)
+            return
         if told := round_.patches[Patched.OK]:
             logger.info("%s: %d pods were told of version %d in %.2f s", config_map, told, wanted.version, _now() - wanted.since)
-        if self._wanted[config_map] == wanted:
+        if newest == wanted:
             del self._wanted[config_map]
 
     def _try_again(self, config_map: Key, wanted: _Wanted, trouble: ClusterError | ConflictError) -> None:
