@@ -184,7 +184,8 @@ class Ledger:
             assert after["phase"] == "Killed", "I9: a kill was not obeyed"
         if after.get("latch"):
             self._ended = max(self._ended, after["attempt"])
-        moved = not before or after["percent"] != before["percent"] or after["attempt"] != before["attempt"] or self._are_steps_edited()
+        edited = self._are_steps_edited()
+        moved = edited or not before or after["percent"] != before["percent"] or after["attempt"] != before["attempt"]
         noticed = self._outage and not self._world.blind
         if moved:  # what pods ran until now says nothing of it
             self._confirmed_at, self._wanted = None, after.get("rules", {}).get("generation")
