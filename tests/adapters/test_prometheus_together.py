@@ -207,7 +207,7 @@ async def test_two_tenants_large_gates_are_asked_for_in_turn(faulty: Faulty, con
     await held(faulty, 2)
     faulty.release.set()
     await waiting
-    assert any("only" in query for query in sent(faulty)[:4])
+    assert any("only" in query for query in sent(faulty)[:6])  # of nine; who is not asked in turn comes last
 
 
 async def test_splitting_one_tenants_gates_keeps_no_other_waiting(faulty: Faulty, connect: Open) -> None:

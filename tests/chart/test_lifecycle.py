@@ -61,7 +61,7 @@ def experiments(cluster: Cluster) -> list[str]:
 
 
 def apply_an_experiment(cluster: Cluster) -> None:
-    kubectl(cluster, "wait", "--for=condition=Established", CRD, "--timeout=30s")
+    kubectl(cluster, "wait", "--for=jsonpath={.status.acceptedNames.kind}=Experiment", CRD, "--timeout=30s")
     kubectl(cluster, "apply", "-n", "default", "-f", str(SAMPLE))
 
 
