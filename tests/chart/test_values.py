@@ -73,7 +73,23 @@ BAD_VALUES: dict[str, tuple[Json, str]] = {
         {"networkPolicy": {"enabled": True, "metricsFrom": []}},
         "networkPolicy: an empty metricsFrom or serveFrom would let in everybody, also from outside; write that as",
     ),
+    "a policy that lets out to every port": (
+        {"networkPolicy": {"enabled": True, "apiServer": {"ports": None}}},
+        "networkPolicy.apiServer.ports: without one, every port anywhere would be open; name the API server's",
+    ),
+    "a port that there is not": (
+        {"sources": {"a": {"url": "http://prometheus:99999"}}},
+        'sources.a.url: "http://prometheus:99999" has a port that there is not; write one from 1 to 65535',
+    ),
+    "a port of an address that there is not": ({"sources": {"a": {"url": "http://[::1]:0/a"}}}, "has a port that there is not"),
 }
+BOUNDS: dict[str, tuple[str, str, str, str]] = {
+    "resync": ("9999ms", "10s", "1d", "2d"),
+    "lease.duration": ("0s", "1s", "5m", "100d"),
+    "sources.a.timeout": ("0s", "1ms", "2m", "121s"),
+    "sources.a.lookback": ("0ms", "1ms", "1h", "900d"),
+}
+"""What is too short, the shortest, the longest, and what is too long."""
 
 
 def test_the_defaults_are_accepted_and_lint_finds_nothing(each_helm: Helm) -> None:
@@ -86,6 +102,27 @@ def test_the_defaults_are_accepted_and_lint_finds_nothing(each_helm: Helm) -> No
 @pytest.mark.parametrize(("values", "said"), BAD_VALUES.values(), ids=BAD_VALUES)
 def test_a_bad_value_is_refused_with_its_place_and_a_remedy(values: Json, said: str, each_helm: Helm) -> None:
     assert said in each_helm.refusal(values)
+
+
+def at(path: str, duration: str) -> Json:
+    values: Json = {"sources": {"a": dict(URL)}}
+    *parents, name = path.split(".")
+    inner = values
+    for parent in parents:
+        inner = inner.setdefault(parent, {})
+    inner[name] = duration
+    return values
+
+
+@pytest.mark.parametrize("path", BOUNDS)
+def test_a_duration_is_bounded_as_the_operator_bounds_it(path: str, helm: Helm, tmp_path: Path) -> None:
+    shorter, shortest, longest, longer = BOUNDS[path]
+    for bad in (shorter, longer, "9999999999d"):
+        assert f"{path}: write a duration from {shortest} to {longest}" in helm.refusal(at(path, bad))
+        with pytest.raises(ValueError, match=f"from {shortest} to {longest}|too long"):
+            Settings(**at(path, bad))
+    for good in (shortest, longest):
+        configured(helm.render(at(path, good)), tmp_path)
 
 
 def fields(schema: Json, path: str = "") -> Iterator[str]:

@@ -18,7 +18,7 @@ LINK = override(
     links=[
         {
             "title": "This Experiment",
-            "url": "/d/rampgate-experiment?var-namespace=${__data.fields.namespace}&var-experiment=${__value.text}",
+            "url": OF_THIS_ROW,
         }
     ],
 )
