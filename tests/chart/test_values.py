@@ -53,6 +53,8 @@ BAD_VALUES: dict[str, tuple[Json, str]] = {
         {"sources": {"a": {**URL, "ca": {"secret": {"name": "b"}}}}},
         "sources.a.ca: http://prometheus:9090 has no certificate to verify; write https:// or leave it out",
     ),
+    "a name with a dot": ({"nameOverride": "my.rampgate"}, '"my.rampgate" names the Service and more, so it has lower-case letters'),
+    "a ServiceAccount in capitals": ({"serviceAccount": {"name": "Me"}}, 'serviceAccount.name: "Me" has other than lower-case letters'),
     "nobody's ServiceAccount": ({"serviceAccount": {"create": False}}, "serviceAccount.name: with create: false, name the ServiceAccount"),
     "killers without their policy": ({"admission": {"killer": False}}, "admission.killer: it alone holds the ClusterRole for killers to"),
     "both monitors": (
