@@ -7,7 +7,7 @@ from kubernetes.aio.client import ApiException
 
 from rampgate_operator import workers
 from rampgate_operator.adapters.cluster import answered
-from rampgate_operator.ports import ClusterError, ConflictError, Key
+from rampgate_operator.ports import LONGEST_OBEYED, ClusterError, ConflictError, Key
 from rampgate_operator.queue import Queue
 from rampgate_operator.workers import Workers
 
@@ -122,7 +122,7 @@ async def test_a_success_forgets_the_failures_before_it(monkeypatch: pytest.Monk
     assert team._failures == {}
 
 
-@pytest.mark.parametrize(("asked_for", "waited"), [(3.0, 3.0), (3600.0, workers.LONGEST_OBEYED)])
+@pytest.mark.parametrize(("asked_for", "waited"), [(3.0, 3.0), (3600.0, LONGEST_OBEYED)])
 async def test_an_api_server_that_says_when_to_ask_again_is_not_asked_before(asked_for: float, waited: float) -> None:
     queue = Lanes()
     told = Told(queue, ClusterError("429 Too Many Requests", retry_after=asked_for), urgent=True)
