@@ -44,6 +44,10 @@ class ForbiddenError(ClusterError):
     """The operator may not do it: a right is missing."""
 
 
+class DeniedError(ForbiddenError):
+    """Admission refuses this one change, by a webhook or a policy; of another object it may allow the same."""
+
+
 class Outcome(StrEnum):
     """How a reconcile ended: well, with a lost race, with an API server that could not, or with an exception that nobody expects."""
 
