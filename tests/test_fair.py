@@ -49,6 +49,19 @@ async def test_tenants_that_wait_take_turns_however_many_one_of_them_asked_for()
     assert crowd.got == ["greedy", "greedy", "b", "c", "greedy", "b", "greedy", "greedy"]
 
 
+async def test_a_tenant_that_is_dismissed_waits_no_more_and_takes_no_slot() -> None:
+    slots = FairSlots(1)
+    assert await slots.acquire("a")
+    waiting = [asyncio.create_task(slots.acquire(tenant)) for tenant in "bbc"]
+    await settle()
+    slots.dismiss("b")
+    await settle()
+    assert [each.done() and each.result() for each in waiting] == [False, False, False]
+    assert [each.done() for each in waiting] == [True, True, False]
+    slots.release()
+    assert await waiting[2]
+
+
 async def test_whoever_gave_up_is_passed_over_and_loses_no_slot() -> None:
     slots = FairSlots(1)
     crowd = Crowd(slots)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from rampgate_operator.core.flagd import FLAGD_FORMAT, FLAGD_KEY
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, NudgeRefused
 from rampgate_operator.health import WatchProbe
 from rampgate_operator.nudge import Nudges
-from rampgate_operator.ports import ClusterError, ForbiddenError, Key, Pod
+from rampgate_operator.ports import ClusterError, DeniedError, ForbiddenError, Key, Pod
 from rampgate_operator.queue import Queue
 from rampgate_operator.rules import Rules
 from tests.core.story import NOON
@@ -37,6 +38,9 @@ class SlowCluster(MemoryCluster):
         self.asked: list[tuple[str, str]] = []
         self.under_way = self.most_under_way = 0
         self.refusals: dict[str, ClusterError] = {}
+        self.denied: set[str] = set()
+        self.slow: set[str] = set()
+        """Where some are, `open` is about these alone."""
 
     async def list_pods(self, config_map: Key) -> list[Pod]:
         self.asked.append(("list", config_map.name))
@@ -48,9 +52,12 @@ class SlowCluster(MemoryCluster):
         self.under_way += 1
         self.most_under_way = max(self.under_way, self.most_under_way)
         try:
-            await self.open.wait()
+            if not self.slow or pod.name in self.slow:
+                await self.open.wait()
             await asyncio.sleep(0)
             self._refuse("patch")
+            if pod.name in self.denied:
+                raise DeniedError(f"policy says no to {pod.name}")
             return await super().nudge_pod(pod, version)
         finally:
             self.under_way -= 1
@@ -61,6 +68,9 @@ class SlowCluster(MemoryCluster):
 
     def rounds(self, config_map: Key = RULES) -> int:
         return self.asked.count(("list", config_map.name))
+
+    def are_told(self, count: int, version: str) -> bool:
+        return list(self.pods.values()).count((RULES.name, version)) == count
 
     def told(self, config_map: Key = RULES) -> set[str]:
         return {told for mounts, told in self.pods.values() if mounts == config_map.name}
@@ -335,42 +345,108 @@ async def test_a_missing_right_is_told_once_and_all_is_well_once_it_is_granted(
     assert (desk.count("nudges_total", outcome="forbidden") or 0) >= 3
 
 
-async def test_one_pod_that_may_not_be_touched_keeps_no_other_waiting(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As an admission webhook answers."""
-    desk.add_pods(20)
-    honest = desk.cluster.nudge_pod
-
-    async def choosy(pod: Key, version: str) -> bool:
-        if pod.name == "feature-gates-0":
-            raise ForbiddenError("the API server answered 403")
-        return await honest(pod, version)
-
-    monkeypatch.setattr(desk.cluster, "nudge_pod", choosy)
+async def test_pods_that_admission_refuses_keep_no_other_waiting(desk: Desk) -> None:
+    """However many they are, and though they come first."""
+    desk.add_pods(60)
+    refused = [f"feature-gates-{number}" for number in range(2 * nudge.AT_ONCE[nudge.Urgency.NOW])]
+    desk.cluster.denied.update(refused)
     async with desk.at_work():
         version = desk.kill()
-        await until(lambda: desk.cluster.told() == {"", version})
+        await until(lambda: desk.cluster.are_told(60 - len(refused), version))
         await until(lambda: (desk.count("nudges_total", outcome="forbidden") or 0) > 2)
-    assert [key.name for key, (_, told) in desk.cluster.pods.items() if not told] == ["feature-gates-0"]
+    assert [key.name for key, (_, told) in desk.cluster.pods.items() if not told] == refused
     assert desk.nudges.refused(RULES) is None
 
 
-async def test_a_right_that_is_given_back_is_noticed_beside_a_pod_that_may_not_be_touched(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+async def test_what_admission_refuses_of_all_pods_is_said_in_its_words_and_only_looked_for_once_kubelets_have_refreshed(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(nudge, "LATELY", timedelta(seconds=0.1))
+    desk.add_pods(100)
+    desk.cluster.denied.update(key.name for key in desk.cluster.pods)
+    with caplog.at_level(logging.WARNING):
+        async with desk.at_work():
+            desk.kill()
+            await until(lambda: desk.nudges.refused(RULES) is not None)
+            assert len(desk.cluster.asked) == 1 + 100, "each is tried while it matters"
+            refused = desk.nudges.refused(RULES)
+            assert refused == NudgeRefused(config_map="feature-gates", verb="patch", by_admission=True)
+            assert refused.why == "policy says no to feature-gates-0"
+            await asyncio.sleep(0.1)  # as long as is worth it
+            rounds = desk.cluster.rounds()
+            await until(lambda: desk.cluster.rounds() > rounds + 1)
+            asked, rounds = len(desk.cluster.asked), desk.cluster.rounds()
+            await until(lambda: desk.cluster.rounds() == rounds + 3)
+            assert len(desk.cluster.asked) - asked < 4 * 20
+            assert desk.nudges.refused(RULES) is refused
+            desk.cluster.denied.clear()
+            await until(lambda: desk.nudges.refused(RULES) is None and "" not in desk.cluster.told())
+    (line,) = caplog.messages
+    assert line.endswith("may not patch pods in this namespace: policy says no to feature-gates-0")
+
+
+async def test_a_pod_that_answers_slowly_keeps_no_other_from_the_next_kill_and_is_told_after_it(desk: Desk) -> None:
+    desk.add_pods(20)
+    slow = "feature-gates-3"
+    desk.cluster.slow.add(slow)
+    desk.cluster.open.clear()
+    async with desk.at_work():
+        first = desk.kill()
+        await until(lambda: "" in desk.cluster.told() and len(desk.cluster.told()) == 2)
+        for number in range(5):
+            version = desk.write(gate={"percent": 0, "serve": "KILLED", "latch": "Kill"}, **{f"other-{number}": {"serve": "KILLED"}})
+            await until(partial(desk.cluster.are_told, 19, version))
+        assert desk.cluster.under_way == 1, "however many rounds come by, it takes one slot"
+        assert [told for pod, told in desk.cluster.asked if pod == slow] == [first]
+        desk.cluster.open.set()
+        await until(lambda: desk.cluster.told() == {version})
+        await until(lambda: not desk.nudges._wanted)
+        assert not desk.nudges._patching
+    assert [told for pod, told in desk.cluster.asked if pod == slow] == [first, version]
+
+
+async def test_a_slow_pod_that_is_not_told_is_seen_to_by_the_round_after(desk: Desk) -> None:
+    desk.add_pods(2)
+    desk.cluster.slow.add("feature-gates-0")
+    desk.cluster.open.clear()
+    async with desk.at_work():
+        desk.kill()
+        await until(lambda: desk.cluster.under_way == 1 and len(desk.cluster.told()) == 2)
+        version = desk.write(gate={"percent": 0, "serve": "KILLED"}, other={"serve": "KILLED"})
+        await until(lambda: version in desk.cluster.told())
+        desk.cluster.refusals["patch"] = ClusterError("the API server answered 500")
+        desk.cluster.open.set()
+        await until(lambda: desk.cluster.under_way == 0 and len(desk.cluster.asked) > 5)
+        desk.cluster.refusals.clear()
+        await until(lambda: desk.cluster.told() == {version})
+        await until(lambda: not desk.nudges._wanted)
+
+
+async def test_a_kill_waits_for_no_slot_of_the_less_urgent_though_its_round_did(desk: Desk) -> None:
+    desk.add_pods(3)
+    desk.add_pods(10, OTHERS)
+    desk.write(gate={"percent": 50})
+    desk.write(OTHERS, gate={"percent": 50})
+    desk.cluster.slow.update(key.name for key in desk.cluster.pods if key.name.startswith("others"))
+    desk.cluster.open.clear()
+    async with desk.at_work():
+        desk.lower(OTHERS)
+        await until(lambda: desk.cluster.under_way == nudge.AT_ONCE[nudge.Urgency.SOON])
+        desk.lower()
+        await until(lambda: str(RULES) in desk.nudges._slots[nudge.Urgency.SOON]._waiting)
+        version = desk.write(gate={"percent": 0, "serve": "KILLED", "latch": "Kill"})
+        await until(lambda: desk.cluster.told() == {version})
+        assert desk.cluster.told(OTHERS) == {""}
+
+
+async def test_a_right_that_is_given_back_is_noticed_beside_a_pod_that_may_not_be_touched(desk: Desk) -> None:
     desk.add_pods(4)
     desk.cluster.refusals["patch"] = ForbiddenError("the API server answered 403")
     async with desk.at_work():
         desk.kill()
         await until(lambda: desk.nudges.refused(RULES) is not None)
         del desk.cluster.refusals["patch"]
-        honest = desk.cluster.nudge_pod
-
-        async def choosy(pod: Key, version: str) -> bool:
-            if pod.name == "feature-gates-0":
-                raise ForbiddenError("the API server answered 403")
-            return await honest(pod, version)
-
-        monkeypatch.setattr(desk.cluster, "nudge_pod", choosy)
+        desk.cluster.denied.add("feature-gates-0")
         await until(lambda: desk.nudges.refused(RULES) is None)
         rounds = desk.cluster.rounds()
         await until(lambda: desk.cluster.rounds() > rounds)

@@ -1,13 +1,14 @@
 """workers: what becomes of a key that could not be reconciled. The queue is the real one, the reconciler does as it is told."""
 
 import asyncio
+import json
 
 import pytest
 from kubernetes.aio.client import ApiException
 
 from rampgate_operator import workers
 from rampgate_operator.adapters.cluster import answered
-from rampgate_operator.ports import ClusterError, ConflictError, Key
+from rampgate_operator.ports import LONGEST_OBEYED, ClusterError, ConflictError, DeniedError, ForbiddenError, Key
 from rampgate_operator.queue import Queue
 from rampgate_operator.workers import Workers
 
@@ -122,7 +123,7 @@ async def test_a_success_forgets_the_failures_before_it(monkeypatch: pytest.Monk
     assert team._failures == {}
 
 
-@pytest.mark.parametrize(("asked_for", "waited"), [(3.0, 3.0), (3600.0, workers.LONGEST_OBEYED)])
+@pytest.mark.parametrize(("asked_for", "waited"), [(3.0, 3.0), (3600.0, LONGEST_OBEYED)])
 async def test_an_api_server_that_says_when_to_ask_again_is_not_asked_before(asked_for: float, waited: float) -> None:
     queue = Lanes()
     told = Told(queue, ClusterError("429 Too Many Requests", retry_after=asked_for), urgent=True)
@@ -132,6 +133,29 @@ async def test_an_api_server_that_says_when_to_ask_again_is_not_asked_before(ask
         await asyncio.sleep(0)
     assert queue.asked[1] == (waited, True)
     working.cancel()
+
+
+@pytest.mark.parametrize(
+    ("sentence", "kind"),
+    [
+        (
+            'pods "a" is forbidden: User "rampgate:operator" cannot patch resource "pods" in API group "" in the namespace "shop"',
+            ForbiddenError,
+        ),
+        ('pods "a" is forbidden: ValidatingAdmissionPolicy "p" with binding "p" denied request: it cannot be', DeniedError),
+        ('admission webhook "pods.example.com" denied the request: no user may change pods', DeniedError),
+    ],
+)
+async def test_a_right_that_is_missing_is_told_from_a_refusal_by_admission(sentence: str, kind: type[Exception]) -> None:
+    async def refuse() -> None:
+        error = ApiException(status=403, reason="Forbidden")
+        error.body = json.dumps({"message": sentence})
+        raise error
+
+    with pytest.raises(ForbiddenError) as refused:
+        await answered(refuse())
+    assert type(refused.value) is kind
+    assert str(refused.value) == f"the API server answered 403 Forbidden: {sentence}"
 
 
 @pytest.mark.parametrize(("said", "seconds"), [("7", 7.0), (None, 0.0), ("Wed, 21 Oct 2026 07:28:00 GMT", 0.0)])

@@ -12,21 +12,27 @@ class FairSlots:
 
     def __init__(self, count: int) -> None:
         self._free = count
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # in the order of their turn
+        self._waiting: dict[str, deque[asyncio.Future[bool]]] = {}  # in the order of their turn
 
-    async def acquire(self, tenant: str) -> None:
-        """Wait for a slot; within a tenant first come, first served."""
+    async def acquire(self, tenant: str) -> bool:
+        """Wait for a slot; within a tenant first come, first served. False, and no slot, when the tenant is dismissed meanwhile."""
         if self._free and not self._waiting:
             self._free -= 1
-            return
-        turn = asyncio.get_running_loop().create_future()
+            return True
+        turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(tenant, deque()).append(turn)
         try:
-            await turn
+            return await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # it was given a slot at the very moment that it gave up
+            if turn.done() and not turn.cancelled() and turn.result():  # it was given a slot at the very moment that it gave up
                 self.release()
             raise
+
+    def dismiss(self, tenant: str) -> None:
+        """Let all of a tenant's that wait do so no more: they have something better to wait for."""
+        for turn in self._waiting.pop(tenant, ()):
+            if not turn.done():
+                turn.set_result(False)
 
     def release(self) -> None:
         """Give a slot back: to the next tenant's first that still waits."""
@@ -37,6 +43,6 @@ class FairSlots:
             if line:
                 self._waiting[tenant] = line  # at the end of the round
             if not turn.done():
-                turn.set_result(None)
+                turn.set_result(True)
                 return
         self._free += 1

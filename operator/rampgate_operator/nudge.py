@@ -2,7 +2,8 @@
 
 Knows which ConfigMaps have changed, in which version pods must know them, and how many requests may be under way. What calls for it is
 core/nudging.py's. Level-based: a round lists the pods of a ConfigMap and tells those that were not told yet; a newer version takes the
-place of the one under way. What a failed round or a crash leaves undone is not lost: kubelets refresh by themselves, only later.
+place of the one under way, and the next round begins while pods still answer to the one before. What a failed round or a crash leaves
+undone is not lost: kubelets refresh by themselves, only later.
 """
 
 import asyncio
@@ -21,12 +22,12 @@ from rampgate_operator.ports import (
     Cluster,
     ClusterError,
     ConflictError,
+    DeniedError,
     ForbiddenError,
     Key,
     Meter,
     Nudged,
     Patched,
-    Pod,
 )
 from rampgate_operator.queue import Queue
 from rampgate_operator.rules import Rules, gates_in
@@ -41,7 +42,8 @@ LATELY = timedelta(minutes=2)
 FIRST_RETRY, LONGEST_RETRY, RECHECK = 0.5, 30.0, 60.0
 """Seconds until a round is repeated: at first, at most, and while a right is missing."""
 MOST_REFUSED = 3
-"""So many pods refused, and none accepted: the others would be refused as well."""
+"""So many pods refused for want of a right, and none accepted: the others would be refused as well. What admission refuses says
+nothing of other pods, until kubelets have refreshed: from then on it is only looked for whether it still does."""
 
 LONGEST_LABEL = 63
 """Of a longer name no pod's label can tell: a document's beside a ConfigMap whose own name is long."""
@@ -63,24 +65,40 @@ class _Wanted:
 class _Round:
     """What came of telling the pods of a ConfigMap once."""
 
+    began: float
+    is_late: bool
+    """Whether kubelets have refreshed by now."""
     patches: Counter[Patched] = field(default_factory=Counter)
     refused: int = 0
+    denied: int = 0
     told_before: int = 0
     may_list: bool = True
+    refusal: ForbiddenError | None = None
+    """The first one."""
     trouble: ClusterError | ConflictError | None = None
+
+    def note(self, error: ClusterError | ConflictError) -> None:
+        """Count what became of a pod that was not told."""
+        self.patches[Patched.ERROR] += 1
+        self.trouble = error
+        if isinstance(error, ForbiddenError):
+            self.refused += 1
+            self.denied += isinstance(error, DeniedError)
+            self.refusal = self.refusal or error
 
     @property
     def is_hopeless(self) -> bool:
         """Whether to go on would only be more of the same: a right is missing, or the API server wants to be left alone."""
         busy = isinstance(self.trouble, ClusterError) and self.trouble.retry_after > 0
-        return busy or (self.refused >= MOST_REFUSED and not self.patches[Patched.OK])
+        refused = self.refused if self.is_late else self.refused - self.denied
+        return busy or (refused >= MOST_REFUSED and not self.patches[Patched.OK])
 
-    @property
-    def missing_right(self) -> str | None:
-        """The verb that is refused. Where some pods are or were told, it is about the others alone: as an admission webhook answers."""
-        if not self.may_list:
-            return "list"
-        return "patch" if self.refused and not self.patches[Patched.OK] and not self.told_before else None
+    def refused_as(self, config_map: str) -> NudgeRefused | None:
+        """Say what is refused. Where some pods are or were told, it is about the others alone: None."""
+        if self.refusal is None or (self.may_list and (self.patches[Patched.OK] or self.told_before)):
+            return None
+        verb, by_admission = "patch" if self.may_list else "list", 0 < self.denied == self.refused
+        return NudgeRefused(config_map=config_map, verb=verb, by_admission=by_admission, why=str(self.refusal))
 
 
 class Nudges:
@@ -93,6 +111,7 @@ class Nudges:
         self._slots = {urgency: FairSlots(count) for urgency, count in AT_ONCE.items()}
         self._wanted: dict[Key, _Wanted] = {}
         self._began: dict[Key, float] = {}
+        self._patching: dict[Key, asyncio.Task[str]] = {}
         self._refused: dict[Key, NudgeRefused] = {}
         rules.listeners.append(self.tell)
 
@@ -112,6 +131,8 @@ class Nudges:
         wanted = _Wanted(version=version_of(after), urgency=Urgency.NOW if urgent else Urgency.SOON, since=now, is_news=urgency is not None)
         self._wanted[config_map] = wanted
         self._due.add(config_map, delay=self._began.get(config_map, 0.0) + APART - now, urgent=urgent)
+        if urgent:
+            self._slots[Urgency.SOON].dismiss(str(config_map))
 
     def refused(self, config_map: Key) -> NudgeRefused | None:
         """Say why the pods of a ConfigMap are not told; None while they are."""
@@ -136,81 +157,111 @@ class Nudges:
 
     async def _try(self, config_map: Key) -> None:
         """Go one round; a bug in it must not end the process that keeps the rules."""
-        wanted, round_ = self._wanted.get(config_map), _Round()
+        wanted = self._wanted.get(config_map)
         if wanted is None:  # given up, or gone, since it was asked for
             self._due.finish(config_map)
             self._began.pop(config_map, None)
             return
+        round_ = _Round(began=self._began[config_map], is_late=_now() - wanted.since > LATELY.total_seconds())
         try:
-            await self._go_round(config_map, wanted, round_)
-        except ForbiddenError as error:
-            round_.may_list, round_.trouble = False, error
-        except (ClusterError, ConflictError) as error:  # they cannot be listed
-            round_.trouble = error
+            async with asyncio.TaskGroup() as patches:
+                await self._hand_out(config_map, wanted, round_, patches)
         except Exception:
             logger.exception("%s: telling its pods: this is a bug in the operator", config_map)
             round_.trouble = ClusterError("a bug in the operator", retry_after=RECHECK)
-        finally:
-            self._due.finish(config_map)
         if wanted.is_news or round_.trouble is not None:
             self._meter.nudged(_outcome(round_), round_.patches, seconds=_now() - wanted.since)
         self._conclude(config_map, wanted, round_)
 
-    async def _go_round(self, config_map: Key, wanted: _Wanted, round_: _Round) -> None:
+    async def _hand_out(self, config_map: Key, wanted: _Wanted, round_: _Round, patches: asyncio.TaskGroup) -> None:
+        """Begin to tell each pod; the next round waits for no answer of a pod."""
+        try:
+            await self._go_round(config_map, wanted, round_, patches)
+        except ForbiddenError as error:
+            round_.may_list, round_.refusal, round_.trouble = False, error, error
+        except (ClusterError, ConflictError) as error:  # they cannot be listed
+            round_.trouble = error
+        finally:
+            self._due.finish(config_map)
+
+    async def _go_round(self, config_map: Key, wanted: _Wanted, round_: _Round, patches: asyncio.TaskGroup) -> None:
         slots = await self._slot(config_map, wanted)
         try:
             pods = await self._cluster.list_pods(config_map)
         finally:
             slots.release()
-        async with asyncio.TaskGroup() as group:
-            for pod in pods:
-                newest = self._wanted.get(config_map)
-                if newest is None or not newest.is_news:
-                    return
-                if pod.told == str(newest.version):
-                    round_.told_before += 1
-                    continue
+        for pod in pods:
+            newest = self._wanted.get(config_map)
+            if newest is None or not newest.is_news:
+                return
+            key, version = Key(config_map.namespace, pod.name), str(newest.version)
+            if pod.told == version:
+                round_.told_before += 1
+            elif (earlier := self._patching.get(key)) is not None:
+                self._keep(key, patches.create_task(self._patch_after(earlier, config_map, key, round_)))
+            else:
                 slots = await self._slot(config_map, newest)
                 if round_.is_hopeless:
                     slots.release()
                     return
-                group.create_task(self._patch(config_map, pod, round_, slots))
+                self._keep(key, patches.create_task(self._patch(config_map, key, round_, slots)))
 
     async def _slot(self, config_map: Key, wanted: _Wanted) -> FairSlots:
-        """Take a slot as urgently as pods must be told; give what it must be given back to."""
-        slots = self._slots[wanted.urgency]
-        await slots.acquire(str(config_map))
-        return slots
+        """Take a slot as urgently as pods must be told, also once that is more urgent; give what it must be given back to."""
+        while True:
+            slots = self._slots[self._wanted.get(config_map, wanted).urgency]
+            if await slots.acquire(str(config_map)):
+                return slots
 
-    async def _patch(self, config_map: Key, pod: Pod, round_: _Round, slots: FairSlots) -> None:
+    def _keep(self, pod: Key, patch: asyncio.Task[str]) -> None:
+        """Remember that a pod is being told: a slow one takes one slot, however many rounds come by."""
+        self._patching[pod] = patch
+        patch.add_done_callback(lambda _: self._patching.pop(pod) if self._patching.get(pod) is patch else None)
+
+    async def _patch_after(self, earlier: asyncio.Task[str], config_map: Key, pod: Key, round_: _Round) -> str:
+        """Tell a pod that an earlier round is still telling; of the rounds that wait for its answer the newest does it."""
+        await asyncio.wait([earlier])
+        wanted = self._wanted.get(config_map)
+        if wanted is None or round_.is_hopeless or self._is_overtaken(config_map, round_):
+            return ""
+        if not earlier.cancelled() and earlier.exception() is None and earlier.result() == str(wanted.version):
+            round_.told_before += 1
+            return earlier.result()
+        return await self._patch(config_map, pod, round_, await self._slot(config_map, wanted))
+
+    async def _patch(self, config_map: Key, pod: Key, round_: _Round, slots: FairSlots) -> str:
+        """Tell a pod; give the version that it knows now, "" where it failed."""
         try:
             newest = self._wanted.get(config_map)
             if newest is None:  # its ConfigMap is gone
-                return
-            there = await self._cluster.nudge_pod(Key(config_map.namespace, pod.name), str(newest.version))
+                return ""
+            there = await self._cluster.nudge_pod(pod, str(newest.version))
             round_.patches[Patched.OK if there else Patched.GONE] += 1
+            return str(newest.version)
         except (ClusterError, ConflictError) as error:
-            round_.patches[Patched.ERROR] += 1
-            round_.refused += isinstance(error, ForbiddenError)
-            round_.trouble = error
+            round_.note(error)
+            return ""
         finally:
             slots.release()
 
+    def _is_overtaken(self, config_map: Key, round_: _Round) -> bool:
+        """Tell whether a later round has begun: it sees to all pods, also to those whose answer this one waits for."""
+        return self._began.get(config_map) != round_.began
+
     def _conclude(self, config_map: Key, wanted: _Wanted, round_: _Round) -> None:
         """Forget what was done, and try again what was not, for as long as it is worth it."""
+        if (told := round_.patches[Patched.OK]) and round_.trouble is None:
+            logger.info("%s: %d pods were told of version %d in %.2f s", config_map, told, wanted.version, _now() - wanted.since)
         newest = self._wanted.get(config_map)
-        if newest is None:  # its ConfigMap is gone
+        if newest is None or self._is_overtaken(config_map, round_):  # its ConfigMap is gone, or the later round concludes
             return
-        if round_.missing_right is not None:
-            self._refuse(config_map, round_.missing_right)
+        if (refused := round_.refused_as(config_map.name)) is not None:
+            self._refuse(config_map, refused)
         elif round_.trouble is None or round_.patches[Patched.OK]:
             self._accept(config_map)
         if round_.trouble is not None:
             self._try_again(config_map, newest, round_.trouble)
-            return
-        if told := round_.patches[Patched.OK]:
-            logger.info("%s: %d pods were told of version %d in %.2f s", config_map, told, wanted.version, _now() - wanted.since)
-        if newest == wanted:
+        elif newest == wanted:
             del self._wanted[config_map]
 
     def _try_again(self, config_map: Key, wanted: _Wanted, trouble: ClusterError | ConflictError) -> None:
@@ -225,11 +276,11 @@ class Nudges:
         earliest = trouble.retry_after if isinstance(trouble, ClusterError) else 0.0
         self._due.add(config_map, delay=max(delay, earliest), urgent=wanted.urgency is Urgency.NOW)
 
-    def _refuse(self, config_map: Key, verb: str) -> None:
-        known, refused = self._refused.get(config_map), NudgeRefused(config_map=config_map.name, verb=verb)
-        self._refused[config_map] = refused
-        if known != refused:
-            logger.warning("%s: its pods are not told of changes: may not %s pods in this namespace", config_map, verb)
+    def _refuse(self, config_map: Key, refused: NudgeRefused) -> None:
+        if self._refused.get(config_map) != refused:
+            self._refused[config_map] = refused
+            why, verb = refused.why, refused.verb
+            logger.warning("%s: its pods are not told of changes: may not %s pods in this namespace: %s", config_map, verb, why)
             self._queue_gates(config_map)
 
     def _accept(self, config_map: Key) -> None:

@@ -28,16 +28,24 @@ class ConflictError(Exception):
     """Somebody else was faster: what was gathered is old. Gather again."""
 
 
+LONGEST_OBEYED = 60.0
+"""Seconds that a Retry-After is obeyed at most: a kill must not wait for an hour because something in between says so."""
+
+
 class ClusterError(Exception):
-    """The API server could not do it now. Try again later: after `retry_after` seconds, if it said so (RFC 9110 §10.2.3)."""
+    """The API server could not do it now. Try again later: after `retry_after` seconds, if it said so (RFC 9110 §10.2.3); bounded."""
 
     def __init__(self, message: str, *, retry_after: float = 0.0) -> None:
         super().__init__(message)
-        self.retry_after = retry_after
+        self.retry_after = min(retry_after, LONGEST_OBEYED)
 
 
 class ForbiddenError(ClusterError):
     """The operator may not do it: a right is missing."""
+
+
+class DeniedError(ForbiddenError):
+    """Admission refuses this one change, by a webhook or a policy; of another object it may allow the same."""
 
 
 class Outcome(StrEnum):

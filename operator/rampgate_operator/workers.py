@@ -14,8 +14,6 @@ FIRST_RETRY, LONGEST_RACE, LONGEST_RETRY = 0.05, 1.0, 10.0
 """Seconds until a key is tried again: at first; at most after lost races, or when it is urgent; at most after other failures.
 
 A step's schedule is absolute and does not depend on it."""
-LONGEST_OBEYED = 60.0
-"""Seconds that a Retry-After is obeyed at most."""
 RACES_TOLD, MOST_FAILURES = 5, 20
 """After how many lost races in a row a person is told; where counting stops."""
 
@@ -49,7 +47,7 @@ class Workers:
             del self._failures[key]
         except ClusterError as error:
             logger.warning("%s: %s", key, error)
-            self._try_again(key, longest=LONGEST_RETRY, earliest=min(error.retry_after, LONGEST_OBEYED))
+            self._try_again(key, longest=LONGEST_RETRY, earliest=error.retry_after)
             return Outcome.ERROR
         except Exception:  # the one broad except: an Experiment that trips a bug must not stop the others
             logger.exception("%s: this is a bug in the operator", key)

@@ -72,6 +72,15 @@ async def test_pods_on_this_generation_or_a_later_one_are_counted_and_some_other
     }
 
 
+async def test_a_pod_with_several_series_is_named_once(connect: Open, prometheus: Server, place: str, pods: list[Exporter]) -> None:
+    """As with several processes, or several ConfigMaps that it mounts."""
+    for worker in "abcd":
+        pods[0].set(GAUGE, 6, gate="x", worker=worker)
+    pods[1].set(GAUGE, 6, gate="x")
+    said = await until(lambda: answer(connect, prometheus, request(place, 7)), lambda said: isinstance(said, Running) and said.seen == 5)
+    assert said == Running(seen=5, on=0, behind=tuple(sorted(pod._address for pod in pods[:2])))
+
+
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf], ids=str)
 async def test_what_is_no_generation_runs_none(connect: Open, prometheus: Server, place: str, pods: list[Exporter], value: float) -> None:
     pods[0].set(GAUGE, value, gate="x")

@@ -22,10 +22,10 @@ class Pods:
         self._session.verify = str(cluster.ca_file)
         self._session.headers["Authorization"] = f"Bearer {cluster.token(Role.ADMIN)}"
 
-    def add(self, count: int, mounts: str = NAME) -> None:
+    def add(self, count: int, mounts: str = NAME, *, called: str | None = None) -> None:
         for number in range(count):
             body = {
-                "metadata": {"name": f"{mounts}-{number}", "labels": {GATES_LABEL: mounts}, "annotations": {"team": "payments"}},
+                "metadata": {"name": f"{called or mounts}-{number}", "labels": {GATES_LABEL: mounts}, "annotations": {"team": "payments"}},
                 "spec": {"containers": [{"name": "app", "image": "none"}], "automountServiceAccountToken": False},
             }
             answer = self._session.post(self._url, json=body)

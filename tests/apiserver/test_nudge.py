@@ -3,16 +3,19 @@
 Pods are plain objects here: no kubelet runs them. What a kubelet makes of the annotation is tests/cluster's.
 """
 
+import itertools
 import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rampgate_operator.core.nudging import RULES_ANNOTATION
+from tests.apiserver.people import Person
 from tests.apiserver.pods import Pods
 from tests.apiserver.team import RIGHTS, Json, Operator, Team, stays, wait_until
 from tests.conftest import Kubectl
@@ -118,11 +121,14 @@ sys.exit(__main__.main())
 
 
 @pytest.fixture
-def without_pods(cluster: Cluster, prometheus: Prometheus, namespace: str, kubectl: Kubectl, tmp_path: Path) -> Iterator[Operator]:
-    """An operator whose rights are those of manifests/rbac but for pods."""
+def without_pods(
+    cluster: Cluster, prometheus: Prometheus, namespace: str, kubectl: Kubectl, tmp_path: Path, verb: str
+) -> Iterator[Operator]:
+    """An operator whose rights are those of manifests/rbac, but may not `verb` pods."""
     operator = Operator(cluster, prometheus, namespace, log=tmp_path / "operator.log", program=[sys.executable, "-c", IMPATIENT])
     role = json.loads(kubectl("get", "clusterrole", "rampgate-operator", "-o", "json").stdout)
-    role["rules"] = [rule for rule in role["rules"] if "pods" not in rule["resources"]]
+    for rule in role["rules"]:
+        rule["verbs"] = [each for each in rule["verbs"] if "pods" not in rule["resources"] or each != verb]
     role["metadata"] = {"name": f"{namespace}-without-pods"}
     kubectl("apply", "-f", "-", stdin=json.dumps(role))
     kubectl("delete", "rolebinding", "operator", "-n", namespace)
@@ -137,8 +143,9 @@ def condition(team: Team) -> tuple[str, str] | None:
     return (found[0]["status"], found[0]["reason"]) if found else None
 
 
+@pytest.mark.parametrize("verb", ["list", "patch"])
 def test_without_the_right_one_condition_says_so_everything_else_works_and_it_recovers_by_itself(
-    cluster: Cluster, namespace: str, without_pods: Operator, pods: Pods, kubectl: Kubectl
+    cluster: Cluster, namespace: str, without_pods: Operator, pods: Pods, kubectl: Kubectl, verb: str
 ) -> None:
     team = Team(cluster, namespace)
     pods.add(2)
@@ -148,7 +155,8 @@ def test_without_the_right_one_condition_says_so_everything_else_works_and_it_re
     team.wait_for(phase="Killed")
     wait_until(lambda: condition(team) == ("False", "NudgeForbidden"), "the condition says so", team.status)
     wait_until(lambda: team.events().count("NudgeForbidden") == 1, "one Event says so", team.events)
-    assert without_pods.lines("its pods are not told of changes: may not list pods") == 1
+    assert without_pods.lines(f"its pods are not told of changes: may not {verb} pods") == 1
+    assert f'cannot {verb} resource "pods"' in str(team.status()["conditions"])
     without_pods.kill()
     without_pods.start()
     stays(lambda: condition(team) == ("False", "NudgeForbidden"), "a restart does not forget it", seconds=2)
@@ -156,6 +164,55 @@ def test_without_the_right_one_condition_says_so_everything_else_works_and_it_re
     kubectl("create", "rolebinding", "with-pods", "-n", namespace, "--clusterrole=rampgate-operator", f"--user={Role.OPERATOR.user}")
     wait_until(pods.are_told, "all are told", pods.told)
     wait_until(lambda: condition(team) is None, "the condition is gone", team.status)
+
+
+CHANGES_OF_PODS = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"], "operations": ["UPDATE"]}
+Refuse = Callable[[str, str], None]
+
+
+@pytest.fixture
+def refuse(cluster: Cluster, namespace: str, kubectl: Kubectl) -> Iterator[Refuse]:
+    """Let a policy of somebody else's refuse changes of the pods whose names begin in a certain way; the second argument is one of them."""
+
+    def apply(begin: str, pod: str) -> None:
+        where = {"matchLabels": {"kubernetes.io/metadata.name": namespace}}
+        rule = {
+            "expression": f"!object.metadata.name.startsWith('{begin}')",
+            "message": "legacy pods stay as they are",
+            "reason": "Forbidden",
+        }
+        spec = {"matchConstraints": {"resourceRules": [CHANGES_OF_PODS], "namespaceSelector": where}, "validations": [rule]}
+        kind, api = "ValidatingAdmissionPolicy", {"apiVersion": "admissionregistration.k8s.io/v1", "metadata": {"name": namespace}}
+        bound = {"policyName": namespace, "validationActions": ["Deny"]}
+        items = [{**api, "kind": kind, "spec": spec}, {**api, "kind": f"{kind}Binding", "spec": bound}]
+        kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+        admin, others = Person(cluster, namespace, cluster.token(Role.ADMIN)), itertools.count()
+        wait_until(
+            lambda: admin.patch(f"pods/{pod}", {"metadata": {"annotations": {"change": str(next(others))}}}) != "", "the policy holds"
+        )
+
+    yield apply
+    kubectl("delete", "validatingadmissionpolicy,validatingadmissionpolicybinding", namespace, "--ignore-not-found")
+
+
+def test_what_a_policy_refuses_of_some_pods_keeps_a_kill_from_no_other_and_of_all_is_said_in_its_words(
+    team: Team, pods: Pods, refuse: Refuse
+) -> None:
+    pods.add(15, called="a-legacy")
+    pods.add(5)
+    refuse("a-legacy", "a-legacy-0")
+    begin(team)
+    begin(team, "other")
+    team.patch({"killed": True})
+    team.wait_for(phase="Killed")
+    told = lambda: Counter(pod["metadata"]["annotations"].get(RULES_ANNOTATION) == pods.version() for pod in pods.all())  # noqa: E731
+    wait_until(lambda: told() == {True: 5, False: 15}, "all are told that may be", told)
+    assert condition(team) is None
+    refuse("", "feature-gates-0")
+    team.patch({"killed": True}, "other")
+    wait_until(lambda: condition(team) == ("False", "NudgeForbidden"), "the condition says so", team.status)
+    (message,) = (each["message"] for each in team.status()["conditions"] if each["type"] == "PodsNudged")
+    assert "denied request: legacy pods stay as they are" in message
 
 
 def test_with_the_setting_off_nobody_is_asked_for_pods(

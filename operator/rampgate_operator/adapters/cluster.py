@@ -23,12 +23,13 @@ from rampgate_operator.core.quantities import timestamp
 from rampgate_operator.core.resource import GROUP, KIND, PLURAL, VERSION
 from rampgate_operator.core.revision import EXPERIMENT_LABEL, SPEC_LABEL
 from rampgate_operator.core.status import Status
-from rampgate_operator.ports import Body, ClusterError, ConflictError, ForbiddenError, Key, Pod
+from rampgate_operator.ports import Body, ClusterError, ConflictError, DeniedError, ForbiddenError, Key, Pod
 
 FIELD_MANAGER = "rampgate"
 MERGE_PATCH, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
 _ENCODED_ALIKE = re.compile(r"[ -%'-;=?-~]*")
 """What every encoder of JSON writes alike: a `test` at kube-apiserver compares encoded values, and Go escapes `<`, `>` and `&`."""
+_LACKS_RIGHT = re.compile(r'User ".*" cannot [a-z]+ (resource|path) "')
 _PLACE = ("attempt", "phase", "step")
 _NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
 _METADATA_ALONE = "application/json;g=meta.k8s.io;v=v1;as"
@@ -332,6 +333,12 @@ def _message(error: client.ApiException) -> str:
     return " ".join(sentence.split())[:LONGEST_MESSAGE]
 
 
+def _forbidden(sentence: str) -> ForbiddenError:
+    """Tell a missing right from a refusal by admission: every authorizer's answer is put in the same words by the API server."""
+    kind = ForbiddenError if _LACKS_RIGHT.search(sentence) else DeniedError
+    return kind(f"the API server answered 403 Forbidden: {sentence}")
+
+
 def _retry_after(error: client.ApiException) -> float:
     """Give the seconds for which the API server wants not to be asked again; kube-apiserver says them as a number."""
     said = str((error.headers or {}).get("Retry-After", ""))
@@ -360,7 +367,8 @@ async def answered(request: Awaitable[Any], *, may_be_absent: bool = False) -> A
             raise _UnprocessableError(_message(error)) from error
         if error.status in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
             raise ConflictError(f"{error.status} {error.reason}") from error
-        kind = ForbiddenError if error.status == HTTPStatus.FORBIDDEN else ClusterError
-        raise kind(f"the API server answered {error.status} {error.reason}", retry_after=_retry_after(error)) from error
+        if error.status == HTTPStatus.FORBIDDEN:
+            raise _forbidden(_message(error)) from error
+        raise ClusterError(f"the API server answered {error.status} {error.reason}", retry_after=_retry_after(error)) from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise ClusterError(f"the API server could not be reached: {type(error).__name__}") from error

@@ -41,8 +41,8 @@ def ask_generations(questions: Sequence[LookRequest], call: Call) -> Mapping[Loo
 def _answer(question: LookRequest, told: Sequence[tuple[str, float]]) -> Running | NoData:
     if not told:
         return NoData(f"no series of {GENERATION} tells of this gate in this namespace")
-    behind = sorted(name for name, value in told if not question.generation <= value < math.inf)
-    return Running(seen=len(told), on=len(told) - len(behind), behind=tuple(behind[:_MOST_NAMED]))
+    behind = [name for name, value in told if not question.generation <= value < math.inf]
+    return Running(seen=len(told), on=len(told) - len(behind), behind=tuple(sorted(set(behind))[:_MOST_NAMED]))
 
 
 def _name(labels: Mapping[str, str]) -> str:

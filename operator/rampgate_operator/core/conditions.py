@@ -152,7 +152,7 @@ def _pods_nudged(situation: Situation) -> Iterator[Condition]:
     """Give the condition that pods cannot be told of changes; none while nothing is wrong, for most Experiments would say nothing new."""
     refused = situation.observation.nudge_refused
     if refused is not None:
-        judged = _judged(PODS_NUDGED, "False", Reason.NUDGE_FORBIDDEN, config_map=refused.config_map, verb=refused.verb)
+        judged = _judged(PODS_NUDGED, "False", Reason.NUDGE_FORBIDDEN, config_map=refused.config_map, verb=refused.verb, why=refused.why)
         yield _dated(judged, situation.status, situation.experiment.generation, situation.now)
 
 

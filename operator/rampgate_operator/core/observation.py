@@ -83,10 +83,13 @@ class FlagdSeen:
 
 @dataclass(frozen=True, kw_only=True)
 class NudgeRefused:
-    """That pods cannot be told of changes at once: the operator may not `verb` pods."""
+    """That pods cannot be told of changes at once: the operator may not `verb` pods, for want of a right or by admission."""
 
     config_map: str
     verb: str
+    by_admission: bool = False
+    why: str = field(default="", compare=False)
+    """The API server's sentence. The next one names another pod, and is no news."""
 
 
 @dataclass(frozen=True, kw_only=True)

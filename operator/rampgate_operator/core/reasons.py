@@ -164,7 +164,8 @@ SENTENCES = {
     ),
     Reason.NUDGE_FORBIDDEN: (
         "Pods that mount ConfigMap {config_map} see a change, also a kill, when their kubelet next refreshes it, after a minute or so: "
-        "the operator may not {verb} pods in this namespace. Grant it list and patch of pods, or set nudgePods to false."
+        "the operator may not {verb} pods in this namespace ({why}). Grant it list and patch of pods, exempt it from what refuses or "
+        "alters its patches, or set nudgePods to false."
     ),
 }
 
