@@ -30,6 +30,7 @@ VERDICTS: list[tuple[str, Counts | Answer, Counts | Answer, str, str]] = [
     ("no treatment", {"off": 5}, {}, "NoData", "no data: total has no sample of on"),
     ("nothing to compare with", {"on": 5}, {}, "NoData", "no data: total has no sample of off or baseline"),
     ("no request of treatment", {**TOTALS, "on": 0}, {}, "NoData", "no data: total of on did not rise"),
+    ("no request at all", dict.fromkeys(TOTALS, 0), {}, "NoData", "no data: total of no variant rose: is its application in use, and"),
     ("no request of the others", {"on": 5, "off": 0}, {}, "NoData", "no data: total of off and baseline did not rise"),
     ("a source that is away", AWAY, EQUAL, "Error", "counting total failed (Timeout): no answer in 5 s"),
     ("events that are away", TOTALS, AWAY, "Error", "counting events failed (Timeout): no answer in 5 s"),

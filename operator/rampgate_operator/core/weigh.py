@@ -193,5 +193,7 @@ def _what_is_missing(weighing: Weighing, treatment: str) -> str:
         return f"{what} has no sample of {treatment}"
     if not counted & set(weighing.others):
         return f"{what} has no sample of {weighing.spec.control} or {BASELINE}"
+    if not any(sum(window.requests.values()) for window in weighing.windows):
+        return f"{what} of no variant rose: is its application in use, and scraped with the label `namespace`?"
     is_quiet = not sum(window.requests.get(treatment, 0.0) for window in weighing.windows)
     return f"{what} of {treatment if is_quiet else ' and '.join(weighing.others)} did not rise"
