@@ -96,12 +96,9 @@ async def test_the_list_of_a_namespace_says_nothing_about_another(cluster: Clust
 @pytest.mark.parametrize(
     ("status", "namespace", "said"),
     [
-        (
-            403,
-            "search",
-            "403 Forbidden: may not list configmaps in namespace search; the rights are in manifests/rbac/operator.yaml: bind it there",
-        ),
-        (403, None, "bind it in the whole cluster, or configure `namespaces`"),
+        (403, "search", "403 Forbidden: may not list configmaps in namespace search; the rights are in manifests/rbac/operator.yaml: bind"),
+        (403, "search", "bind them there, or take it out of `namespaces`"),
+        (403, None, "bind them in the whole cluster, or configure `namespaces`"),
         (404, "search", "404 Not Found: cannot list configmaps in namespace search; is the CRD experiments.rampgate.dev there?"),
         (500, "search", "cannot list configmaps in namespace search: 500 Oops"),
         (None, None, "cannot list configmaps in all namespaces: None Oops"),

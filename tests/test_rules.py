@@ -134,3 +134,13 @@ async def test_a_gate_that_was_removed_comes_back_under_a_higher_generation() ->
     )
     assert numbered.rules is not None
     assert numbered.rules.generation == 2**40 + 1
+
+
+async def test_a_name_in_the_kill_key_that_is_no_gates_is_named_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    cluster, queue = MemoryCluster(), Queue[Key]()
+    rules = await known(cluster, queue, one="KILLED")
+    cluster.put_config_map(RULES, ours(one="KILLED") | {KILL_KEY: "*, one, onne"}, labels={RULES_LABEL: "true"})
+    await rules.refresh(RULES)
+    assert caplog.messages == [
+        'shop/feature-gates: the key kill names "onne", of which there is no key here, so it stops nothing: is it misspelled?'
+    ]

@@ -8,6 +8,7 @@ import argparse
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from pathlib import Path
 
 from tools.devcluster import debian
 from tools.devcluster.binaries import cache_directory
+from tools.devcluster.server import supervised
 
 ROOT = Path(__file__).parents[1]
 CONTEXT = ("Dockerfile", ".dockerignore", "pyproject.toml", "uv.lock", "README.md", "LICENSE", "sdk", "operator", "examples/shop")
@@ -134,7 +136,7 @@ def _prepare(*names: str) -> None:
 
 
 def _run(*command: str) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(supervised(command), capture_output=True, text=True, check=False)
     if done.returncode:
         raise ImageError(f"`{' '.join(command)}` failed:\n{(done.stderr or done.stdout)[-3000:]}")
     return done.stdout.strip()
@@ -165,4 +167,5 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # what was begun is removed, as after Ctrl-C
     sys.exit(main())

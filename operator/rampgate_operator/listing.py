@@ -90,8 +90,8 @@ def _sentence(error: Exception, resource: str, namespace: str | None) -> str:
     where = "in all namespaces" if namespace is None else f"in namespace {namespace}"
     match getattr(error.__cause__, "status", None):  # what the API server answered, if it did
         case HTTPStatus.FORBIDDEN:
-            remedy = "bind it in the whole cluster, or configure `namespaces`" if namespace is None else "bind it there"
-            return f"403 Forbidden: may not list {resource} {where}; the rights are in manifests/rbac/operator.yaml: {remedy}"
+            remedy = "in the whole cluster, or configure `namespaces`" if namespace is None else "there, or take it out of `namespaces`"
+            return f"403 Forbidden: may not list {resource} {where}; the rights are in manifests/rbac/operator.yaml: bind them {remedy}"
         case HTTPStatus.NOT_FOUND:
             return f"404 Not Found: cannot list {resource} {where}; is the CRD experiments.rampgate.dev there? Apply crds/"
     return f"cannot list {resource} {where}: {error}"

@@ -4,6 +4,7 @@ Foreign ConfigMaps are never touched; ours are never deleted, and come back with
 Knows keys and ConfigMaps; what an entry says is core/compile.py's.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,12 +22,15 @@ from rampgate_operator.core.observation import (
     Entry,
     Ownership,
     RulesSeen,
+    kill_key,
     read_entry,
     see_rules,
 )
 from rampgate_operator.health import WatchProbe
 from rampgate_operator.ports import Body, Cluster, ClusterError, ConflictError, Key
 from rampgate_operator.queue import Queue
+
+logger = logging.getLogger(__name__)
 
 _WITHOUT_DATA: Body = {}
 _PARTS = ("data", "binaryData", "immutable")
@@ -154,6 +158,9 @@ class Rules:
     def _queue_changed(self, before: Body, after: Body) -> None:
         old, new = _data(before), _data(after)
         for_all = any(old.get(key) != new.get(key) for key in (FORMAT_KEY, KILL_KEY))
+        if old.get(KILL_KEY) != new.get(KILL_KEY) and (unknown := killed_without_entry(after)):
+            sentence = "%s: the key kill names %s, of which there is no key here, so it stops nothing: is it misspelled?"
+            logger.warning(sentence, key_of(after), ", ".join(f'"{name}"' for name in unknown))
         for gate in {*gates_in(before), *gates_in(after)}:
             if for_all or old.get(gate + KEY_SUFFIX) != new.get(gate + KEY_SUFFIX):
                 self._queue.add(Key(after["metadata"]["namespace"], gate))
@@ -170,6 +177,12 @@ def gates_in(config_map: Body) -> tuple[str, ...]:
         return ()
     named = ((key.removesuffix(KEY_SUFFIX), value) for key, value in _data(config_map).items() if key.endswith(KEY_SUFFIX))
     return tuple(gate for gate, value in named if gate and read_entry(value, gate) is not None)
+
+
+def killed_without_entry(config_map: Body) -> tuple[str, ...]:
+    """Give the names in the key `kill` that are of no gate here: break-glass that stops nothing."""
+    named = dict.fromkeys(kill_key(config_map).replace(",", " ").split())
+    return tuple(name for name in named if name != "*" and name + KEY_SUFFIX not in _data(config_map))
 
 
 def _data(config_map: Body) -> Mapping[str, str]:

@@ -58,6 +58,14 @@ def test_the_chart_hands_them_on_as_they_are(name: str, tmp_path: Path) -> None:
     assert the(rendered, "PrometheusRule", "rampgate")["spec"] == yaml.safe_load(FILE.read_text())
 
 
+@pytest.mark.parametrize("base", ["https://git.shop.example/rampgate", "https://git.shop.example/rampgate/"])
+def test_the_chart_makes_a_whole_url_of_the_way_to_the_runbook(base: str, tmp_path: Path) -> None:
+    rendered = Helm("helm3", home=tmp_path).render({"metrics": {"prometheusRule": {"enabled": True, "runbookBase": base}}})
+    groups = the(rendered, "PrometheusRule", "rampgate")["spec"]["groups"]
+    urls = {rule["alert"]: rule["annotations"]["runbook_url"] for group in groups for rule in group["rules"]}
+    assert urls == {name: f"{base.rstrip('/')}/{rule['annotations']['runbook_url']}" for name, rule in RULES.items()}
+
+
 @pytest.mark.parametrize("alert", RULES)
 def test_each_is_seen_to_fire_and_to_be_silent(alert: str) -> None:
     assert {case.fires is None for case in CASES if case.alert == alert} == {True, False}

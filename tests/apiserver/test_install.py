@@ -71,7 +71,8 @@ def test_the_pod_reads_the_settings_and_listens_where_it_is_probed(tmp_path: Pat
     assert config == f"--config=/etc/rampgate/{next(iter(load('settings.yaml')['data']))}"
     [port] = container()["ports"]
     assert settings(tmp_path, with_examples=False).listen == f":{port['containerPort']}"
-    assert [container()[probe]["httpGet"] for probe in ("livenessProbe", "readinessProbe")] == [
+    assert [container()[probe]["httpGet"] for probe in ("startupProbe", "livenessProbe", "readinessProbe")] == [
+        {"path": "/healthz", "port": port["name"]},
         {"path": "/healthz", "port": port["name"]},
         {"path": "/readyz", "port": port["name"]},
     ]

@@ -60,7 +60,8 @@ def test_everything_is_kept_where_it_is_and_then_put_on_control(team: Team, shop
 def test_the_glass_is_broken_and_it_says_what_is_meant(team: Team, shop: Exporter, person: Person) -> None:
     team.apply()
     team.wait_for(percent=50)
-    assert "true" in person.follow("Break the glass").splitlines()
+    named, *keys = person.follow("Break the glass").partition("kill: ")[2].splitlines()
+    assert f"{named}.json" in keys
     team.wait_for(waitingFor="BreakGlass")
     assert person.follow("Be sure").splitlines()[-2] == "new-checkout"
 

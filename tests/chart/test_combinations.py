@@ -191,4 +191,5 @@ def test_the_notes_say_what_to_do_next_and_what_is_missing(each_helm: Helm, own_
     assert "ATTENTION" not in complete
     for command in ("kubectl rollout status", "helm test rampgate -n rampgate", "kubectl apply -n shop", '{"spec":{"killed":true}}'):
         assert command in complete
+    assert "kubectl create namespace search" in notes(namespaces=["search", "shop"])
     assert "no source is called `default`" in notes(sources={"billing": SECURE})

@@ -39,6 +39,10 @@ BAD_VALUES: dict[str, tuple[Json, str]] = {
     "no duration of a source": ({"sources": {"a": {**URL, "timeout": "1"}}}, 'sources.a.timeout: "1" is no duration such as'),
     "a pattern of namespaces": ({"namespaces": ["shop-*"]}, 'namespaces: "shop-*" is no name of a namespace'),
     "a namespace twice": ({"namespaces": ["shop", "shop"]}, "at '/namespaces': items at 0 and 1 are equal"),
+    "a runbook that is no URL": (
+        {"metrics": {"prometheusRule": {"runbookBase": "docs"}}},
+        'runbookBase: "docs" is none; write https://HOST',
+    ),
     "half a digest": ({"image": {"digest": "sha256:abc"}}, 'image.digest: "sha256:abc" is none; write sha256: and 64 hexadecimal digits'),
     "a token in two ways": (
         {"sources": {"a": {**URL, "token": {"secret": {"name": "b"}}, "tokenFile": "/c"}}},
@@ -53,6 +57,8 @@ BAD_VALUES: dict[str, tuple[Json, str]] = {
         {"sources": {"a": {**URL, "ca": {"secret": {"name": "b"}}}}},
         "sources.a.ca: http://prometheus:9090 has no certificate to verify; write https:// or leave it out",
     ),
+    "a name with a dot": ({"nameOverride": "my.rampgate"}, '"my.rampgate" names the Service and more, so it has lower-case letters'),
+    "a ServiceAccount in capitals": ({"serviceAccount": {"name": "Me"}}, 'serviceAccount.name: "Me" has other than lower-case letters'),
     "nobody's ServiceAccount": ({"serviceAccount": {"create": False}}, "serviceAccount.name: with create: false, name the ServiceAccount"),
     "killers without their policy": ({"admission": {"killer": False}}, "admission.killer: it alone holds the ClusterRole for killers to"),
     "both monitors": (

@@ -5,6 +5,7 @@ Exit status: 0 done; 1 a server, a build or a probe failed; 2 wrong usage; 3 not
 
 import argparse
 import shlex
+import signal
 import sys
 import time
 from enum import IntEnum
@@ -220,4 +221,5 @@ def _seconds(text: str) -> float:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a start that is given up takes along what it started
     sys.exit(main())

@@ -23,7 +23,7 @@ system:serviceaccount:{{ .Release.Namespace }}:{{ include "rampgate.serviceAccou
 {{- /* The labels of everything. */ -}}
 {{- define "rampgate.labels" -}}
 app.kubernetes.io/name: rampgate
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
@@ -32,6 +32,6 @@ helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- /* What tells the pods of one component from all others: include "rampgate.selector" (list . "operator"). */ -}}
 {{- define "rampgate.selector" -}}
 app.kubernetes.io/name: rampgate
-app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name | quote }}
 app.kubernetes.io/component: {{ index . 1 }}
 {{- end }}

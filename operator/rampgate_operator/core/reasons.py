@@ -119,7 +119,8 @@ SENTENCES = {
     Reason.PODS: "The step's clock starts when {wanted} of the pods run its rules, generation {generation}: {found}.",
     Reason.PODS_BEHIND: (
         "For longer than {timeout} fewer than {wanted} of the pods have run the step's rules, generation {generation}: {found}. "
-        "Its clock has not started. See that they are labelled and scraped, or remove ramp.confirm: then its hold begins."
+        "Its clock has not started. See that they have the label rampgate.dev/gates and are scraped, or remove ramp.confirm: "
+        "then its hold begins."
     ),
     Reason.SAMPLES: "{variant} has had {count} of {needed} first exposures on this step{problem}.",
     Reason.HOLD: "On {percent} % until {until}.",

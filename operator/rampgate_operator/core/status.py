@@ -101,7 +101,7 @@ class Rules(StatusModel):
     """How many series of `rampgate_rules_generation` told this generation or a later one at the last look: after the end of an attempt, and
     while `ramp.confirm` waits for them."""
     pods_seen: int | None = None
-    """How many there were."""
+    """How many there were: all pods that have this ConfigMap, also those of other applications."""
     pods_behind: Annotated[tuple[Word, ...], Field(max_length=3)] | None = None
     """Some that told an earlier one when this was last written, by their label `pod`, else `instance`."""
     pods_problem: Message | None = None
