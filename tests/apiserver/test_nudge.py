@@ -155,11 +155,13 @@ def test_without_the_right_one_condition_says_so_everything_else_works_and_it_re
     team.wait_for(phase="Killed")
     wait_until(lambda: condition(team) == ("False", "NudgeForbidden"), "the condition says so", team.status)
     wait_until(lambda: team.events().count("NudgeForbidden") == 1, "one Event says so", team.events)
-    assert without_pods.lines(f"its pods are not told of changes: may not {verb} pods") == 1
+    warning = f"its pods are not told of changes: may not {verb} pods"
+    assert without_pods.lines(warning) == 1
     assert f'cannot {verb} resource "pods"' in str(team.status()["conditions"])
     without_pods.kill()
     without_pods.start()
-    stays(lambda: condition(team) == ("False", "NudgeForbidden"), "a restart does not forget it", seconds=2)
+    wait_until(lambda: without_pods.lines(warning) == 2, "a restart finds it out again")
+    wait_until(lambda: condition(team) == ("False", "NudgeForbidden"), "the condition says so", team.status)
     kubectl("apply", "-f", str(RIGHTS), "-n", namespace)
     kubectl("create", "rolebinding", "with-pods", "-n", namespace, "--clusterrole=rampgate-operator", f"--user={Role.OPERATOR.user}")
     wait_until(pods.are_told, "all are told", pods.told)
