@@ -46,7 +46,22 @@ def sizing() -> str:
     return "\n".join(lines) + f"\n\n{told}\n"
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"Takeover": takeover, "Sizing": sizing}
+def propagation() -> str:
+    """Give how soon pods obey a kill."""
+    figures = _figures("propagation.json")
+    rows = {
+        "mount the ConfigMap and carry its label: the operator tells them": "nudge",
+        "watch the API server": "watch",
+        "mount it, without the label: the kubelet's own pace": "plain",
+    }
+    lines = []
+    for what, mode in rows.items():
+        median, most, longest = (f"{figures[f'kill_{each}_s_{mode}']:.2f} s" for each in ("p50", "p99", "max"))
+        lines.append(f"| {what} | {median} | {most} | {longest} |")
+    return "| ten pods that | all obey after, median | 99 of 100 kills | longest |\n|---|--:|--:|--:|\n" + "\n".join(lines) + "\n"
+
+
+BLOCKS: dict[str, Callable[[], str]] = {"Takeover": takeover, "Propagation": propagation, "Sizing": sizing}
 
 
 def text() -> str:
