@@ -36,6 +36,7 @@ WAITS = {
     WaitingFor.NOT_BEFORE: "the schedule begins later",
     WaitingFor.WINDOW: "the schedule allows no step now",
     WaitingFor.APPROVAL: "a person must set spec.approved",
+    WaitingFor.PODS: "pods have yet to take up the step's rules",
     WaitingFor.SAMPLES: "too few users have seen the treatment",
     WaitingFor.HOLD: "the step's time is not over",
 }
