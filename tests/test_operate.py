@@ -125,6 +125,7 @@ def test_a_part_that_fails_is_told_and_is_exit_status_1(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(process, "run", run)
     monkeypatch.setattr(logging.root, "handlers", [])
+    monkeypatch.setattr(sys, "setrecursionlimit", lambda _limit: None)  # this process goes on, with stacks that are no deeper
     assert main(["operator", "--log-format", "json"]) == 1
     line = json.loads(capsys.readouterr().err.splitlines()[-1])
     assert line["severity"] == "fatal"
