@@ -95,7 +95,8 @@ def test_metrics_tell_what_holds_a_ramp_and_that_the_glass_is_broken(team: Team,
     team.wait_for(percent=1, waitingFor="Metrics")
     place, rules = {"namespace": team.namespace, "experiment": "new-checkout"}, {"namespace": team.namespace, "config_map": "feature-gates"}
     wait_until(lambda: value(operator, "rampgate_operator_experiment_waiting", **place, waiting_for="Metrics") == 1, "it is told")
-    assert value(operator, "rampgate_operator_guardrail_verdict", **place, guardrail="errors", verdict="NoData") == 1
+    read = {"guardrail": "errors", "verdict": "NoData"}
+    wait_until(lambda: value(operator, "rampgate_operator_guardrail_verdict", **place, **read) == 1, "the look's verdict is told")
     assert value(operator, "rampgate_operator_break_glass", **rules) == 0
     team.patch_rules({"kill": "new-checkout, other"})
     wait_until(lambda: value(operator, "rampgate_operator_break_glass", **rules) == 2, "what is stopped by hand is counted")
