@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tools import image
+from tools.pods.place import until
 from tools.pods.release import NAMESPACE, OPERATOR, Release
 from tools.pods.shop import Shop
 
@@ -17,7 +18,7 @@ body, headers = b'{"context": {"userId": "user-1"}}', {"Content-Type": "applicat
 request = urllib.request.Request("http://127.0.0.1:8016/ofrep/v1/evaluate/flags/new-checkout", body, headers)
 print(urllib.request.urlopen(request).read().decode())
 """
-HALF = {"steps": [{"percent": 50, "hold": "10m"}]}
+HALF = {"steps": [{"percent": 50, "hold": "10m"}], "confirm": {"pods": "100%", "timeout": "2m"}}
 
 
 def test_it_runs_as_nobody_without_a_compiler_and_cannot_write_to_its_files(release: Release) -> None:
@@ -52,7 +53,8 @@ def test_the_same_image_answers_for_other_languages(release: Release, shop: Shop
     shop.kubectl("wait", "pod/serve", "--for=condition=Ready", "--timeout=60s")
     answer = json.loads(shop.kubectl("exec", "serve", "--", "python", "-c", ASK))
     assert answer["variant"] in {"treatment", "control", "baseline"}
-    assert shop.decisions()[shop.pods()[0]]["generation"] == answer["metadata"]["generation"]
+    generation = answer["metadata"]["generation"]
+    until(lambda: {decision["generation"] for decision in shop.decisions().values()} == {generation}, "the shop goes by the same rules")
 
 
 def test_two_builds_give_the_same_bytes(release: Release, tmp_path: Path) -> None:
