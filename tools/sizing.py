@@ -26,7 +26,7 @@ def takeover() -> str:
         f"| is told to end: a rolling update, a drained node | at once: it gives the Lease back | {figures['hand_over_s']:.1f} s |\n"
         f"| dies without a word | `lease.duration`, 10 s by default | {figures['failover_s']:.1f} s |\n"
         "| cannot renew its Lease: it is cut off from the API server | the same; it writes nothing any more, and ends | |\n"
-        "| ends together with the other one | a start: some 10 s, 30 s on a busy node, where a kill took 32 s to be obeyed | |\n"
+        "| ends together with the other one | when its Deployment has started one; pods go on meanwhile | not measured |\n"
     )
 
 
