@@ -5,15 +5,14 @@ Left out are the lines that make a cluster and bring the image there. Runs befor
 
 import os
 import re
-import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.docs.pages import ROOT, page
+from tests.docs.pages import page
+from tests.docs.walk import walk
 from tools import image
 from tools.devcluster.binaries import require
 from tools.pods.place import Place
@@ -46,21 +45,8 @@ def test_the_page_runs_from_top_to_bottom_in_ten_minutes_and_prints_what_it_says
     path = os.pathsep.join((str(tmp_path), str(Path(sys.executable).parent), os.environ["PATH"]))
     environment = {**os.environ, **homes, "PATH": path, "KUBECONFIG": str(place.kubeconfig)}
     began = time.monotonic()
-    walked = subprocess.Popen(
-        ["bash", "-c", script()],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        out, _ = walked.communicate(timeout=LONGEST)
-    except subprocess.TimeoutExpired:
-        os.killpg(walked.pid, signal.SIGKILL)
-        pytest.fail(walked.communicate()[0])
-    assert walked.returncode == 0, out
+    status, out = walk(script(), environment, seconds=LONGEST)
+    assert status == 0, out
     sys.stdout.write(f"{out}\nthe page took {time.monotonic() - began:.0f} s\n")
     printed = shape(out)
     for block in PAGE.blocks:

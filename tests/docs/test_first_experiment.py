@@ -5,8 +5,6 @@ Left out is what makes the checkout's virtual environment, in which this runs al
 
 import os
 import shutil
-import signal
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.docs.pages import ROOT, page
+from tests.docs.walk import walk
 from tools.devcluster import keeper
 from tools.devcluster.loopback import free_port
 
@@ -57,20 +56,7 @@ def log(directory: Path) -> str:
 def test_the_page_runs_from_top_to_bottom(directory: Path) -> None:
     assert shutil.which("curl") is not None, "the page asks Prometheus with curl"
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    walked = subprocess.Popen(
-        ["bash", "-c", script(directory)],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        out, _ = walked.communicate(timeout=200)
-    except subprocess.TimeoutExpired:
-        os.killpg(walked.pid, signal.SIGKILL)  # a page that hangs ends with all that it started
-        pytest.fail(walked.communicate()[0])
-    assert walked.returncode == 0, out + log(directory)
+    status, out = walk(script(directory), environment, seconds=200)
+    assert status == 0, out + log(directory)
     for expected in ("one-page created", "needs approval", "=> treatment, value true: ENROLLED", "above max 0.05", "stopped the cluster"):
         assert expected in out, out
