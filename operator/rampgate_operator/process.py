@@ -46,8 +46,9 @@ async def run(settings: Settings, *, metrics: Metrics) -> None:
     stop = asyncio.Event()
     _stop_on_signals(stop)
     login = await log_in(os.environ)
-    async with client.ApiClient(login.configuration) as api:
-        lease = _lease(api, settings, login)
+    # the lease has connections of its own: one attempt, not one of each that fell silent, is lost before it is renewed by a new one
+    async with client.ApiClient(login.configuration) as api, client.ApiClient(login.configuration) as lease_api:
+        lease = _lease(lease_api, settings, login)
         queue, registry = Queue[Key](lambda key: key.namespace), CollectorRegistry()
         meter = OperatorMeter(registry)
 

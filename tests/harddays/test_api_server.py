@@ -22,6 +22,7 @@ from tools.devcluster.prometheus import Prometheus
 from tools.devcluster.roles import Role
 
 OUTAGE = 20.0
+IDLE = {"guardrails": None, "ramp": {"steps": [{"percent": 10, "hold": "1h"}]}}
 SLOW = {"ramp": {"steps": [{"percent": 10, "hold": "4s"}, {"percent": 30, "hold": "4s"}, {"percent": 50, "hold": "1h"}]}}
 
 
@@ -63,7 +64,7 @@ class Connected(Operator):
     """An operator that reaches the API server by another port."""
 
     def __init__(self, cluster: Cluster, prometheus: Prometheus, namespace: str, *, log: Path, port: int) -> None:
-        super().__init__(cluster, prometheus, namespace, log=log, lease="10s")
+        super().__init__(cluster, prometheus, namespace, log=log, lease="20s")
         document = yaml.safe_load(cluster.kubeconfig(Role.OPERATOR).read_text())
         document["clusters"][0]["cluster"]["server"] = f"https://127.0.0.1:{port}"
         kubeconfig = log.with_suffix(".kubeconfig")
@@ -73,24 +74,36 @@ class Connected(Operator):
 
 @hard_day(
     fault="all connections to the API server fall silent without being closed (`resync: 10s`)",
-    expected="no step by what is no longer known: what a person stopped meanwhile stays; the next list finds a kill",
+    expected="no step by what is no longer known: what a person stopped meanwhile stays; the next list finds a kill; it goes on leading",
 )
 def test_a_watch_that_was_cut_without_a_word_lets_no_step_go_by_what_is_old(
-    cluster: Cluster, prometheus: Prometheus, namespace: str, shop: Exporter, tmp_path: Path, recovery: Recovery
+    cluster: Cluster, prometheus: Prometheus, namespace: str, kubectl: Kubectl, shop: Exporter, tmp_path: Path, recovery: Recovery
 ) -> None:
     team = Team(cluster, namespace)
-    with Relay(cluster.port) as relay, Connected(cluster, prometheus, namespace, log=tmp_path / "operator.log", port=relay.port):
+    log = tmp_path / "operator.log"
+    with Relay(cluster.port) as relay, Connected(cluster, prometheus, namespace, log=log, port=relay.port) as operator:
+        with ThreadPoolExecutor(12) as at_once:  # so that many connections stand open, and nobody asks for anything by them
+            list(at_once.map(lambda name: Team(cluster, namespace).apply(name, changes=IDLE), [f"idle-{n}" for n in range(12)]))
         team.apply("stopped", changes=HELD)
         team.apply(changes={"ramp": {"steps": [{"percent": 50, "hold": "1h"}]}})
         team.wait_for(percent=50)
         team.wait_for("stopped", percent=10)
         relay.freeze()
+        before = renewed_at(kubectl, namespace)
         team.patch({"paused": True}, "stopped")
         team.patch({"killed": True})
         with recovery:
             wait_until(lambda: (team.entry() or {}).get("serve") == "KILLED", "pods are told", team.status)
         team.wait_for("stopped", percent=10, waitingFor="Paused")
         holds(lambda: team.exposure("stopped") == 10, "it stays at 10 %", seconds=1.0)
+        wait_until(lambda: renewed_at(kubectl, namespace) > before, "the lease is renewed", log.read_text)
+        assert operator.lines("another replica may lead now") == 0
+
+
+def renewed_at(kubectl: Kubectl, namespace: str) -> datetime:
+    """When the operator last renewed its lease."""
+    found = kubectl("get", "lease", "rampgate-operator", "-n", namespace, "-o", "jsonpath={.spec.renewTime}").stdout
+    return datetime.fromisoformat(found)
 
 
 @contextmanager
