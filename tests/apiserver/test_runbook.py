@@ -1,5 +1,6 @@
 """The commands of docs/runbook.md and docs/operations.md, run as they stand there, do what the pages say."""
 
+import json
 import os
 import re
 import shutil
@@ -11,6 +12,7 @@ import pytest
 
 from tests.adapters.exporter import Exporter
 from tests.apiserver.team import Operator, Team, wait_until
+from tests.conftest import Kubectl
 from tests.docs.pages import Page, page
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.roles import Role
@@ -57,11 +59,17 @@ def test_everything_is_kept_where_it_is_and_then_put_on_control(team: Team, shop
         team.wait_for(name, waitingFor="BreakGlass", percent=50)
 
 
-def test_the_glass_is_broken_and_it_says_what_is_meant(team: Team, shop: Exporter, person: Person) -> None:
+def test_the_glass_is_broken_it_says_what_is_meant_and_pods_are_told_by_hand(
+    team: Team, shop: Exporter, person: Person, kubectl: Kubectl
+) -> None:
+    labels = {"rampgate.dev/gates": "feature-gates"}
+    body = {"metadata": {"name": "shop", "labels": labels}, "spec": {"containers": [{"name": "shop", "image": "shop"}]}}
+    kubectl("apply", "-n", team.namespace, "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Pod", **body}))
     team.apply()
     team.wait_for(percent=50)
     named, *keys = person.follow("Break the glass").partition("kill: ")[2].splitlines()
     assert f"{named}.json" in keys
+    assert "pod/shop annotated" in keys
     team.wait_for(waitingFor="BreakGlass")
     assert person.follow("Be sure").splitlines()[-2] == "new-checkout"
 

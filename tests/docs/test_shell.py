@@ -26,6 +26,7 @@ WRITTEN = {line.rpartition("> ")[2] for line in LINES if "> " in line}
 """Files that commands of the documents write."""
 COMMANDS = sorted({*LINES, *INLINE})
 VERBS = {
+    "annotate",
     "apply",
     "auth",
     "config",
