@@ -14,6 +14,9 @@ from tools.pods.place import Place, find, why_nowhere
 from tools.pods.release import NAMESPACE, OPERATOR, Release, install_prometheus
 from tools.pods.shop import Shop, proxy
 
+OURS = ("crd/experiments.rampgate.dev", "namespace/rampgate", "namespace/monitoring", "namespace/shop")
+"""What the suite creates under names of its own choice, beside namespaces `shop-…`; the chart's own resources go with it."""
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the quickstart first: its page installs everything, and takes it away again."""
@@ -28,7 +31,10 @@ def place() -> Iterator[Place]:
     if "PYTEST_XDIST_WORKER" in os.environ:
         pytest.skip("a machine has room for one node: run `pytest tests/cluster` in a process of its own")
     with find(print) as found:
+        if taken := found.kubectl("get", *OURS, "--ignore-not-found", "--output=name").split():
+            pytest.exit(f"this cluster already has {', '.join(taken)}: the suite installs and removes its own; give it another", 1)
         yield found
+        found.kubectl("delete", *OURS, "--ignore-not-found", "--wait=false")
 
 
 @pytest.fixture(scope="session")
@@ -39,12 +45,14 @@ def api(place: Place) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def release(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Release:
+def release(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Release]:
     """The chart, installed with Helm 4, and a Prometheus that scrapes the shops."""
     install_prometheus(place)
     installed = Release(place, tmp_path_factory.mktemp("helm"))
     installed.install()
-    return installed
+    yield installed
+    if place.node is None:  # ours goes as it is
+        installed.uninstall()
 
 
 @pytest.fixture
