@@ -168,6 +168,15 @@ async def test_after_a_restart_what_was_written_lately_is_told_again_and_nothing
     assert desk.cluster.told(OTHERS) == {""}, "only the right to list them is looked for"
 
 
+@pytest.mark.parametrize(("serve", "urgency"), [("KILLED", nudge.Urgency.NOW), ("", nudge.Urgency.SOON)])
+async def test_an_end_that_was_written_just_before_a_restart_is_as_urgent_as_it_was(desk: Desk, serve: str, urgency: nudge.Urgency) -> None:
+    entry = line("gate", serve=serve) if serve else line("gate")
+    body = desk.cluster.put_config_map(RULES, {FORMAT_KEY: FORMAT, "gate.json": entry})
+    fields = [{"manager": "rampgate", "time": NOON.isoformat()}]
+    desk.rules.take_in({**body, "metadata": {**body["metadata"], "managedFields": fields}})
+    assert desk.nudges._wanted[RULES].urgency is urgency
+
+
 async def test_a_pod_that_cannot_be_told_is_given_up_once_kubelets_have_refreshed(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(nudge, "LATELY", timedelta(seconds=0.05))
     desk.add_pods(1)
@@ -237,3 +246,17 @@ async def test_a_bug_in_a_round_ends_nothing(desk: Desk, caplog: pytest.LogCaptu
         version = desk.kill()
         await until(lambda: desk.cluster.told() == {version})
     assert "this is a bug in the operator" in caplog.text
+
+
+async def test_a_bug_with_a_pod_keeps_no_slot(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also not those of pods that nobody has begun to tell."""
+    desk.add_pods(40)
+
+    async def broken(_pod: Key, _version: str) -> bool:
+        raise KeyError("metadata")
+
+    monkeypatch.setattr(desk.cluster, "nudge_pod", broken)
+    async with desk.at_work():
+        desk.kill()
+        await until(lambda: desk.cluster.rounds() >= 3)
+    assert desk.nudges._slots[nudge.Urgency.NOW]._free == nudge.AT_ONCE[nudge.Urgency.NOW]

@@ -170,6 +170,51 @@ async def test_a_kill_waits_for_no_slot_of_the_less_urgent_though_its_round_did(
         assert desk.cluster.told(OTHERS) == {""}
 
 
+async def test_a_crowd_of_slow_pods_keeps_no_other_config_maps_kill_waiting_and_stays_bounded(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(nudge, "SLOW", 0.02)
+    monkeypatch.setattr(nudge, "MOST_SLOW", 15)
+    at_once = nudge.AT_ONCE[nudge.Urgency.NOW]
+    desk.add_pods(at_once)
+    desk.cluster.slow.update(key.name for key in desk.cluster.pods)
+    desk.cluster.open.clear()
+    async with desk.at_work():
+        crowd = desk.kill()
+        await until(lambda: desk.cluster.under_way == at_once)
+        desk.add_pods(2, OTHERS)
+        version = desk.kill(OTHERS)
+        await until(lambda: desk.cluster.told(OTHERS) == {version})
+        assert desk.cluster.told() == {""}
+        for number in range(100):
+            desk.cluster.pods[Key("shop", f"more-{number}")] = (RULES.name, "")
+            desk.cluster.slow.add(f"more-{number}")
+        crowd = desk.write(gate={"serve": "KILLED"}, other={"serve": "KILLED"})
+        await until(lambda: desk.cluster.under_way == at_once + nudge.MOST_SLOW)
+        await asyncio.sleep(0.1)  # several times as long as a slot is kept
+        assert desk.cluster.most_under_way == at_once + nudge.MOST_SLOW
+        desk.cluster.open.set()
+        await until(lambda: desk.cluster.told() == {crowd})
+        await until(lambda: not desk.nudges._wanted)
+    assert (desk.nudges._slow, desk.nudges._slots[nudge.Urgency.NOW]._free) == (0, at_once)
+
+
+async def test_what_failed_is_tried_again_while_another_pod_answers_slowly(desk: Desk) -> None:
+    desk.add_pods(3)
+    desk.cluster.slow.add("feature-gates-0")
+    desk.cluster.open.clear()
+    desk.cluster.refusals["patch"] = ClusterError("the API server answered 500")
+    async with desk.at_work():
+        version = desk.kill()
+        await until(lambda: len(desk.cluster.asked) >= 1 + 3)
+        desk.cluster.refusals.clear()
+        await until(lambda: desk.cluster.are_told(2, version))
+        assert desk.cluster.under_way == 1
+        desk.cluster.open.set()
+        await until(lambda: desk.cluster.told() == {version})
+        await until(lambda: not desk.nudges._wanted)
+
+
 async def test_a_right_that_is_given_back_is_noticed_beside_a_pod_that_may_not_be_touched(desk: Desk) -> None:
     desk.add_pods(4)
     desk.cluster.refusals["patch"] = ForbiddenError("the API server answered 403")

@@ -9,6 +9,7 @@ undone is not lost: kubelets refresh by themselves, only later.
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -35,6 +36,9 @@ from rampgate_operator.rules import Rules, gates_in
 logger = logging.getLogger(__name__)
 AT_ONCE = {Urgency.NOW: 12, Urgency.SOON: 4}
 """Requests under way in the whole operator. Those that put somebody back on control have slots of their own; ConfigMaps take turns."""
+SLOW, MOST_SLOW = 1.0, 40
+"""Seconds after which a request gives its slot back, though it has no answer yet; and how many may do so at once. With the slots they are
+fewer than the connections that the client keeps: statuses, rules and the lease need theirs."""
 APART = 0.2
 """Seconds between two rounds of one ConfigMap: a thousand gates that are rolled back together make no thousand rounds."""
 LATELY = timedelta(minutes=2)
@@ -45,6 +49,7 @@ MOST_REFUSED = 3
 """So many pods refused for want of a right, and none accepted: the others would be refused as well. What admission refuses says
 nothing of other pods, until kubelets have refreshed: from then on it is only looked for whether it still does."""
 
+_NOTHING: Body = {}
 LONGEST_LABEL = 63
 """Of a longer name no pod's label can tell: a document's beside a ConfigMap whose own name is long."""
 
@@ -58,7 +63,8 @@ class _Wanted:
     since: float
     is_news: bool = True
     """Else they are listed alone, to learn whether that is allowed."""
-    failures: int = 0
+    rounds: int = 0
+    """How many have begun."""
 
 
 @dataclass(kw_only=True)
@@ -112,6 +118,7 @@ class Nudges:
         self._wanted: dict[Key, _Wanted] = {}
         self._began: dict[Key, float] = {}
         self._patching: dict[Key, asyncio.Task[str]] = {}
+        self._slow = 0
         self._refused: dict[Key, NudgeRefused] = {}
         rules.listeners.append(self.tell)
 
@@ -148,7 +155,8 @@ class Nudges:
     def _urgency(self, config_map: Key, before: Body | None, after: Body) -> Urgency | None:
         if before is None:  # this process knows nothing of what was told
             changed = changed_at(after)
-            return Urgency.SOON if changed is not None and self._clock.now() - changed <= LATELY else None
+            is_late = changed is None or self._clock.now() - changed > LATELY
+            return None if is_late else urgency_of(_NOTHING, after) or Urgency.SOON
         return urgency_of(before, after, is_awaited=lambda gate: self._is_awaited(Key(config_map.namespace, gate)))
 
     def _is_awaited(self, experiment: Key) -> bool:
@@ -162,6 +170,7 @@ class Nudges:
             self._due.finish(config_map)
             self._began.pop(config_map, None)
             return
+        wanted = self._wanted[config_map] = replace(wanted, rounds=wanted.rounds + 1)
         round_ = _Round(began=self._began[config_map], is_late=_now() - wanted.since > LATELY.total_seconds())
         try:
             async with asyncio.TaskGroup() as patches:
@@ -185,11 +194,11 @@ class Nudges:
             self._due.finish(config_map)
 
     async def _go_round(self, config_map: Key, wanted: _Wanted, round_: _Round, patches: asyncio.TaskGroup) -> None:
-        slots = await self._slot(config_map, wanted)
+        give_back = await self._slot(config_map, wanted)
         try:
             pods = await self._cluster.list_pods(config_map)
         finally:
-            slots.release()
+            give_back()
         for pod in pods:
             newest = self._wanted.get(config_map)
             if newest is None or not newest.is_news:
@@ -200,18 +209,42 @@ class Nudges:
             elif (earlier := self._patching.get(key)) is not None:
                 self._keep(key, patches.create_task(self._patch_after(earlier, config_map, key, round_)))
             else:
-                slots = await self._slot(config_map, newest)
+                give_back = await self._slot(config_map, newest)
                 if round_.is_hopeless:
-                    slots.release()
+                    give_back()
                     return
-                self._keep(key, patches.create_task(self._patch(config_map, key, round_, slots)))
+                patch = patches.create_task(self._patch(config_map, key, round_))
+                patch.add_done_callback(give_back)  # also of a task that is cancelled before it begins
+                self._keep(key, patch)
 
-    async def _slot(self, config_map: Key, wanted: _Wanted) -> FairSlots:
-        """Take a slot as urgently as pods must be told, also once that is more urgent; give what it must be given back to."""
+    async def _slot(self, config_map: Key, wanted: _Wanted) -> Callable[..., None]:
+        """Take a slot as urgently as pods must be told, also once that is more urgent; give what gives it back."""
         while True:
             slots = self._slots[self._wanted.get(config_map, wanted).urgency]
             if await slots.acquire(str(config_map)):
-                return slots
+                return self._lent(slots)
+
+    def _lent(self, slots: FairSlots) -> Callable[..., None]:
+        """Give what gives a slot back, once: who answers slowly is waited for, but keeps no other waiting."""
+        loop, is_slow, is_back = asyncio.get_running_loop(), False, False
+
+        def grow_slow() -> None:
+            nonlocal is_slow
+            if self._slow < MOST_SLOW:
+                self._slow, is_slow = self._slow + 1, True
+                slots.release()
+
+        def give_back(_: object = None) -> None:
+            nonlocal is_back
+            timer.cancel()
+            if is_slow and not is_back:
+                self._slow -= 1
+            elif not is_back:
+                slots.release()
+            is_back = True
+
+        timer = loop.call_later(SLOW, grow_slow)
+        return give_back
 
     def _keep(self, pod: Key, patch: asyncio.Task[str]) -> None:
         """Remember that a pod is being told: a slow one takes one slot, however many rounds come by."""
@@ -227,9 +260,13 @@ class Nudges:
         if not earlier.cancelled() and earlier.exception() is None and earlier.result() == str(wanted.version):
             round_.told_before += 1
             return earlier.result()
-        return await self._patch(config_map, pod, round_, await self._slot(config_map, wanted))
+        give_back = await self._slot(config_map, wanted)
+        try:
+            return await self._patch(config_map, pod, round_)
+        finally:
+            give_back()
 
-    async def _patch(self, config_map: Key, pod: Key, round_: _Round, slots: FairSlots) -> str:
+    async def _patch(self, config_map: Key, pod: Key, round_: _Round) -> str:
         """Tell a pod; give the version that it knows now, "" where it failed."""
         try:
             newest = self._wanted.get(config_map)
@@ -240,9 +277,9 @@ class Nudges:
             return str(newest.version)
         except (ClusterError, ConflictError) as error:
             round_.note(error)
+            if not isinstance(error, ForbiddenError) and not self._is_overtaken(config_map, round_):
+                self._go_again(config_map, error)  # nor does it wait for who answers slowly
             return ""
-        finally:
-            slots.release()
 
     def _is_overtaken(self, config_map: Key, round_: _Round) -> bool:
         """Tell whether a later round has begun: it sees to all pods, also to those whose answer this one waits for."""
@@ -271,10 +308,15 @@ class Nudges:
         if not is_refused and _now() - wanted.since > LATELY.total_seconds():
             del self._wanted[config_map]  # kubelets have refreshed by now
             return
-        delay = RECHECK if is_refused else min(LONGEST_RETRY, FIRST_RETRY * 2**wanted.failures)
-        self._wanted[config_map] = replace(wanted, failures=wanted.failures + 1)
-        earliest = trouble.retry_after if isinstance(trouble, ClusterError) else 0.0
-        self._due.add(config_map, delay=max(delay, earliest), urgent=wanted.urgency is Urgency.NOW)
+        self._go_again(config_map, trouble)
+
+    def _go_again(self, config_map: Key, trouble: ClusterError | ConflictError) -> None:
+        """Ask for another round; of several times the earliest counts."""
+        wanted = self._wanted.get(config_map)
+        if wanted is not None:
+            delay = RECHECK if config_map in self._refused else min(LONGEST_RETRY, FIRST_RETRY * 2 ** min(wanted.rounds - 1, 8))
+            earliest = trouble.retry_after if isinstance(trouble, ClusterError) else 0.0
+            self._due.add(config_map, delay=max(delay, earliest), urgent=wanted.urgency is Urgency.NOW)
 
     def _refuse(self, config_map: Key, refused: NudgeRefused) -> None:
         if self._refused.get(config_map) != refused:

@@ -318,3 +318,12 @@ def test_a_missing_right_is_a_condition_and_an_event_while_it_lasts() -> None:
     story.nudge_refused = None
     story.decide()
     assert story.known.condition("PodsNudged") is None
+
+
+def test_a_clock_that_is_set_back_makes_no_end_arrive_before_it_was_decided_and_no_look_without_end() -> None:
+    story = confirmed().wait("30s").edit(killed=True)
+    story.decide()
+    story.now -= timedelta(days=300)
+    story.decide()
+    assert rules(story).rendered_at == story.now
+    assert story.wait("11m").decide().look_at_pods_every is None

@@ -324,19 +324,24 @@ class _UnprocessableError(ClusterError):
     """Status 422."""
 
 
-def _message(error: client.ApiException) -> str:
-    """Give the API server's sentence, in one line and not more than a line."""
+def _sentence(error: client.ApiException) -> str:
+    """Give the API server's sentence, in one line."""
     try:
         sentence = str(json.loads(error.body or "")["message"])
     except (ValueError, KeyError, TypeError):
         sentence = str(error.reason)
-    return " ".join(sentence.split())[:LONGEST_MESSAGE]
+    return " ".join(sentence.split())
 
 
-def _forbidden(sentence: str) -> ForbiddenError:
+def _message(error: client.ApiException) -> str:
+    """Give the API server's sentence, not more than a line of it."""
+    return _sentence(error)[:LONGEST_MESSAGE]
+
+
+def _forbidden(error: client.ApiException) -> ForbiddenError:
     """Tell a missing right from a refusal by admission: every authorizer's answer is put in the same words by the API server."""
-    kind = ForbiddenError if _LACKS_RIGHT.search(sentence) else DeniedError
-    return kind(f"the API server answered 403 Forbidden: {sentence}")
+    kind = ForbiddenError if _LACKS_RIGHT.search(_sentence(error)) else DeniedError
+    return kind(f"the API server answered 403 Forbidden: {_message(error)}")
 
 
 def _retry_after(error: client.ApiException) -> float:
@@ -368,7 +373,7 @@ async def answered(request: Awaitable[Any], *, may_be_absent: bool = False) -> A
         if error.status in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
             raise ConflictError(f"{error.status} {error.reason}") from error
         if error.status == HTTPStatus.FORBIDDEN:
-            raise _forbidden(_message(error)) from error
+            raise _forbidden(error) from error
         raise ClusterError(f"the API server answered {error.status} {error.reason}", retry_after=_retry_after(error)) from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise ClusterError(f"the API server could not be reached: {type(error).__name__}") from error

@@ -118,6 +118,8 @@ def _without_future_clocks(status: Status, now: datetime) -> Status:
     if status.exposures is not None and status.exposures.counted_to > now:
         update["exposures"] = None  # counted anew from the step's start: rather too few than twice
     update["guardrails"] = tuple(known for known in status.guardrails if known.counted_to is None or known.counted_to <= now)
+    if status.rules is not None and status.rules.rendered_at > now:
+        update["rules"] = status.rules.model_copy(update={"rendered_at": now})
     return status.model_copy(update=update)
 
 
