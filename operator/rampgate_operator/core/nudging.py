@@ -30,7 +30,7 @@ class Urgency(StrEnum):
 
 
 def urgency_of(before: ConfigMap, after: ConfigMap, *, is_awaited: Callable[[str], bool] = lambda _gate: False) -> Urgency | None:
-    """Say how soon pods must be told of a change; None when it does nothing but raise exposure, which may take its time.
+    """Say how soon pods must be told of a change; None when it does nothing but raise a percentage, which may take its time.
 
     `is_awaited` tells of a gate whether its steps wait until pods run them. Of a document for flagd every change is told.
     """
@@ -43,6 +43,8 @@ def urgency_of(before: ConfigMap, after: ConfigMap, *, is_awaited: Callable[[str
     old, new = _lines(before), _lines(after)
     changed = {gate for gate in old.keys() | new.keys() if old.get(gate) != new.get(gate)}
     found = {_urgency_of_entry(gate, old.get(gate), new.get(gate)) or (Urgency.SOON if is_awaited(gate) else None) for gate in changed}
+    if _killed(before) - _killed(after):  # a step's clock begins anew with it, and no generation tells when pods know
+        found.add(Urgency.SOON)
     return next((each for each in Urgency if each in found), None)
 
 
