@@ -225,6 +225,35 @@ def test_the_operator_changes_nothing_else_of_a_pod(path: str, patch: Json, name
     assert operator.get("pods/shop") == before
 
 
+TOO_MANY = "Rampgate may change no pod with more than 1000 annotations"
+
+
+def crowded(count: int) -> Json:
+    return {f"a.example/{number}": "" for number in range(count)}
+
+
+def test_the_operator_tells_a_pod_with_many_annotations_and_changes_none_of_them(operator: Person, people: dict[Role, Person]) -> None:
+    assert people[Role.ADMIN].patch("pods/shop", {"metadata": {"annotations": {**crowded(998), "team": "shop"}}}) == ""
+    assert "the annotation team" in operator.patch("pods/shop", {"metadata": {"annotations": {"team": "other"}}})
+    assert operator.patch("pods/shop", {"metadata": {"annotations": {"rampgate.dev/rules": "1"}}}) == ""
+
+
+@pytest.mark.parametrize(
+    ("sentence", "annotations"),
+    [("one more", {"rampgate.dev/rules": "1"}), ("none of them any more", None), ("another", {"team": "other"})],
+)
+def test_more_annotations_than_can_be_compared_in_good_time_are_not_compared_and_nothing_is_changed(
+    sentence: str, annotations: Json | None, operator: Person, people: dict[Role, Person]
+) -> None:
+    assert people[Role.ADMIN].patch("pods/shop", {"metadata": {"annotations": crowded(1000)}}) == ""
+    before = operator.get("pods/shop")
+    refusal = operator.patch("pods/shop", {"metadata": {"annotations": annotations}})
+    assert refusal.startswith("403 ")
+    assert TOO_MANY in refusal
+    assert operator.get("pods/shop") == before
+    assert people[Role.ADMIN].patch("pods/shop", {"metadata": {"annotations": {"rampgate.dev/rules": "1"}}}) == "", "others may"
+
+
 def config_map(name: str, **data: str) -> Json:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data}
 
