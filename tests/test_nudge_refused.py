@@ -271,3 +271,43 @@ async def test_after_a_restart_a_right_that_is_missing_is_known_without_a_change
         await until(lambda: desk.nudges.refused(RULES) is None)
     assert desk.cluster.told() == {""}
     assert desk.count("nudge_seconds_count") == 0
+
+
+FORBIDDEN_BEFORE = {"conditions": [{"type": "PodsNudged", "status": "False", "reason": "NudgeForbidden"}]}
+
+
+@pytest.mark.parametrize("is_granted", [True, False], ids=["granted meanwhile", "still missing"])
+async def test_after_a_restart_a_right_that_was_missing_is_asked_for_at_once_and_unknown_until_then(desk: Desk, is_granted: bool) -> None:
+    """Also where nothing has changed for long."""
+    desk.add_pods(1)
+    desk.experiments.see({**desk.cluster.apply(Key("shop", "gate"), {}), "status": FORBIDDEN_BEFORE})
+    desk.write(gate={"percent": 10})
+    assert await desk.queue.take() == Key("shop", "gate")
+    desk.queue.finish(Key("shop", "gate"))
+    if not is_granted:
+        desk.cluster.refusals["patch"] = ForbiddenError("the API server answered 403")
+    assert not desk.nudges.is_known(RULES)
+    async with desk.at_work():
+        await until(lambda: desk.nudges.is_known(RULES))
+        assert (desk.nudges.refused(RULES) is None) == is_granted
+        assert await desk.queue.take() == Key("shop", "gate"), "its condition may change"
+
+
+async def test_after_a_restart_nobody_is_queued_again_who_was_never_refused(desk: Desk) -> None:
+    desk.add_pods(1)
+    desk.experiments.see(desk.cluster.apply(Key("shop", "gate"), {}))
+    desk.write(gate={"percent": 10})
+    assert await desk.queue.take() == Key("shop", "gate")
+    desk.queue.finish(Key("shop", "gate"))
+    async with desk.at_work():
+        await until(lambda: desk.nudges.is_known(RULES))
+    assert len(desk.queue) == 0
+    assert desk.cluster.told() == {""}
+
+
+async def test_what_is_no_config_map_with_rules_is_known_to_be_told_nothing(desk: Desk) -> None:
+    assert desk.nudges.is_known(RULES)
+    desk.write(gate={"percent": 10})
+    assert not desk.nudges.is_known(RULES)
+    desk.rules.take_out(RULES)
+    assert desk.nudges.is_known(RULES)

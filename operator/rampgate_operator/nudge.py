@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from rampgate_operator.cache import Cache, version_of
+from rampgate_operator.core.conditions import PODS_NUDGED
 from rampgate_operator.core.nudging import Urgency, changed_at, is_ours, urgency_of
 from rampgate_operator.core.observation import NudgeRefused
 from rampgate_operator.fair import FairSlots
@@ -120,6 +121,7 @@ class Nudges:
         self._patching: dict[Key, asyncio.Task[str]] = {}
         self._slow = 0
         self._refused: dict[Key, NudgeRefused] = {}
+        self._untried: set[Key] = set()
         rules.listeners.append(self.tell)
 
     def tell(self, config_map: Key, before: Body | None, after: Body | None) -> None:
@@ -127,12 +129,15 @@ class Nudges:
         if after is None:
             for kept in (self._began, self._wanted, self._refused):
                 kept.pop(config_map, None)
+            self._untried.discard(config_map)
             return
         if len(config_map.name) > LONGEST_LABEL:
             return
         urgency, is_new = self._urgency(config_map, before, after), before is None and is_ours(after)
         if urgency is None and not is_new:
             return
+        if is_new:
+            self._untried.add(config_map)
         known, now = self._wanted.get(config_map), _now()
         urgent = urgency is Urgency.NOW or (known is not None and known.urgency is Urgency.NOW)
         wanted = _Wanted(version=version_of(after), urgency=Urgency.NOW if urgent else Urgency.SOON, since=now, is_news=urgency is not None)
@@ -145,6 +150,10 @@ class Nudges:
         """Say why the pods of a ConfigMap are not told; None while they are."""
         return self._refused.get(config_map)
 
+    def is_known(self, config_map: Key) -> bool:
+        """Tell whether `refused` knows: since this process began, or the ConfigMap is there, its pods were asked after."""
+        return config_map not in self._untried
+
     async def work(self) -> None:
         """Tell pods until cancelled; rounds run side by side, since slots bound what is under way and a slow one must hold up no other."""
         async with asyncio.TaskGroup() as group:
@@ -156,8 +165,16 @@ class Nudges:
         if before is None:  # this process knows nothing of what was told
             changed = changed_at(after)
             is_late = changed is None or self._clock.now() - changed > LATELY
-            return None if is_late else urgency_of(_NOTHING, after) or Urgency.SOON
+            if is_late:
+                return Urgency.SOON if self._was_refused(config_map, after) else None
+            return urgency_of(_NOTHING, after) or Urgency.SOON
         return urgency_of(before, after, is_awaited=lambda gate: self._is_awaited(Key(config_map.namespace, gate)))
+
+    def _was_refused(self, config_map: Key, body: Body) -> bool:
+        """Tell whether an Experiment still says that pods may not be told: only to tell them shows whether that is so."""
+        found = (self._experiments.get(Key(config_map.namespace, gate)) or {} for gate in gates_in(body))
+        conditions = (each for experiment in found for each in (experiment.get("status") or {}).get("conditions") or ())
+        return any(each["type"] == PODS_NUDGED for each in conditions)
 
     def _is_awaited(self, experiment: Key) -> bool:
         body = self._experiments.get(experiment)
@@ -319,6 +336,7 @@ class Nudges:
             self._due.add(config_map, delay=max(delay, earliest), urgent=wanted.urgency is Urgency.NOW)
 
     def _refuse(self, config_map: Key, refused: NudgeRefused) -> None:
+        self._untried.discard(config_map)
         if self._refused.get(config_map) != refused:
             self._refused[config_map] = refused
             why, verb = refused.why, refused.verb
@@ -326,7 +344,10 @@ class Nudges:
             self._queue_gates(config_map)
 
     def _accept(self, config_map: Key) -> None:
-        if self._refused.pop(config_map, None) is not None:
+        is_first, body = config_map in self._untried, self._rules.cache.get(config_map)
+        self._untried.discard(config_map)
+        was_refused = is_first and body is not None and self._was_refused(config_map, body)
+        if self._refused.pop(config_map, None) is not None or was_refused:
             self._queue_gates(config_map)
 
     def _queue_gates(self, config_map: Key) -> None:

@@ -209,6 +209,7 @@ class Reconciler:
                 pods=pods[-1] if pods else None,
                 flagd=self.flagd.see(config_map, key.name) if self.flagd else None,
                 nudge_refused=self.nudges.refused(config_map) if self.nudges else None,
+                nudge_known=self.nudges is None or self.nudges.is_known(config_map),
             ),
             answered=len(answers),
         )

@@ -158,10 +158,13 @@ def test_without_the_right_one_condition_says_so_everything_else_works_and_it_re
     warning = f"its pods are not told of changes: may not {verb} pods"
     assert without_pods.lines(warning) == 1
     assert f'cannot {verb} resource "pods"' in str(team.status()["conditions"])
+    since = [each["lastTransitionTime"] for each in team.status()["conditions"] if each["type"] == "PodsNudged"]
     without_pods.kill()
     without_pods.start()
     wait_until(lambda: without_pods.lines(warning) == 2, "a restart finds it out again")
-    wait_until(lambda: condition(team) == ("False", "NudgeForbidden"), "the condition says so", team.status)
+    stays(lambda: condition(team) == ("False", "NudgeForbidden"), "the condition says so", seconds=2)
+    assert [each["lastTransitionTime"] for each in team.status()["conditions"] if each["type"] == "PodsNudged"] == since
+    assert team.events().count("NudgeForbidden") == 1, "it is no news"
     kubectl("apply", "-f", str(RIGHTS), "-n", namespace)
     kubectl("create", "rolebinding", "with-pods", "-n", namespace, "--clusterrole=rampgate-operator", f"--user={Role.OPERATOR.user}")
     wait_until(pods.are_told, "all are told", pods.told)

@@ -72,6 +72,7 @@ class Story:
         self.managed: list[Mapping[str, Any]] = []
         self.flagd: FlagdSeen | None = None
         self.nudge_refused: NudgeRefused | None = None
+        self.nudge_known = True
 
     # --- what people do ---
 
@@ -158,6 +159,7 @@ class Story:
             pods=pods,
             flagd=self.flagd,
             nudge_refused=self.nudge_refused,
+            nudge_known=self.nudge_known,
         )
         decision = decide(self.experiment, self.status, observation)
         self.status = read_status(decision.status.to_wire())

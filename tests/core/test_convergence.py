@@ -327,3 +327,23 @@ def test_a_clock_that_is_set_back_makes_no_end_arrive_before_it_was_decided_and_
     story.decide()
     assert rules(story).rendered_at == story.now
     assert story.wait("11m").decide().look_at_pods_every is None
+
+
+def test_a_right_that_was_missing_is_missing_until_it_is_known_to_be_there() -> None:
+    story = Story(guardrails=[COUNTED]).settle()
+    story.nudge_refused = NudgeRefused(config_map="feature-gates", verb="patch")
+    story.decide()
+    said = story.condition("PodsNudged")
+    story.nudge_refused, story.nudge_known = None, False
+    assert story.wait("5s").decide().announcements == ()
+    assert story.condition("PodsNudged") == said
+    story.nudge_refused, story.nudge_known = NudgeRefused(config_map="feature-gates", verb="patch"), True
+    assert story.decide().announcements == ()
+    assert story.condition("PodsNudged").last_transition_time == said.last_transition_time
+
+
+def test_of_a_right_that_nobody_has_asked_for_yet_nothing_is_said() -> None:
+    story = Story(guardrails=[COUNTED]).settle()
+    story.nudge_known = False
+    story.decide()
+    assert story.known.condition("PodsNudged") is None

@@ -145,15 +145,24 @@ def _flagd_rendered(situation: Situation) -> Iterator[Condition]:
         said = "True" if seen.reason is Reason.RENDERED_FOR_FLAGD else "False"
         yield _dated(_judged(FLAGD_RENDERED, said, seen.reason, **seen.facts), status, situation.experiment.generation, situation.now)
     elif seen is not None:
-        yield from (condition for condition in status.conditions if condition.type == FLAGD_RENDERED)
+        yield from _as_it_was(status, FLAGD_RENDERED)
 
 
 def _pods_nudged(situation: Situation) -> Iterator[Condition]:
-    """Give the condition that pods cannot be told of changes; none while nothing is wrong, for most Experiments would say nothing new."""
+    """Give the condition that pods cannot be told of changes; as it was while that is not known, for a restart is no news.
+
+    None while nothing is wrong, for most Experiments would say nothing new.
+    """
     refused = situation.observation.nudge_refused
     if refused is not None:
         judged = _judged(PODS_NUDGED, "False", Reason.NUDGE_FORBIDDEN, config_map=refused.config_map, verb=refused.verb, why=refused.why)
         yield _dated(judged, situation.status, situation.experiment.generation, situation.now)
+    elif not situation.observation.nudge_known:
+        yield from _as_it_was(situation.status, PODS_NUDGED)
+
+
+def _as_it_was(status: Status, kind: str) -> Iterator[Condition]:
+    return (condition for condition in status.conditions if condition.type == kind)
 
 
 def _guardrails_passing(situation: Situation) -> Judged:

@@ -158,6 +158,8 @@ class Observation:
     """None when no flagd documents are rendered."""
     nudge_refused: NudgeRefused | None = None
     """None while nothing stands in the way of telling pods."""
+    nudge_known: bool = True
+    """Whether it is known if something does; False of a process that has begun and has not told them yet."""
 
 
 @lru_cache(maxsize=MOST_REMEMBERED)
