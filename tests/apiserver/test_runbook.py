@@ -6,45 +6,57 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.adapters.exporter import Exporter
+from tests.apiserver.people import MANIFESTS
 from tests.apiserver.team import Operator, Team, wait_until
 from tests.conftest import Kubectl
 from tests.docs.pages import Page, page
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.roles import Role
 
-RUNBOOK, OPERATIONS = page("docs/runbook.md"), page("docs/operations.md")
+RUNBOOK, OPERATIONS, INSTALL = page("docs/runbook.md"), page("docs/operations.md"), page("docs/install.md")
 
 
 class Person:
     """Who copies the blocks under a heading into a terminal, with the names of the test."""
 
-    def __init__(self, cluster: Cluster, namespace: str, directory: Path) -> None:
+    def __init__(self, kubeconfig: Path, namespace: str, directory: Path) -> None:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-        self._environment = {**os.environ, "PATH": path, "KUBECONFIG": str(cluster.kubeconfig(Role.ADMIN))}
+        self._environment = {**os.environ, "PATH": path, "KUBECONFIG": str(kubeconfig)}
         self._namespace, self._directory = namespace, directory
 
     def follow(self, heading: str, *, at: Page = RUNBOOK, blocks: slice = slice(None)) -> str:
         """Run them, and give what they print."""
+        done = self._run(heading, at, blocks)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def refused(self, heading: str, *, blocks: slice = slice(None)) -> str:
+        """Run them, and give why they fail."""
+        done = self._run(heading, RUNBOOK, blocks)
+        assert done.returncode != 0, done.stdout
+        return done.stderr
+
+    def _run(self, heading: str, at: Page, blocks: slice) -> "subprocess.CompletedProcess[str]":
         found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^##|\Z)", at.text, re.MULTILINE | re.DOTALL)
         assert found is not None, heading
         lines = "".join(re.findall(r"^```sh\n(.*?)^```$", found[1], re.MULTILINE | re.DOTALL)[blocks])
         here = re.sub(r"-n shop\b| -A\b", f" -n {self._namespace}", lines)
         script = f"set -euo pipefail\n{here}"
-        done = subprocess.run(
+        return subprocess.run(
             ["bash", "-c", script], cwd=self._directory, env=self._environment, capture_output=True, text=True, check=False, timeout=60
         )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
 
 
 @pytest.fixture
 def person(cluster: Cluster, namespace: str, tmp_path: Path) -> Person:
-    return Person(cluster, namespace, tmp_path)
+    return Person(cluster.kubeconfig(Role.ADMIN), namespace, tmp_path)
 
 
 def test_everything_is_kept_where_it_is_and_then_put_on_control(team: Team, shop: Exporter, person: Person) -> None:
@@ -86,6 +98,64 @@ def test_a_gate_is_stopped_it_is_sure_and_it_begins_again(team: Team, shop: Expo
     assert "new-checkout-1" in person.follow("Who stopped it, and why")
     person.follow("Begin again")
     team.wait_for(attempt=2, phase="Ramping")
+
+
+AS_ON_CALL = ("--as=somebody", "--as-group=on-call")
+
+
+@pytest.fixture
+def on_call(cluster: Cluster, namespace: str, kubectl: Kubectl, tmp_path: Path) -> Person:
+    """Somebody of the group that docs/install.md binds, by its own commands, to `rampgate-killer` and the Role beside it; nothing else."""
+    kubectl("apply", "--server-side", "--force-conflicts", "-f", f"{MANIFESTS}/rbac/people.yaml", "-f", f"{MANIFESTS}/admission.yaml")
+    role = next(block.text for block in INSTALL.blocks if block.text.startswith("# on-call.yaml"))
+    kubectl("apply", "-f", "-", stdin=role.replace("namespace: shop", f"namespace: {namespace}"))
+    for command in re.findall("^kubectl (.* --group=on-call)$", INSTALL.text, re.MULTILINE):
+        kubectl(*command.replace("-n shop", f"-n {namespace}").split())
+    config = yaml.safe_load(cluster.kubeconfig(Role.ADMIN).read_text())
+    config["users"][0]["user"] |= {"as": "somebody", "as-groups": ["on-call"]}
+    kubeconfig = tmp_path / "on-call.kubeconfig"
+    kubeconfig.touch(mode=0o600)
+    kubeconfig.write_text(yaml.safe_dump(config))
+    for what in ("experiments.rampgate.dev", "configmap/feature-gates"):
+        asked = partial(kubectl, "auth", "can-i", "patch", what, "-n", namespace, *AS_ON_CALL, check=False)
+        wait_until(lambda asked=asked: asked().returncode == 0, f"{what} may be patched")
+    return Person(kubeconfig, namespace, tmp_path)
+
+
+def test_who_is_on_call_may_do_what_the_runbook_says_with_the_role_that_it_names(team: Team, shop: Exporter, on_call: Person) -> None:
+    team.apply()
+    team.wait_for(percent=50)
+    on_call.follow("Break the glass", blocks=slice(2))
+    team.wait_for(waitingFor="BreakGlass")
+    on_call.follow("Stop a gate now")
+    team.wait_for(phase="Killed")
+    assert "Killed" in on_call.follow("Be sure")
+    looked = on_call.follow("Who stopped it, and why")
+    assert "new-checkout-1" in looked
+    assert not re.search(r"^Events: +<none>", looked, re.MULTILINE)
+    assert '"ramp":' in on_call.follow("Go back to an earlier version")
+    on_call.follow("Remove a gate for good")
+
+
+OF_OTHERS = (
+    ("Break the glass", slice(2, 3), 'cannot list resource "pods"'),
+    ("Stop everything", slice(1), "this changes spec.paused: that takes the ClusterRole rampgate-editor"),
+    ("Stop everything", slice(1, None), 'cannot list resource "configmaps"'),
+    ("Begin again", slice(None), "this changes spec.attempt: that takes the ClusterRole rampgate-editor"),
+    ("The operator is down", slice(None), 'cannot list resource "pods" in API group "" in the namespace "rampgate"'),
+)
+"""Where the runbook names other rights, and what is said to who lacks them."""
+
+
+def test_who_is_on_call_needs_the_rights_that_the_runbook_names_for_the_rest(
+    team: Team, shop: Exporter, on_call: Person, kubectl: Kubectl
+) -> None:
+    team.apply()
+    team.wait_for(percent=50)
+    tried = ("patch", "experiments.rampgate.dev", "new-checkout", "--type=merge", "-p", '{"spec":{"paused":true}}', "--dry-run=server")
+    wait_until(lambda: kubectl(*tried, "-n", team.namespace, *AS_ON_CALL, check=False).returncode != 0, "the policy for killers holds")
+    for heading, blocks, why in OF_OTHERS:
+        assert why in on_call.refused(heading, blocks=blocks)
 
 
 NEEDS_JQ = pytest.mark.skipif(shutil.which("jq") is None, reason="the backup was not tried: jq is not installed here")
