@@ -1,6 +1,7 @@
 """The cache of binaries, with the real Go and a module small enough to build in a second."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tools.devcluster import binaries, golang
-from tools.devcluster.binaries import BINARIES, Binary, BinaryMissingError
+from tools.devcluster.binaries import BINARIES, Binary, BinaryMissingError, require
 from tools.devcluster.build import BuildError, ensure
 from tools.devcluster.keeper import CHECKOUT
 
@@ -139,3 +140,13 @@ def test_only_a_released_go_counts(tmp_path, said, version):
 @pytest.mark.parametrize(("module", "needed"), [("etcd", (1, 26)), ("kubernetes", (1, 26, 0)), ("prometheus", (1, 26, 7))])
 def test_the_go_directive_says_how_new_go_must_be(module, needed):
     assert golang.required_version(binaries.MODULES / module) == needed
+
+
+@pytest.mark.parametrize("name", ["helm3", "helm4"])
+def test_helm_without_a_cluster_takes_the_kubernetes_of_its_own_client_for_granted(name, tmp_path):
+    minor = re.search(r"k8s.io/client-go v0.(\d+).", (BINARIES[name].source / "go.mod").read_text())[1]
+    (tmp_path / "templates").mkdir()
+    (tmp_path / "Chart.yaml").write_text("{apiVersion: v2, name: hello, version: 0.1.0}")
+    (tmp_path / "templates" / "hello.yaml").write_text("version: {{ .Capabilities.KubeVersion.Version }}")
+    printed = subprocess.run([require(name), "template", tmp_path], capture_output=True, text=True, check=True).stdout
+    assert f"version: v1.{minor}.0" in printed

@@ -78,6 +78,13 @@ class Binary:
 
 _PROMETHEUS_LDFLAGS = f"-X github.com/prometheus/common/version.Version={PROMETHEUS_VERSION}"
 _HELM_LDFLAGS = "-X helm.sh/helm/v{major}/internal/version.version=v{version}"
+# The Kubernetes that `helm template` and `helm lint` take for granted is that of client-go. Helm 4 finds it in itself; Helm 3 gets it
+# from the linker, as its own Makefile does, and takes 1.20 without it.
+_HELM3_LDFLAGS = " ".join(
+    f"-X helm.sh/helm/v3/pkg/{package}.k8sVersion{part}={value}"
+    for package in ("chartutil", "lint/rules")
+    for part, value in (("Major", "1"), ("Minor", "37"))
+)
 
 
 def _kubernetes(name: str, first_build: str, purpose: Purpose) -> Binary:
@@ -85,9 +92,9 @@ def _kubernetes(name: str, first_build: str, purpose: Purpose) -> Binary:
     return Binary(name, KUBERNETES_VERSION, package, "kubernetes", first_build, KUBERNETES_LDFLAGS, purpose)
 
 
-def _helm(version: str, first_build: str) -> Binary:
+def _helm(version: str, first_build: str, ldflags: str = "") -> Binary:
     major = version.split(".", maxsplit=1)[0]
-    ldflags = _HELM_LDFLAGS.format(major=major, version=version)
+    ldflags = f"{_HELM_LDFLAGS.format(major=major, version=version)} {ldflags}".strip()
     return Binary(f"helm{major}", version, f"helm.sh/helm/v{major}/cmd/helm", f"helm{major}", first_build, ldflags, Purpose.TEST)
 
 
@@ -120,7 +127,7 @@ BINARIES = {
             purpose=Purpose.TEST,
         ),
         Binary("actionlint", "1.7.12", "github.com/rhysd/actionlint/cmd/actionlint", "actionlint", "some seconds", purpose=Purpose.TEST),
-        _helm("3.22.0", "about 1 minute"),
+        _helm("3.22.0", "about 1 minute", _HELM3_LDFLAGS),
         _helm("4.3.1", "about 2 minutes"),
         _kubernetes("kube-controller-manager", "about 1 minute", Purpose.NODE),
         _kubernetes("kube-scheduler", "some seconds", Purpose.NODE),
