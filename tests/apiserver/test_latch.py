@@ -12,7 +12,7 @@ from tests.conftest import Kubectl
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.prometheus import Prometheus
 
-SECONDS = 2.5  # two looks, and ten times what a wrong step would need
+SECONDS = 1.5  # a look, and ten times what a wrong step would need
 HOLD = 4.0
 """Seconds of a step that somebody must stop before its end, on a busy machine too."""
 FAST = {"ramp": {"steps": [{"percent": 50, "hold": "300ms"}, {"percent": 100, "hold": "1h"}]}}
