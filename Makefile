@@ -20,6 +20,11 @@ KEEP ?=
 # make demo UNTIMED=1: tell the measured seconds, but fail for none of them.
 UNTIMED ?=
 
+# Whatever the environment says, bytecode is kept, and in the virtual environment alone: tests start some thousand processes, and each of
+# them would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(VENV)/bytecode
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test cluster-test kind-test fuzz bench-scale bench-rollback bench-sdk bench-propagation bench-guardrails lint crds docs image build clean
 

@@ -136,7 +136,9 @@ def _prepare(*names: str) -> None:
 
 
 def _run(*command: str) -> str:
-    done = subprocess.run(supervised(command), capture_output=True, text=True, check=False)
+    # how our Python runs, such as where it keeps bytecode, is nothing for those that are installed in an image
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(supervised(command), env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ImageError(f"`{' '.join(command)}` failed:\n{(done.stderr or done.stdout)[-3000:]}")
     return done.stdout.strip()

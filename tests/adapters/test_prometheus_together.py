@@ -273,7 +273,8 @@ async def test_common_queries_leave_slots_to_others(faulty: Faulty, connect: Ope
 
 
 async def test_a_source_that_hangs_keeps_no_other_waiting(faulty: Faulty) -> None:
-    hung = SourceSettings(url=faulty.url("dripping-head"), max_concurrent=1, timeout=timedelta(milliseconds=200))
+    # the second one must come while the first is waited for, on a machine that stands still in between too
+    hung = SourceSettings(url=faulty.url("dripping-head"), max_concurrent=1, timeout=timedelta(seconds=1))
     client = Prometheus({"hung": hung, "well": SourceSettings(url=faulty.url("unavailable"), max_concurrent=1)})
     first = asyncio.ensure_future(one(client, of_gate("first", source="hung")))
     await faulty.arrived()

@@ -74,9 +74,9 @@ class Operator:
             "RAMPGATE_LEASE__IDENTITY": identity,  # as a pod's name, which outlives its processes
             "RAMPGATE_LEASE__DURATION": lease,
         }
-        kubectl(cluster, "-n", namespace, "apply", "--server-side", "-f", str(RIGHTS))  # the Lease is there too, outside a pod
-        for name, role in ((identity, "--clusterrole=rampgate-operator"), (f"{identity}-lease", "--role=rampgate-operator-lease")):
-            kubectl(cluster, "-n", namespace, "create", "rolebinding", name, role, f"--user={Role.OPERATOR.user}")
+        bound = [_binding(identity, "ClusterRole", "rampgate-operator"), _binding(f"{identity}-lease", "Role", "rampgate-operator-lease")]
+        rights = json.dumps({"apiVersion": "v1", "kind": "List", "items": bound})  # the Lease is there too, outside a pod
+        kubectl(cluster, "-n", namespace, "apply", "--server-side", "-f", str(RIGHTS), "-f", "-", stdin=rights)
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
@@ -137,6 +137,13 @@ class Operator:
     def lines(self, text: str) -> int:
         """Count the lines of the log with this text."""
         return sum(text in line for line in self.log.read_text().splitlines()) if self.log.exists() else 0
+
+
+def _binding(name: str, kind: str, role: str) -> Json:
+    group = "rbac.authorization.k8s.io"
+    subjects = [{"kind": "User", "name": Role.OPERATOR.user, "apiGroup": group}]
+    roles = {"kind": kind, "name": role, "apiGroup": group}
+    return {"apiVersion": f"{group}/v1", "kind": "RoleBinding", "metadata": {"name": name}, "roleRef": roles, "subjects": subjects}
 
 
 class Team:

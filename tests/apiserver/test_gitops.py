@@ -68,6 +68,7 @@ def patch(at: Place, name: str, spec: str, *options: str) -> None:
 def kill(at: Place, team: Team, name: str, *options: str) -> None:
     patch(at, name, '{"killed":true}', *options)
     team.wait_for(name, phase="Killed", percent=0)
+    wait_until(lambda: team.exposure(name) == 0, "pods are told")
 
 
 def becomes(refused: str, found: object, *, by_hand: object) -> str:
@@ -107,6 +108,7 @@ def test_a_rollback_stands(tool: str, cluster: Cluster, prometheus: Prometheus, 
         delivered_team.wait_for(name, percent=100)
         shop.set(metric, 0.9)
         delivered_team.wait_for(name, phase="RolledBack", percent=0)
+        wait_until(lambda: delivered_team.exposure(name) == 0, "pods are told")
         shop.set(metric, 0.0)
         for owner in ("payments", "somebody else", "payments"):
             assert TOOLS[tool].deliver(delivered, file(name, guardrails=guardrails, owner=owner)) == ""
@@ -122,6 +124,7 @@ def test_an_attempt_begun_by_hand_goes_on_until_the_file_has_a_higher_one(tool: 
     delivered_team.wait_for(name, attempt=2, percent=100)
     refused = TOOLS[tool].deliver(delivered, file(name, attempt=1, owner="somebody else"))
     assert becomes(refused, delivered_team.experiment(name)["spec"]["attempt"], by_hand=2) == BECOMES[tool][2]
+    wait_until(lambda: delivered_team.exposure(name) == 100, "100 % is served")
     stays(lambda: delivered_team.status(name)["attempt"] == 2 and delivered_team.exposure(name) == 100, "it goes on", seconds=SECONDS)
     assert TOOLS[tool].deliver(delivered, file(name, attempt=2)) == "", "the same number is never refused"
     refused = TOOLS[tool].deliver(delivered, file(name, attempt=3))
@@ -203,6 +206,7 @@ def test_a_rollback_and_a_kill_win_against_who_applies_the_whole_file_all_the_ti
             patch(place, "killed-one", '{"killed":true}')
         shop.set("shop_errors", 0.9)
         team.wait_for("rolled-back-one", phase="RolledBack")
+        wait_until(lambda: is_off(team, "killed-one", "rolled-back-one"), "pods are told")
         shop.set("shop_errors", 0.0)
         stays(lambda: is_off(team, "killed-one", "rolled-back-one"), "both are off", seconds=3 * SECONDS)
     assert team.experiment("killed-one")["spec"]["killed"] is False

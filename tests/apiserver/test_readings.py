@@ -80,11 +80,11 @@ def test_a_bad_reading_holds_the_second_step_and_says_what_is_wrong(reading: str
 def test_a_prometheus_that_is_away_holds_the_ramp_and_its_return_lets_it_go_on(
     team: Team, shop: Exporter, cluster: Cluster, namespace: str, tmp_path: Path
 ) -> None:
-    team.apply(changes={"ramp": {"steps": [{"percent": 10, "hold": "4s"}, {"percent": 100, "hold": "1h"}]}})
+    team.apply(changes={"ramp": {"steps": [{"percent": 10, "hold": "6s"}, {"percent": 100, "hold": "1h"}]}})
     team.wait_for(percent=10)
     shop.vanish()
     team.wait_for(waitingFor="Metrics")
-    stays(lambda: team.status()["percent"] == 10 and team.status()["phase"] == "Ramping", "it holds", seconds=5.0)
+    stays(lambda: team.status()["percent"] == 10 and team.status()["phase"] == "Ramping", "it holds", seconds=6.0)
     shop.appear()
     shop.set("shop_errors", 0.0)
     team.wait_for(percent=100)

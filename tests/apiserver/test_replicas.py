@@ -1,4 +1,7 @@
-"""Two replicas, one leader: who takes over when, and what a leader that was suspended may still do; real processes."""
+"""Two replicas, one leader: who takes over when, and what a leader that was suspended may still do; real processes.
+
+Nobody starts a replica again here, so their leases outlast what a busy machine stands still for.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.adapters.exporter import Exporter
-from tests.apiserver.team import Operator, Team, stays, wait_until
+from tests.apiserver.team import PATIENCE, Operator, Team, stays, wait_until
 from tests.apiserver.test_counted import COUNTED, orders
+from tests.conftest import Kubectl
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.prometheus import Prometheus
 
@@ -18,7 +22,7 @@ LONG_STEPS = {"ramp": {"steps": [{"percent": 1, "hold": "1s"}, {"percent": 10, "
 def replicas(cluster: Cluster, prometheus: Prometheus, namespace: str, tmp_path: Path) -> Iterator[tuple[Operator, Operator]]:
     """A leader and one that stands by."""
     one, two = (
-        Operator(cluster, prometheus, namespace, log=tmp_path / f"{name}.log", identity=name, lease="2s") for name in ("one", "two")
+        Operator(cluster, prometheus, namespace, log=tmp_path / f"{name}.log", identity=name, lease="10s") for name in ("one", "two")
     )
     with one:
         two.start(until="standing by")
@@ -35,11 +39,20 @@ def crew(cluster: Cluster, namespace: str, replicas: tuple[Operator, Operator]) 
     return Team(cluster, namespace)
 
 
-def test_the_other_takes_over_when_the_leader_is_killed(crew: Team, replicas: tuple[Operator, Operator], shop: Exporter) -> None:
+def run_out(kubectl: Kubectl, namespace: str) -> None:
+    """Let the lease of a leader that is dead end within seconds: how long it counts is for the Lease to say."""
+    lease = ("lease", "rampgate-operator", "-n", namespace)
+    kubectl("patch", *lease, "--type=merge", "-p", '{"spec":{"leaseDurationSeconds":1}}')
+
+
+def test_the_other_takes_over_when_the_leader_is_killed(
+    crew: Team, replicas: tuple[Operator, Operator], shop: Exporter, kubectl: Kubectl
+) -> None:
     one, two = replicas
     crew.apply(changes=LONG_STEPS)
     crew.wait_for(percent=10)
     one.kill()
+    run_out(kubectl, crew.namespace)
     wait_until(lambda: two.lines("watching") == 1, "the other one watches")
     status = crew.wait_for(percent=50)
     assert [row["percent"] for row in status["history"]] == [1, 10, 50]
@@ -73,19 +86,20 @@ def test_a_leader_that_was_suspended_changes_nothing_when_it_goes_on(
     wait_until(lambda: (crew.entry() or {}).get("serve") == "ROLLED_BACK", "pods are told")
     before = (crew.experiment()["metadata"]["resourceVersion"], crew.rules())
     one.resume()
-    assert suspended.wait(20) == 1  # it has lost the lease, and ends
+    assert suspended.wait(PATIENCE) == 1  # it has lost the lease, and ends
     stays(lambda: (crew.experiment()["metadata"]["resourceVersion"], crew.rules()) == before, "nothing has changed", seconds=1.0)
     assert one.lines("another replica may lead now") == 1
 
 
 def test_the_other_goes_on_counting_where_the_leader_had_written_and_counts_nothing_twice(
-    crew: Team, replicas: tuple[Operator, Operator], shop: Exporter
+    crew: Team, replicas: tuple[Operator, Operator], shop: Exporter, kubectl: Kubectl
 ) -> None:
     one, two = replicas
     with orders(shop, control=10, baseline=10, treatment=10) as served:
         crew.apply(changes={"guardrails": [COUNTED], **LONG_STEPS})
         crew.wait_for(percent=10)
         one.kill()
+        run_out(kubectl, crew.namespace)
         wait_until(lambda: two.lines("watching") == 1, "the other one watches")
         before = crew.wait_for(percent=50)["guardrails"][0]["evidence"][0]
         served.failing["treatment"] = 2

@@ -41,7 +41,8 @@ def test_a_namespace_without_rights_holds_up_no_other_and_is_taken_in_once_it_ha
     opened.apply(changes={"killed": True})
     other.apply(changes={"killed": True})
     opened.wait_for(phase="Killed")
-    assert operator.lines(f"403 Forbidden: may not list experiments in namespace {closed}; the rights are in manifests/rbac/operator.yaml")
+    refused = f"403 Forbidden: may not list experiments in namespace {closed}; the rights are in manifests/rbac/operator.yaml"
+    wait_until(lambda: operator.lines(refused) > 0, "what is missing is named", operator.log.read_text)
     assert not operator.lines("APIForbiddenError")
     assert other.status() == {}
     kubectl("create", "rolebinding", "operator", "-n", closed, "--clusterrole", "rampgate-operator", "--user", Role.OPERATOR.user)

@@ -91,6 +91,7 @@ def test_a_gate_is_stopped_it_is_sure_and_it_begins_again(team: Team, shop: Expo
     team.wait_for(percent=50)
     person.follow("Stop a gate now")
     status = team.wait_for(phase="Killed")
+    wait_until(lambda: team.exposure() == 0, "pods are told")
     sure = person.follow("Be sure")
     assert "Killed" in sure
     assert '"latch":"Kill"' in sure
@@ -171,6 +172,7 @@ def test_what_was_killed_stays_so_and_what_is_served_goes_on_after_a_restore(
     for name in ("new-checkout", "other"):
         team.apply(name)
         team.wait_for(name, percent=50)
+        wait_until(lambda name=name: team.exposure(name) == 50, "50 % is served")
     person.follow("Stop a gate now")
     team.wait_for(phase="Killed")
     wait_until(lambda: team.exposure() == 0, "pods are told")

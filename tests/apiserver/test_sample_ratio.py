@@ -52,6 +52,7 @@ def test_lost_exposures_hold_the_ramp_for_the_attempt_whatever_becomes_of_the_op
     with pods(team, shop, kept=0.7):
         team.apply(changes={"ramp": RAMP})
         status = team.wait_for(percent=10, waitingFor="SampleRatio")
+        wait_until(lambda: "SampleRatio" in team.events(), "an Event says so", team.events)  # which a killed operator may not get to
         operator.kill()
         operator.start()
         team.patch({"approved": {"attempt": 1, "upTo": 50}})
@@ -60,7 +61,6 @@ def test_lost_exposures_hold_the_ramp_for_the_attempt_whatever_becomes_of_the_op
     assert team.status()["sampleRatios"] == status["sampleRatios"]
     assert results(team)["status"] == "False"
     assert "treatment has 3.5" in results(team)["message"]
-    assert "SampleRatio" in team.events()
     team.patch({"attempt": 2, "approved": {"attempt": 2, "upTo": 50}})
     with pods(team, shop):
         assert team.wait_for(attempt=2, percent=50)["waitingFor"] != "SampleRatio"

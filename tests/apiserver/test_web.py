@@ -10,7 +10,7 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.adapters.exporter import Exporter
-from tests.apiserver.team import Operator, Team, wait_until
+from tests.apiserver.team import PATIENCE, Operator, Team, wait_until
 from tests.apiserver.turnstile import Turnstile
 from tools.devcluster.binaries import require
 from tools.devcluster.cluster import Cluster
@@ -26,7 +26,7 @@ sys.exit(main())
 
 
 def ask(operator: Operator, path: str) -> requests.Response:
-    return requests.get(f"http://127.0.0.1:{operator.port}{path}", timeout=5)
+    return requests.get(f"http://127.0.0.1:{operator.port}{path}", timeout=PATIENCE)
 
 
 def value(operator: Operator, metric: str, **labels: str) -> float | None:
@@ -56,8 +56,9 @@ def test_a_worker_that_is_stuck_fails_the_health_check_and_its_end_mends_it(
     turnstile.lock("experiments/status")
     team.apply()
     turnstile.wait_for("experiments/status")
-    wait_until(lambda: ask(impatient, "/healthz").status_code == 500, "it says that it is stuck")
-    assert "a key has been worked on for" in ask(impatient, "/healthz").text
+    said = lambda: ask(impatient, "/healthz").text  # noqa: E731
+    wait_until(lambda: "a key has been worked on for" in said(), "it says that it is stuck", said)
+    assert ask(impatient, "/healthz").status_code == 500
     turnstile.unlock("experiments/status")
     wait_until(lambda: ask(impatient, "/healthz").status_code == 200, "it is well again", lambda: ask(impatient, "/healthz").text)
 

@@ -65,7 +65,7 @@ def test_a_config_map_that_is_deleted_comes_back_with_all_its_gates_and_raises_n
 def test_a_foreign_config_map_in_the_place_of_ours_is_left_alone_and_no_ramp_goes_on(
     team: Team, shop: Exporter, operator: Operator, recovery: Recovery, kubectl: Kubectl
 ) -> None:
-    team.apply(changes={"ramp": {"steps": [{"percent": 10, "hold": "3s"}, {"percent": 50, "hold": "1h"}]}})
+    team.apply(changes={"ramp": {"steps": [{"percent": 10, "hold": "5s"}, {"percent": 50, "hold": "1h"}]}})
     team.wait_for(percent=10)
     operator.kill()
     team.delete_rules()

@@ -16,14 +16,14 @@ from tools.devcluster.cluster import Cluster
 MANY = 300
 PERIOD = 0.02
 """Seconds between two edits: 50 times a second."""
-LEAST = 10.0
-"""A second: what a machine must manage beside other tests for it to be a storm."""
+STORM = 20
+"""So many before anything else happens: then it rages, as fast as a machine manages beside other tests."""
 BREACHING = {"guardrails": [{"name": "errors", "query": "max_over_time(shop_trouble[1s])", "max": 0.5}]}
 
 
 @contextmanager
-def again_and_again(do: Callable[[int], object]) -> Iterator[Callable[[], float]]:
-    """Do something 50 times a second, meanwhile; gives how often a second it was done."""
+def again_and_again(do: Callable[[int], object]) -> Iterator[None]:
+    """Do something 50 times a second, meanwhile; begins when that is under way."""
     over, done, began = Event(), [0], time.monotonic()
 
     def run() -> None:
@@ -36,7 +36,9 @@ def again_and_again(do: Callable[[int], object]) -> Iterator[Callable[[], float]
     thread = Thread(target=run, daemon=True)
     thread.start()
     try:
-        yield lambda: done[0] / (time.monotonic() - began)
+        wait_until(lambda: done[0] >= STORM, "it is under way")
+        yield
+        assert thread.is_alive(), "it has ended by itself"
     finally:
         over.set()
         thread.join()
@@ -76,13 +78,12 @@ def test_a_storm_of_edits_holds_up_neither_its_own_rollback_nor_a_neighbour(
     team.apply("stormy", changes={**HELD, **BREACHING})
     team.wait_for("stormy", percent=50)
     other = Team(cluster, team.namespace)
-    with again_and_again(lambda number: other.patch({"owner": f"owner-{number}"}, "stormy")) as edits:
+    with again_and_again(lambda number: other.patch({"owner": f"owner-{number}"}, "stormy")):
         team.apply("healthy", changes=HELD)
         shop.set("shop_trouble", 0.9)
         with recovery:
             wait_until(lambda: (team.entry("stormy") or {}).get("serve") == "ROLLED_BACK", "it is rolled back")
         team.wait_for("healthy", percent=50)
-        assert edits() >= LEAST
     assert percents(team, "healthy") == [10, 50]
     team.wait_for("stormy", phase="RolledBack")
     is_told(kubectl, team, "0.9 is above max 0.5", name="stormy")
@@ -98,12 +99,11 @@ def test_somebody_else_who_writes_the_status_all_the_time_neither_raises_exposur
     other = Team(cluster, team.namespace)
     team.apply(changes=HELD)
     team.wait_for(percent=10)
-    with again_and_again(lambda number: other.patch_status({"waitingFor": ("Hold", "Paused")[number % 2]})) as writes:
+    with again_and_again(lambda number: other.patch_status({"waitingFor": ("Hold", "Paused")[number % 2]})):
         team.wait_for(percent=50)
         wait_until(lambda: team.exposure() == 50, "50 % is served")
         shop.set("shop_errors", 0.9)
         with recovery:
             wait_until(lambda: (team.entry() or {}).get("serve") == "ROLLED_BACK", "it is rolled back")
-        assert writes() >= LEAST
     team.wait_for(phase="RolledBack")
     assert percents(team) == [10, 50, 0]

@@ -16,7 +16,9 @@ from tools.devcluster.prometheus import Prometheus
 
 GUARDRAIL = EXPERIMENT["spec"]["guardrails"][0]
 COUNTED = {"name": "failed", "errorRate": {"per": "Request"}, "maxIncrease": "100%", "onBreach": "Rollback"}
-RAMP = {"ramp": {"steps": [{"percent": 10, "hold": "3s"}, {"percent": 50, "hold": "1h"}]}}
+HOLD = 8.0
+"""Seconds of the first step: it must not end before the fault has begun, on a busy machine too."""
+RAMP = {"ramp": {"steps": [{"percent": 10, "hold": f"{HOLD:g}s"}, {"percent": 50, "hold": "1h"}]}}
 AWAY = 60.0
 FAULTS: dict[str, tuple[source.Fault, str]] = {
     "500": (source.internal, "failed (ServerError)"),
@@ -134,12 +136,10 @@ def test_answers_that_are_none_hold_their_own_ramps_only(
     urls = {name: each.url for name, each in sources.items()}
     with Operator(cluster, prometheus, namespace, log=tmp_path / "operator.log", **urls) as operator:
         team = Team(cluster, namespace)
-        for name in sources:
-            team.apply(name, changes={**RAMP, "guardrails": [{**GUARDRAIL, "source": name}]})
-        for name in sources:
-            team.wait_for(name, percent=10)
         before = peak_memory(operator)
         for name, (fault, _) in FAULTS.items():
+            team.apply(f"source-{name}", changes={**RAMP, "guardrails": [{**GUARDRAIL, "source": f"source-{name}"}]})
+            team.wait_for(f"source-{name}", percent=10)
             sources[f"source-{name}"].fault = fault
         team.apply("neighbour", changes=RAMP)
         team.wait_for("neighbour", percent=50)

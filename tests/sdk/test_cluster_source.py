@@ -325,7 +325,7 @@ def test_a_server_that_is_not_there_holds_up_the_start_no_longer_than_told() -> 
 
         thread = threading.Thread(target=start)
         thread.start()
-        assert started.wait(5)
+        assert started.wait(20)
         thread.join()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 from prometheus_client import CollectorRegistry
 
-from rampgate import Gates, Reason
+from rampgate import Gates, Reason, in_force
 from rampgate.integrations.prometheus import PrometheusMetrics
 from rampgate.sources import Receiver
 from rampgate.sources.memory import MemorySource
@@ -26,6 +26,27 @@ class Source(MemorySource):
         super().start(receiver)
 
 
+class Clock:
+    """What time is for the rules in force: it goes on when a test turns it, however long a busy machine stands still."""
+
+    def __init__(self) -> None:
+        self.seconds = 1000.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+    def turn(self) -> None:
+        """Make stale what nobody confirms."""
+        self.seconds += 2 * STALE_AFTER
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(in_force, "monotonic", clock)
+    return clock
+
+
 @pytest.fixture
 def heard() -> list[bool]:
     return []
@@ -37,7 +58,8 @@ def source() -> Source:
 
 
 @pytest.fixture
-def gates(source: Source, heard: list[bool]) -> Iterator[Gates]:
+def gates(source: Source, heard: list[bool], clock: Clock) -> Iterator[Gates]:
+    del clock  # before it there is no time
     with Gates(source, stale_after=STALE_AFTER, on_stale=heard.append) as gates:
         yield gates
 
@@ -49,25 +71,29 @@ def ask(gates: Gates) -> list[bool]:
 
 
 def test_rules_that_nobody_confirms_become_stale_and_fresh_again_when_somebody_does(
-    gates: Gates, source: Source, heard: list[bool]
+    gates: Gates, source: Source, heard: list[bool], clock: Clock
 ) -> None:
     assert (ask(gates), heard) == ([False] * 5, [])
+    clock.turn()
     assert eventually(lambda: ask(gates) == [True] * 5)
+    assert eventually(lambda: heard == [True])
     assert gates.decide("g").reason is Reason.SHIPPED
     source.receiver.confirm()
     assert eventually(lambda: heard == [True, False])
     assert ask(gates)[0] is False
 
 
-def test_an_error_is_stale_too(gates: Gates) -> None:
-    assert eventually(lambda: gates.is_stale)
+def test_an_error_is_stale_too(clock: Clock) -> None:
     for context in (5, {"userId": 5}):
         source = Source({"h": entry(gate="h")})
-        with Gates(source, stale_after=0) as others:
+        with Gates(source, stale_after=STALE_AFTER) as others:
+            clock.turn()
+            assert eventually(lambda others=others: others.is_stale)
             assert others.decide("h", context)[3:] == (Reason.ERROR, 1795600000, 1, 50, "none", True)  # type: ignore[arg-type]
 
 
-def test_rules_that_change_while_they_are_stale_are_fresh(gates: Gates, source: Source) -> None:
+def test_rules_that_change_while_they_are_stale_are_fresh(gates: Gates, source: Source, clock: Clock) -> None:
+    clock.turn()
     assert eventually(lambda: gates.is_stale)
     source.replace({"g": entry(serve="KILLED")})
     assert gates.decide("g")[3:] == (Reason.KILLED, 1795600000, 1, 50, "none", False)
@@ -97,41 +123,47 @@ def test_closed_gates_do_not_become_stale(source: Source) -> None:
 
 
 class Late:
-    """A source that delivers after a while."""
+    """A source that delivers when it is told to."""
 
     def __init__(self) -> None:
         self._inner = MemorySource({"g": entry(ship="treatment")})
-        self._timer: threading.Timer | None = None
+        self.told = threading.Event()
+        self._thread: threading.Thread | None = None
 
     def start(self, receiver: Receiver) -> None:
-        self._timer = threading.Timer(0.2, self._inner.start, [receiver])
-        self._timer.start()
+        self._thread = threading.Thread(target=lambda: (self.told.wait(), self._inner.start(receiver)))
+        self._thread.start()
 
     def start_in_child(self) -> None:
         pass
 
     def close(self) -> None:
-        assert self._timer is not None
-        self._timer.join()
+        assert self._thread is not None
+        self.told.set()
+        self._thread.join()
 
 
 def test_the_constructor_waits_for_the_first_rules_no_longer_than_told() -> None:
-    with Gates(Late(), wait=20) as gates:
+    late = Late()
+    threading.Timer(0.2, late.told.set).start()
+    with Gates(late, wait=20) as gates:
         assert gates.is_ready
-    with Gates(Late(), wait=0) as gates:
+    late = Late()
+    with Gates(late, wait=0) as gates:
         assert not gates.is_ready
+        late.told.set()
         assert gates.wait_until_ready(20)
 
 
 async def test_a_coroutine_that_waits_for_the_first_rules_holds_up_no_other() -> None:
-    with Gates(Late()) as gates:
+    late = Late()
+    with Gates(late, wait=0) as gates:
         waiting = asyncio.create_task(asyncio.to_thread(gates.wait_until_ready, 20))
-        turns = 0
-        while not waiting.done():
+        for _ in range(10):
             await asyncio.sleep(0)
-            turns += 1
+        assert not waiting.done()
+        late.told.set()  # which a loop that was held up would not come to
         assert await waiting
-        assert turns > 10  # a loop that was held up would have turned once
         assert gates.decide("g").reason is Reason.SHIPPED
 
 
@@ -145,7 +177,8 @@ def test_what_is_wrong_is_said_once_and_is_well_again_only_when_it_is(caplog: py
         assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
-def test_a_peek_after_a_stale_spell_is_not_stale(gates: Gates, source: Source) -> None:
+def test_a_peek_after_a_stale_spell_is_not_stale(gates: Gates, source: Source, clock: Clock) -> None:
+    clock.turn()
     assert eventually(lambda: gates.peek("g").stale)
     source.receiver.confirm()
     assert eventually(lambda: not gates.is_stale)
