@@ -7,9 +7,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from tools import image
 from tools.pods.place import Place, find, why_nowhere
 from tools.pods.release import NAMESPACE, OPERATOR, Release, install_prometheus
 from tools.pods.shop import Shop, proxy
@@ -19,8 +22,8 @@ OURS = ("crd/experiments.rampgate.dev", "namespace/rampgate", "namespace/monitor
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the quickstart first: its page installs everything, and takes it away again."""
-    items.sort(key=lambda item: item.path.name != "test_quickstart.py")
+    """Put the quickstart first: its page installs everything, and takes it away again. What was built beside the others comes last."""
+    items.sort(key=lambda item: (item.path.name != "test_quickstart.py", "built_again" in getattr(item, "fixturenames", ())))
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +38,30 @@ def place() -> Iterator[Place]:
             pytest.exit(f"this cluster already has {', '.join(taken)}: the suite installs and removes its own; give it another", 1)
         yield found
         found.kubectl("delete", *OURS, "--ignore-not-found", "--wait=false")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def building_again(request: pytest.FixtureRequest, place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[Path] | None]:
+    """Build the image a second time beside the tests, which mostly wait for pods; if one asks for it."""
+    if place.node is None or not any("built_again" in getattr(item, "fixturenames", ()) for item in request.session.items):
+        yield None
+        return
+    archive = tmp_path_factory.mktemp("image") / "again.tar"
+    with ThreadPoolExecutor(1) as builder:
+        yield builder.submit(_build, archive)
+
+
+def _build(archive: Path) -> Path:
+    image.build(None, archive)
+    return archive
+
+
+@pytest.fixture
+def built_again(building_again: Future[Path] | None) -> Path:
+    """The image, built a second time."""
+    if building_again is None:
+        pytest.skip("the image of a cluster that was there before is built elsewhere")
+    return building_again.result()
 
 
 @pytest.fixture(scope="session")
