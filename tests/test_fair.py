@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from rampgate_operator.fair import FairSlots
+from rampgate_operator.fair import FairSlots, Patience
 
 
 async def settle() -> None:
@@ -94,3 +94,33 @@ async def test_a_slot_given_at_the_moment_of_giving_up_goes_on() -> None:
     assert crowd.got == ["a", "c"]
     with pytest.raises(asyncio.CancelledError):
         await leaving
+
+
+async def test_a_slot_is_given_back_once_by_who_is_quick() -> None:
+    slots, patience = FairSlots(1), Patience(seconds=60, most=1)
+    for _ in range(3):
+        assert await slots.acquire("a")
+        give_back = patience.lend(slots)
+        give_back()
+        give_back()
+    crowd = Crowd(slots)
+    crowd.join("b", 2)
+    await settle()
+    assert crowd.got == ["b"]
+
+
+async def test_who_is_slow_keeps_nobody_waiting_but_only_so_many_at_once() -> None:
+    slots, patience = FairSlots(1), Patience(seconds=0, most=1)
+    crowd = Crowd(slots)
+    assert await slots.acquire("slow")
+    give_back = patience.lend(slots)
+    await asyncio.sleep(0.01)
+    assert await slots.acquire("as slow")
+    give_back_too = patience.lend(slots)
+    crowd.join("next")
+    await asyncio.sleep(0.01)
+    assert crowd.got == [], "one is waited for already"
+    give_back()
+    give_back_too()
+    await settle()
+    assert crowd.got == ["next"]

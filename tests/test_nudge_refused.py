@@ -9,6 +9,7 @@ import pytest
 
 from rampgate_operator import nudge
 from rampgate_operator.core.observation import NudgeRefused
+from rampgate_operator.fair import Patience
 from rampgate_operator.ports import ClusterError, ForbiddenError, Key
 from tests.nudging import OTHERS, RULES, Desk, hasty_desk, until
 
@@ -170,11 +171,9 @@ async def test_a_kill_waits_for_no_slot_of_the_less_urgent_though_its_round_did(
         assert desk.cluster.told(OTHERS) == {""}
 
 
-async def test_a_crowd_of_slow_pods_keeps_no_other_config_maps_kill_waiting_and_stays_bounded(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(nudge, "SLOW", 0.02)
-    monkeypatch.setattr(nudge, "MOST_SLOW", 15)
+async def test_a_crowd_of_slow_pods_keeps_no_other_config_maps_kill_waiting_and_stays_bounded(desk: Desk) -> None:
+    most_slow = 15
+    desk.nudges._patience = Patience(seconds=0.02, most=most_slow)
     at_once = nudge.AT_ONCE[nudge.Urgency.NOW]
     desk.add_pods(at_once)
     desk.cluster.slow.update(key.name for key in desk.cluster.pods)
@@ -190,13 +189,13 @@ async def test_a_crowd_of_slow_pods_keeps_no_other_config_maps_kill_waiting_and_
             desk.cluster.pods[Key("shop", f"more-{number}")] = (RULES.name, "")
             desk.cluster.slow.add(f"more-{number}")
         crowd = desk.write(gate={"serve": "KILLED"}, other={"serve": "KILLED"})
-        await until(lambda: desk.cluster.under_way == at_once + nudge.MOST_SLOW)
+        await until(lambda: desk.cluster.under_way == at_once + most_slow)
         await asyncio.sleep(0.1)  # several times as long as a slot is kept
-        assert desk.cluster.most_under_way == at_once + nudge.MOST_SLOW
+        assert desk.cluster.most_under_way == at_once + most_slow
         desk.cluster.open.set()
         await until(lambda: desk.cluster.told() == {crowd})
         await until(lambda: not desk.nudges._wanted)
-    assert (desk.nudges._slow, desk.nudges._slots[nudge.Urgency.NOW]._free) == (0, at_once)
+    assert desk.nudges._slots[nudge.Urgency.NOW]._free == at_once
 
 
 async def test_what_failed_is_tried_again_while_another_pod_answers_slowly(desk: Desk) -> None:

@@ -5,6 +5,7 @@ Knows names and their order of waiting. Must not know what a slot is for. For on
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 
 
 class FairSlots:
@@ -46,3 +47,35 @@ class FairSlots:
                 turn.set_result(True)
                 return
         self._free += 1
+
+
+class Patience:
+    """Lends slots for some seconds: who takes longer goes on without one, and keeps nobody waiting. At most `most` do so at once."""
+
+    def __init__(self, *, seconds: float, most: int) -> None:
+        self._seconds, self._left = seconds, most
+
+    def lend(self, slots: FairSlots) -> Callable[..., None]:
+        """Take charge of a slot that was acquired; give what is to be called when it is needed no more, with any arguments."""
+        is_back = is_slow = False
+
+        def outlast() -> None:
+            nonlocal is_slow
+            if self._left:
+                self._left -= 1
+                is_slow = True
+                slots.release()
+
+        def give_back(*_: object) -> None:
+            nonlocal is_back
+            timer.cancel()
+            if is_back:
+                return
+            is_back = True
+            if is_slow:
+                self._left += 1
+            else:
+                slots.release()
+
+        timer = asyncio.get_running_loop().call_later(self._seconds, outlast)
+        return give_back

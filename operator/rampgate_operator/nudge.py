@@ -17,7 +17,7 @@ from rampgate_operator.cache import Cache, version_of
 from rampgate_operator.core.conditions import PODS_NUDGED
 from rampgate_operator.core.nudging import Urgency, changed_at, is_ours, urgency_of
 from rampgate_operator.core.observation import NudgeRefused
-from rampgate_operator.fair import FairSlots
+from rampgate_operator.fair import FairSlots, Patience
 from rampgate_operator.ports import (
     Body,
     Clock,
@@ -119,7 +119,7 @@ class Nudges:
         self._wanted: dict[Key, _Wanted] = {}
         self._began: dict[Key, float] = {}
         self._patching: dict[Key, asyncio.Task[str]] = {}
-        self._slow = 0
+        self._patience = Patience(seconds=SLOW, most=MOST_SLOW)
         self._refused: dict[Key, NudgeRefused] = {}
         self._untried: set[Key] = set()
         rules.listeners.append(self.tell)
@@ -239,29 +239,7 @@ class Nudges:
         while True:
             slots = self._slots[self._wanted.get(config_map, wanted).urgency]
             if await slots.acquire(str(config_map)):
-                return self._lent(slots)
-
-    def _lent(self, slots: FairSlots) -> Callable[..., None]:
-        """Give what gives a slot back, once: who answers slowly is waited for, but keeps no other waiting."""
-        loop, is_slow, is_back = asyncio.get_running_loop(), False, False
-
-        def grow_slow() -> None:
-            nonlocal is_slow
-            if self._slow < MOST_SLOW:
-                self._slow, is_slow = self._slow + 1, True
-                slots.release()
-
-        def give_back(_: object = None) -> None:
-            nonlocal is_back
-            timer.cancel()
-            if is_slow and not is_back:
-                self._slow -= 1
-            elif not is_back:
-                slots.release()
-            is_back = True
-
-        timer = loop.call_later(SLOW, grow_slow)
-        return give_back
+                return self._patience.lend(slots)
 
     def _keep(self, pod: Key, patch: asyncio.Task[str]) -> None:
         """Remember that a pod is being told: a slow one takes one slot, however many rounds come by."""
