@@ -13,7 +13,9 @@ from tools.devcluster.cluster import Cluster
 from tools.devcluster.prometheus import Prometheus
 
 HOUR = 3600
-RAMP = {"ramp": {"steps": [{"percent": 10, "hold": "8s"}, {"percent": 30, "hold": "4s"}, {"percent": 50, "hold": "1h"}]}}
+HOLD = 8.0
+"""Seconds of the first step, which a fault must begin in; it is watched for longer."""
+RAMP = {"ramp": {"steps": [{"percent": 10, "hold": f"{HOLD:g}s"}, {"percent": 30, "hold": "4s"}, {"percent": 50, "hold": "1h"}]}}
 Step = Callable[[float], None]
 
 
@@ -53,7 +55,7 @@ def test_a_clock_that_is_stepped_skips_no_step(
     step_clock(hours * HOUR)
     timed.wait_for(waitingFor="Metrics")
     is_told(kubectl, timed, "no data", "no step without a reading")
-    holds(lambda: (timed.status()["percent"], timed.status()["phase"]) == (10, "Ramping"), "it holds at 10 %", seconds=3.0)
+    holds(lambda: (timed.status()["percent"], timed.status()["phase"]) == (10, "Ramping"), "it holds at 10 %", seconds=HOLD + 1)
     step_clock(0)
     with recovery:
         timed.wait_for(percent=30)
