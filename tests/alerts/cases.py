@@ -97,6 +97,22 @@ CASES = (
     Case("RampgateBreachStands", "the last breach of what was rolled back is none", _breach() | _percent("RolledBack", "0x60"), 5),
     Case("RampgateBreachStands", "nor is what cannot be told yet", _breach("Inconclusive") | _percent("Ramping", "10x60"), 5),
     Case("RampgateUnguarded", "without readings for ten minutes", _waiting("Metrics") | _percent("Ramping", "10x60"), 11, ONE),
+    Case(
+        "RampgateUnguarded",
+        "also where it waits because its spec cannot be run, as with a source that is configured no more",
+        _waiting("Invalid") | _breach("Error") | _percent("Ramping", "10x60"),
+        11,
+        ONE,
+    ),
+    Case(
+        "RampgateUnguarded", "what was last read of a ramp that is over is nothing", _breach("NoData") | _percent("Completed", "100x60"), 30
+    ),
+    Case(
+        "RampgateUnguarded",
+        "a guardrail that stops nothing may stay without",
+        _breach("NoData") | _waiting("Hold") | _percent("Ramping", "10x60"),
+        30,
+    ),
     Case("RampgateUnguarded", "a few missed looks are nothing", _waiting("Metrics", "1x5 stale") | _percent("Ramping", "10x60"), 12),
     Case("RampgateUnguarded", "while nobody is exposed there is nothing to guard", _waiting("Metrics") | _percent("Pending", "0x60"), 30),
     Case("RampgateRulesBehind", "an entry that cannot be written", _waiting("Rules"), 3, ONE),

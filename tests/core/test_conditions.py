@@ -52,6 +52,15 @@ CONDITIONS: list[tuple[str, dict[str, Any], Happening, str, str, str, str]] = [
         "AttemptTooLow",
         "spec.attempt is 1, and attempt 2 was begun since. Set it to 3 to begin again",
     ),
+    (
+        "a higher attempt while a kill is in force",
+        {},
+        edited(killed=True, attempt=2),
+        "Valid",
+        "True",
+        "StillKilled",
+        "attempt 2 begins once it is removed",
+    ),
     ("rules that are served", {}, edited(), "RulesRendered", "True", "Rendered", "ConfigMap feature-gates is what it must be"),
     ("a foreign ConfigMap", {}, put(FORMAT_KEY, "x"), "RulesRendered", "False", "ForeignConfigMap", "it is left alone"),
     ("an entry that was changed", {}, put(KEY, "x"), "RulesRendered", "False", "Rules", "until then pods obey no entry"),
@@ -327,3 +336,11 @@ def test_messages_are_bounded() -> None:
     story = Story().ramp_to(1).edit(invalid="x" * 5000)
     story.decide()
     assert {len(each.message) for each in story.known.conditions if each.reason == "Invalid"} == {1024}
+
+
+def test_each_guardrail_without_a_reading_is_named() -> None:
+    story = Story(guardrails=[ERRORS, {**ERRORS, "name": "slow"}, {**ERRORS, "name": "payments"}])
+    story.settle().wait("21s").decide(*(story.look(NO_DATA, name) for name in ("errors", "slow", "payments")))
+    said = story.condition("Progressing").message
+    assert said.startswith("Guardrail errors: no data")
+    assert said.endswith("So it is with slow, payments; status.guardrails says why.")

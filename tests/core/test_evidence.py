@@ -30,7 +30,7 @@ VERDICTS: list[tuple[str, Counts | Answer, Counts | Answer, str, str]] = [
     ("no treatment", {"off": 5}, {}, "NoData", "no data: total has no sample of on"),
     ("nothing to compare with", {"on": 5}, {}, "NoData", "no data: total has no sample of off or baseline"),
     ("no request of treatment", {**TOTALS, "on": 0}, {}, "NoData", "no data: total of on did not rise"),
-    ("no request at all", dict.fromkeys(TOTALS, 0), {}, "NoData", "no data: total of no variant rose: is its application in use, and"),
+    ("no request at all", dict.fromkeys(TOTALS, 0), {}, "NoData", "no data: total rose in no variant: see that the application is in use"),
     ("no request of the others", {"on": 5, "off": 0}, {}, "NoData", "no data: total of off and baseline did not rise"),
     ("a source that is away", AWAY, EQUAL, "Error", "counting total failed (Timeout): no answer in 5 s"),
     ("events that are away", TOTALS, AWAY, "Error", "counting events failed (Timeout): no answer in 5 s"),
@@ -173,7 +173,8 @@ def test_before_the_first_step_any_window_will_do_and_nothing_is_counted() -> No
     assert windows(story) == (-20, -10)
     count(story)
     assert (known(story).verdict, known(story).evidence, known(story).last_data_at) == ("NoComparison", (), None)
-    assert known(story).message == "no step has begun: there is nothing to compare yet"
+    assert known(story).message == "before the first step there is nothing to compare"
+    assert story.condition("GuardrailsPassing").status == "Unknown", "nothing has passed yet"
     count(story, AWAY)
     assert (story.edit(paused=None).decide().status.waiting_for, known(story).verdict) == ("Metrics", "Error")
 

@@ -176,6 +176,6 @@ def test_a_clock_that_starts_again_exposes_nobody_a_second_time_to_a_limit() -> 
 def test_nobody_who_sends_a_request_is_no_data_however_many_were_exposed() -> None:
     story = story_of(UNITS)
     answer(story, total=SERVED, events={}, requests=dict.fromkeys(SERVED, 0.0))
-    assert known(story).message.startswith("no data: requests of no variant rose: is its application in use, and scraped")
+    assert known(story).message.startswith("no data: requests rose in no variant: see that the application is in use, and scraped")
     answer(story, total=SERVED, events={}, requests=NoData("none"))
     assert known(story).message == "no data: requests has no sample of on"

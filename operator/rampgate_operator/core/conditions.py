@@ -37,10 +37,10 @@ _ANNOUNCED = frozenset(
         Reason.INVALID, Reason.BREAK_GLASS, Reason.FOREIGN_CONFIG_MAP, Reason.CONFIG_MAP_FULL, Reason.METRICS, Reason.GUARDRAIL,
         Reason.SAMPLE_RATIO, Reason.DEADLINE, Reason.APPROVAL, Reason.SHIP_REFUSED, Reason.CONFIG_MAP_IMMUTABLE, Reason.RULES_BEHIND,
         Reason.NOT_RENDERABLE, Reason.FOREIGN_FLAGD_CONFIG_MAP, Reason.FLAGD_BEHIND, Reason.NOT_SHOWN_SAFE,
-        Reason.NUDGE_FORBIDDEN, Reason.PODS_BEHIND,
+        Reason.NUDGE_FORBIDDEN, Reason.PODS_BEHIND, Reason.STILL_KILLED,
     }
 )  # fmt: skip
-_ASKED = frozenset({Reason.APPROVAL, Reason.NOT_SHOWN_SAFE})  # for a person's consent: nothing is wrong
+_ASKED = frozenset({Reason.APPROVAL, Reason.NOT_SHOWN_SAFE, Reason.STILL_KILLED})  # for a person's consent: nothing is wrong
 _ALARMING = frozenset({Reason.KILLED, Reason.GUARDRAIL_BREACHED, Reason.READINGS_MISSING, Reason.DEADLINE_PASSED})
 
 
@@ -109,6 +109,8 @@ def _valid(situation: Situation) -> Judged:
     if experiment.attempt < status.attempt:
         facts = {"asked": experiment.attempt, "attempt": status.attempt, "needed": status.attempt + 1}
         return _judged(VALID, "True", Reason.ATTEMPT_TOO_LOW, **facts)
+    if experiment.killed and experiment.attempt > status.attempt:
+        return _judged(VALID, "True", Reason.STILL_KILLED, asked=experiment.attempt)
     for field, meant in (("ship", situation.spec.ship), ("approved", situation.spec.approved)):
         if meant is not None and meant.attempt != status.attempt:
             return _judged(VALID, "True", Reason.PARTLY_VOID, field=field, asked=meant.attempt, attempt=status.attempt)
@@ -180,7 +182,7 @@ def _guardrails_passing(situation: Situation) -> Judged:
     missing = metrics_missing(situation)
     if missing is not None:
         return Judged(type=GUARDRAILS_PASSING, status="Unknown", reason=missing.reason, message=missing.message)
-    undecided = next((known for _, known in looked_at if known.verdict is Verdict.INCONCLUSIVE), None)
+    undecided = next((known for _, known in looked_at if known.verdict in {Verdict.INCONCLUSIVE, Verdict.NO_COMPARISON}), None)
     if undecided is not None:
         return _judged(GUARDRAILS_PASSING, "Unknown", Reason.INCONCLUSIVE, guardrail=undecided.name, message=undecided.message)
     return _judged(GUARDRAILS_PASSING, "True", Reason.PASSING)

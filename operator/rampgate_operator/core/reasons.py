@@ -56,6 +56,7 @@ class Reason(StrEnum):
     NOT_COUNTED = "NotCounted"
     ROLLED_BACK = "RolledBack"
     ATTEMPT_TOO_LOW = "AttemptTooLow"
+    STILL_KILLED = "StillKilled"
     PARTLY_VOID = "PartlyVoid"
     READY = "Ready"
     SHIP_REFUSED = "ShipRefused"
@@ -149,6 +150,7 @@ SENTENCES = {
     Reason.ATTEMPT_TOO_LOW: (
         "The spec is accepted, but spec.attempt is {asked}, and attempt {attempt} was begun since. Set it to {needed} to begin again."
     ),
+    Reason.STILL_KILLED: "The spec is accepted, but spec.killed is set, by whomever: attempt {asked} begins once it is removed.",
     Reason.PARTLY_VOID: "The spec is accepted, but spec.{field} is for attempt {asked}, and this is attempt {attempt}: it is void.",
     Reason.READY: "Nothing holds the next step.",
     Reason.SHIP_REFUSED: "ship is refused: attempt {attempt} was ended. Set spec.attempt to {needed} or higher to begin again.",

@@ -106,8 +106,8 @@ class Confirm(Model):
     """That a step's clock starts only when pods run its rules."""
 
     pods: PodShare = "95%"
-    """How many must: the share of this gate's `rampgate_rules_generation` series in this namespace, as the source `default` has them. All
-    pods that have this ConfigMap tell one, also those of other applications."""
+    """How many must, with a per cent sign: the share of this gate's `rampgate_rules_generation` series in this namespace, as the source
+    `default` has them. All pods that have this ConfigMap tell one, also those of other applications."""
     timeout: Duration = "5m"
     """After how long a condition and an Event say that too few do; the step goes on waiting."""
 

@@ -133,11 +133,12 @@ def metrics_missing(situation: Situation) -> Finding | None:
 
     Before the first step data may be missing, but the query must answer, and a dispersion that is measured must have been.
     """
-    for guardrail in blocking(situation.spec):
-        finding = _reading_missing(situation, guardrail)
-        if finding is not None:
-            return finding
-    return None
+    found = {each.name: finding for each in blocking(situation.spec) if (finding := _reading_missing(situation, each)) is not None}
+    first = next(iter(found.values()), None)
+    others = [name for name, finding in found.items() if finding.reason is Reason.METRICS and finding is not first]
+    if first is None or first.reason is not Reason.METRICS or not others:
+        return first
+    return replace(first, message=f"{first.message} So it is with {', '.join(others)}; status.guardrails says why.")
 
 
 def guardrail_not_passing(situation: Situation) -> Finding | None:

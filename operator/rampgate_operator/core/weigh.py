@@ -62,7 +62,7 @@ def weigh(guardrail: Guardrail, look: Look, known: GuardrailStatus | None, *, st
     if trouble is not None:
         return failed(f"counting {trouble[0]}", trouble[1]), stays
     if since is None or counted_to is None or status.step_started_at is None:
-        return _no_comparison("no step has begun: there is nothing to compare yet"), stays
+        return _no_comparison("before the first step there is nothing to compare"), stays
     counted, total = windows(guardrail, look.answers), look.answers[TOTAL]
     seen = total.processes if isinstance(total, Exposed) else 1.0
     processes = max(seen, *(each.processes for each in stays.evidence), 1.0)  # what was counted by many stays so when they are fewer
@@ -194,6 +194,6 @@ def _what_is_missing(weighing: Weighing, treatment: str) -> str:
     if not counted & set(weighing.others):
         return f"{what} has no sample of {weighing.spec.control} or {BASELINE}"
     if not any(sum(window.requests.values()) for window in weighing.windows):
-        return f"{what} of no variant rose: is its application in use, and scraped with the label `namespace`?"
+        return f"{what} rose in no variant: see that the application is in use, and scraped with the label `namespace`"
     is_quiet = not sum(window.requests.get(treatment, 0.0) for window in weighing.windows)
     return f"{what} of {treatment if is_quiet else ' and '.join(weighing.others)} did not rise"
