@@ -41,3 +41,27 @@ lease: {name: {{ include "rampgate.operator" . }}, duration: {{ .Values.lease.du
 {{- end }}
 {{- end }}
 {{- end }}
+
+{{- /* The configuration file with all that it names, as volumes of a pod and as its container sees them. */ -}}
+{{- define "rampgate.settingsVolumes" -}}
+- name: settings
+  configMap: {name: {{ include "rampgate.operator" . }}}
+{{- with include "rampgate.credentials" . | trim }}
+- name: sources
+  projected:
+    sources: {{- . | nindent 6 }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- define "rampgate.settingsMounts" -}}
+- {name: settings, mountPath: /etc/rampgate, readOnly: true}
+{{- if include "rampgate.credentials" . | trim }}
+- {name: sources, mountPath: /var/run/rampgate/sources, readOnly: true}
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
