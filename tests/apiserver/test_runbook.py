@@ -26,10 +26,11 @@ RUNBOOK, OPERATIONS, INSTALL = page("docs/runbook.md"), page("docs/operations.md
 class Person:
     """Who copies the blocks under a heading into a terminal, with the names of the test."""
 
-    def __init__(self, kubeconfig: Path, namespace: str, directory: Path) -> None:
+    def __init__(self, kubeconfig: Path, namespace: str, directory: Path, *, operator: str = "rampgate") -> None:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         self._environment = {**os.environ, "PATH": path, "KUBECONFIG": str(kubeconfig)}
-        self._namespace, self._directory = namespace, directory
+        self._namespace, self._directory, self._operator = namespace, directory, operator
+        self.kubeconfig = kubeconfig
 
     def follow(self, heading: str, *, at: Page = RUNBOOK, blocks: slice = slice(None)) -> str:
         """Run them, and give what they print."""
@@ -47,7 +48,7 @@ class Person:
         found = re.search(rf"^#+ {re.escape(heading)}\n(.*?)(?=^##|\Z)", at.text, re.MULTILINE | re.DOTALL)
         assert found is not None, heading
         lines = "".join(re.findall(r"^```sh\n(.*?)^```$", found[1], re.MULTILINE | re.DOTALL)[blocks])
-        here = re.sub(r"-n shop\b| -A\b", f" -n {self._namespace}", lines)
+        here = re.sub(r"-n shop\b| -A\b", f" -n {self._namespace}", lines).replace("-n rampgate", f"-n {self._operator}")
         script = f"set -euo pipefail\n{here}"
         return subprocess.run(
             ["bash", "-c", script], cwd=self._directory, env=self._environment, capture_output=True, text=True, check=False, timeout=60
@@ -71,14 +72,20 @@ def test_everything_is_kept_where_it_is_and_then_put_on_control(team: Team, shop
         team.wait_for(name, waitingFor="BreakGlass", percent=50)
 
 
+def run_a_pod(kubectl: Kubectl, namespace: str) -> None:
+    """One with the label by which pods are told; no kubelet starts it."""
+    labels = {"rampgate.dev/gates": "feature-gates"}
+    body = {"metadata": {"name": "shop", "labels": labels}, "spec": {"containers": [{"name": "shop", "image": "shop"}]}}
+    kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Pod", **body}))
+
+
 def test_the_glass_is_broken_it_says_what_is_meant_and_pods_are_told_by_hand(
     team: Team, shop: Exporter, person: Person, kubectl: Kubectl
 ) -> None:
-    labels = {"rampgate.dev/gates": "feature-gates"}
-    body = {"metadata": {"name": "shop", "labels": labels}, "spec": {"containers": [{"name": "shop", "image": "shop"}]}}
-    kubectl("apply", "-n", team.namespace, "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "Pod", **body}))
+    run_a_pod(kubectl, team.namespace)
     team.apply()
     team.wait_for(percent=50)
+    assert person.follow("Runbook") == "feature-gates\n"
     named, *keys = person.follow("Break the glass").partition("kill: ")[2].splitlines()
     assert f"{named}.json" in keys
     assert "pod/shop annotated" in keys
@@ -104,14 +111,20 @@ def test_a_gate_is_stopped_it_is_sure_and_it_begins_again(team: Team, shop: Expo
 AS_ON_CALL = ("--as=somebody", "--as-group=on-call")
 
 
+def bind(kubectl: Kubectl, file: str, namespace: str) -> None:
+    """Apply a Role of docs/install.md and run the commands under it, all in one namespace."""
+    [role] = [block.text for block in INSTALL.blocks if block.text.startswith(f"# {file}\n")]
+    [lines] = [block.text.splitlines() for block in INSTALL.blocks if block.text.startswith(f"kubectl apply -f {file}\n")]
+    kubectl("apply", "-f", "-", stdin=re.sub("namespace: (shop|rampgate)", f"namespace: {namespace}", role))
+    for command in lines[1:]:
+        kubectl(*re.sub("-n (shop|rampgate)", f"-n {namespace}", command.removeprefix("kubectl ")).split())
+
+
 @pytest.fixture
 def on_call(cluster: Cluster, namespace: str, kubectl: Kubectl, tmp_path: Path) -> Person:
     """Somebody of the group that docs/install.md binds, by its own commands, to `rampgate-killer` and the Role beside it; nothing else."""
     kubectl("apply", "--server-side", "--force-conflicts", "-f", f"{MANIFESTS}/rbac/people.yaml", "-f", f"{MANIFESTS}/admission.yaml")
-    role = next(block.text for block in INSTALL.blocks if block.text.startswith("# on-call.yaml"))
-    kubectl("apply", "-f", "-", stdin=role.replace("namespace: shop", f"namespace: {namespace}"))
-    for command in re.findall("^kubectl (.* --group=on-call)$", INSTALL.text, re.MULTILINE):
-        kubectl(*command.replace("-n shop", f"-n {namespace}").split())
+    bind(kubectl, "on-call.yaml", namespace)
     config = yaml.safe_load(cluster.kubeconfig(Role.ADMIN).read_text())
     config["users"][0]["user"] |= {"as": "somebody", "as-groups": ["on-call"]}
     kubeconfig = tmp_path / "on-call.kubeconfig"
@@ -157,6 +170,20 @@ def test_who_is_on_call_needs_the_rights_that_the_runbook_names_for_the_rest(
     wait_until(lambda: kubectl(*tried, "-n", team.namespace, *AS_ON_CALL, check=False).returncode != 0, "the policy for killers holds")
     for heading, blocks, why in OF_OTHERS:
         assert why in on_call.refused(heading, blocks=blocks)
+
+
+def test_who_is_on_call_sees_why_the_operator_is_down_and_tells_pods_by_hand_once_allowed_to(
+    team: Team, shop: Exporter, on_call: Person, kubectl: Kubectl, tmp_path: Path
+) -> None:
+    run_a_pod(kubectl, team.namespace)
+    for file in ("operator-logs.yaml", "tell-pods.yaml"):
+        bind(kubectl, file, team.namespace)
+    for right in (("list", "leases.coordination.k8s.io"), ("patch", "pods")):
+        asked = partial(kubectl, "auth", "can-i", *right, "-n", team.namespace, *AS_ON_CALL, check=False)
+        wait_until(lambda asked=asked: asked().returncode == 0, f"it may {' '.join(right)}")
+    allowed = Person(on_call.kubeconfig, team.namespace, tmp_path, operator=team.namespace)
+    assert "pod/shop annotated" in allowed.follow("Break the glass", blocks=slice(2, 3))
+    assert 'pods "POD" not found' in allowed.refused("The operator is down", blocks=slice(None))
 
 
 NEEDS_JQ = pytest.mark.skipif(shutil.which("jq") is None, reason="the backup was not tried: jq is not installed here")

@@ -22,8 +22,10 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXAMPLE = yaml.safe_load((ROOT / "examples" / "experiments" / "new-checkout.yaml").read_text())
 INLINE = [match for page in PAGES for match in re.findall(r"`((?:make|rampgate|python -m|pip|kubectl) [^`\n]+)`", page.prose)]
 LINES = [line for block in blocks("sh") for line in block.text.splitlines() if line.strip()]
-WRITTEN = {line.rpartition("> ")[2] for line in LINES if "> " in line}
-"""Files that commands of the documents write."""
+SHOWN = {block.text.partition("\n")[0].removeprefix("# ") for block in blocks("yaml")}
+"""What a block of the documents says in its first line that it is."""
+WRITTEN = SHOWN | {line.rpartition("> ")[2] for line in LINES if "> " in line}
+"""Files that commands of the documents write, or that the reader does."""
 COMMANDS = sorted({*LINES, *INLINE})
 VERBS = {
     "annotate",
