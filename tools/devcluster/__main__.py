@@ -73,7 +73,7 @@ def up(options: argparse.Namespace) -> Exit:
 
 def down(options: argparse.Namespace) -> Exit:
     """End a cluster, and remove what a killed node left; logs stay."""
-    print(f"stopped the cluster in {options.dir}" if keeper.end(options.dir) else f"nothing runs in {options.dir}")
+    print(f"stopped the cluster in {options.dir}" if keeper.end(options.dir, _report) else f"nothing runs in {options.dir}")
     if node.clean():
         print("removed what a killed node left")
     return Exit.OK

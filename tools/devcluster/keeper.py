@@ -13,16 +13,18 @@ from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
-from tools.devcluster import state
+from tools.devcluster import removal, state
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.node import Node
-from tools.devcluster.places import NODE
+from tools.devcluster.places import DATA, NODE
 from tools.devcluster.prometheus import Prometheus
 from tools.devcluster.roles import Role
 
 CHECKOUT = Path(__file__).parent.parent.parent
 START_SECONDS = 120.0
 END_SECONDS = 30.0
+REMOVAL_SECONDS = 300.0
+"""For the files of a node alone: thousands, on whatever disk this is."""
 POLL_SECONDS = 0.05
 
 
@@ -66,21 +68,36 @@ def detach(directory: Path, options: list[str]) -> state.State:
         return _wait_for_state(directory, process, log)
     except BaseException:
         process.terminate()
-        process.wait(END_SECONDS)
+        process.wait(END_SECONDS + REMOVAL_SECONDS)
         raise
 
 
-def end(directory: Path) -> bool:
-    """End the keeper of a directory and wait until it is gone; False when none ran. Raises KeeperError when it stays."""
-    pid = state.keeper(directory)
+def end(directory: Path, report: Callable[[str], None] = print) -> bool:
+    """End the keeper of a directory and wait until it is gone; False when none ran. Raises KeeperError when it stays.
+
+    `report` is told when a node's files take long to remove: that is waited for, since who ended it then would leave them there.
+    """
+    pid, here = state.keeper(directory), state.read(directory)
     if pid is None:
         return False
     with suppress(ProcessLookupError):  # it may end by itself at this moment
         os.kill(pid, signal.SIGTERM)
-    deadline = time.monotonic() + END_SECONDS
+    if _is_gone(directory, within=END_SECONDS):
+        return True
+    if here is None or here.node is None or not removal.is_under_way():
+        raise KeeperError(f"process {pid} did not end within {END_SECONDS:.0f} s; `kill -9 {pid}` ends it and its servers")
+    report(f"its servers have ended; still removing the node's files, {DATA}")
+    if not _is_gone(directory, within=REMOVAL_SECONDS):
+        raise KeeperError(f"process {pid} is still removing {DATA}, and goes on; `down` again waits for it")
+    return True
+
+
+def _is_gone(directory: Path, *, within: float) -> bool:
+    """Wait until there is no keeper, for some seconds."""
+    deadline = time.monotonic() + within
     while state.keeper(directory) is not None:
         if time.monotonic() > deadline:
-            raise KeeperError(f"process {pid} did not end within {END_SECONDS:.0f} s; `kill -9 {pid}` ends it and its servers")
+            return False
         time.sleep(POLL_SECONDS)
     return True
 

@@ -34,6 +34,11 @@ def leftovers() -> list[str]:
     return [*processes, *link, *mounts, *groups, *(f"folder {path}" for path in (RUN, DATA) if path.exists())]
 
 
+def is_under_way() -> bool:
+    """Whether folders alone are left of a node, which somebody removes just now: processes and the link are gone before."""
+    return not _processes() and not _link_exists() and any(folder.exists() for folder in (RUN, DATA))
+
+
 def remove() -> None:
     """End and remove whatever a node left; raises RemovalError when something stays. Never while a node is wanted."""
     for pid, line in _processes().items():
