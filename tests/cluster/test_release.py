@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 import yaml
 
 from tools.pods.place import until
-from tools.pods.release import CHART, NAMESPACE, OPERATOR, PROMETHEUS_URL, Release
+from tools.pods.release import CHART, NAME, NAMESPACE, OPERATOR, PROMETHEUS_URL, Release
 from tools.pods.shop import GATE, Shop
 
 pytestmark = pytest.mark.timeout(400)
@@ -115,5 +116,18 @@ def test_a_source_with_a_token_of_the_operators_own_is_read(release: Release, sh
         assert release.place.kubectl(*run, f"print(open('{token}').read().count('.'))").strip() == "2", "a JSON Web Token"
         shop.apply(ramp={"steps": [{"percent": 50, "hold": "5s"}, {"percent": 60, "hold": "10m"}], "confirm": CONFIRM})
         shop.wait_for(percent=60)  # not without a reading of the guardrail
+    finally:
+        release.install()
+
+
+@pytest.mark.parametrize("helm", ["helm3", "helm4"])
+def test_helm_test_asks_the_source_from_a_pod_and_says_what_is_wrong_with_its_address(helm: str, release: Release, tmp_path: Path) -> None:
+    asking = Release(release.place, tmp_path, helm=helm)
+    assert "source default: ok" in asking.helm("test", NAME, "--logs")
+    release.install({"sources": {"default": {"url": "http://promethoys.monitoring:9090"}}})
+    try:
+        with pytest.raises(subprocess.CalledProcessError) as failed:
+            asking.helm("test", NAME, "--logs")
+        assert "No connection to metrics source default (http://promethoys.monitoring:9090)" in failed.value.stdout
     finally:
         release.install()
