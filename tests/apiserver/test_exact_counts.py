@@ -164,6 +164,7 @@ def begin(scene: Scene) -> tuple[Shop, Shop]:
     shops = scene.new_shop().start(), scene.new_shop().start()
     scene.team.apply(changes=CHANGES)
     scene.team.wait_for(percent=10)
+    scene.settle()  # a sample has the time at which its scrape began: what is served meanwhile would count as before the step
     return shops
 
 
@@ -187,6 +188,7 @@ def test_a_whole_ramp_is_counted_exactly_whatever_becomes_of_processes_and_opera
     assert scene.counted() == [first_step]
     scene.team.patch({"approved": {"attempt": 1, "upTo": 50}})
     scene.team.wait_for(percent=50)
+    scene.settle()
     four = scene.new_shop().appear(having_served=300)
     one.serve(25)
     scene.settle()

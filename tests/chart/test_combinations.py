@@ -1,6 +1,7 @@
 """What comes out of many values, put to a real API server: every field is known, every object admitted, and nothing warned of."""
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -77,20 +78,15 @@ COMBINATIONS: dict[str, Json] = {
 
 
 @pytest.fixture(scope="module")
-def known(cluster: Cluster) -> Cluster:
-    """An API server that knows Prometheus Operator's kinds, with the namespaces that the values name."""
-    apply_crds(cluster, HERE / "stubs.yaml")
-    for name in (RELEASE, "shop", "search", "monitoring"):
-        kubectl(cluster, "create", "namespace", name, check=False)
-        kubectl(
-            cluster,
-            "label",
-            "--overwrite",
-            "namespace",
-            name,
-            *(f"pod-security.kubernetes.io/{way}=restricted" for way in ("enforce", "warn")),
-        )
-    return cluster
+def known() -> Iterator[Cluster]:
+    """An API server that knows Prometheus Operator's kinds, with the namespaces that the values name; nothing was ever installed there."""
+    with Cluster.start() as cluster:
+        apply_crds(cluster, HERE / "stubs.yaml")
+        for name in (RELEASE, "shop", "search", "monitoring"):
+            kubectl(cluster, "create", "namespace", name)
+            levels = (f"pod-security.kubernetes.io/{way}=restricted" for way in ("enforce", "warn"))
+            kubectl(cluster, "label", "namespace", name, *levels)
+        yield cluster
 
 
 @pytest.mark.parametrize("values", COMBINATIONS.values(), ids=COMBINATIONS)
