@@ -71,7 +71,8 @@ class Target:
         offset = chance.randrange(SCRAPE_MS)
         born = chance.randrange(-BEFORE_MS, until // 2 - SHORTEST_LIFE_MS)
         dies = chance.randrange(until // 2, until) if habits.vanishes else until
-        turns = sorted(chance.sample(range(born + SHORTEST_LIFE_MS, dies - SHORTEST_LIFE_MS + 1, SHORTEST_LIFE_MS), habits.lives - 1))
+        moments = range(born + SHORTEST_LIFE_MS, dies - SHORTEST_LIFE_MS + 1, SHORTEST_LIFE_MS)
+        turns = sorted(chance.sample(moments, min(habits.lives - 1, len(moments))))  # a short life has no room for as many
         for begins, ends in pairwise((born, *turns, dies)):
             self._live_once(begins, ends - 1, offset, habits, chance)  # two lives have no moment in common
         return self
