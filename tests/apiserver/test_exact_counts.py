@@ -29,7 +29,8 @@ COUNTED: Json = {
     "onBreach": "Notify",
 }
 RAMP: Json = {"steps": [{"percent": 10, "hold": "1s"}, {"percent": 50, "hold": "1h", "approval": True}]}
-CHANGES: Json = {"guardrails": [COUNTED], "ramp": RAMP}
+CHANGES: Json = {"guardrails": [COUNTED], "ramp": RAMP, "interval": "4s"}
+"""Counts are exact where no scrape becomes visible later than an interval: on a busy machine too."""
 
 
 class Counts(NamedTuple):
