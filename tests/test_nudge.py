@@ -260,3 +260,21 @@ async def test_a_bug_with_a_pod_keeps_no_slot(desk: Desk, monkeypatch: pytest.Mo
         desk.kill()
         await until(lambda: desk.cluster.rounds() >= 3)
     assert desk.nudges._slots[nudge.Urgency.NOW]._free == nudge.AT_ONCE[nudge.Urgency.NOW]
+
+
+async def test_a_config_map_that_goes_and_comes_back_as_a_round_begins_is_told_by_the_next(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.add_pods(2)
+    begin, written = desk.nudges._try, list[str]()
+
+    async def begin_late(*arguments: object) -> None:
+        if not written:
+            desk.rules.take_out(RULES)
+            written.append(desk.kill())
+        await begin(*arguments)  # type: ignore[arg-type]  # as they are
+
+    monkeypatch.setattr(desk.nudges, "_try", begin_late)
+    async with desk.at_work():
+        desk.kill()
+        await until(lambda: bool(written) and desk.cluster.told() == {str(written[0])} and not desk.nudges._wanted)

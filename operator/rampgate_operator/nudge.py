@@ -158,8 +158,8 @@ class Nudges:
         """Tell pods until cancelled; rounds run side by side, since slots bound what is under way and a slow one must hold up no other."""
         async with asyncio.TaskGroup() as group:
             while (config_map := await self._due.take()) is not None:
-                self._began[config_map] = _now()
-                group.create_task(self._try(config_map))
+                began = self._began[config_map] = _now()
+                group.create_task(self._try(config_map, began))
 
     def _urgency(self, config_map: Key, before: Body | None, after: Body) -> Urgency | None:
         if before is None:  # this process knows nothing of what was told
@@ -180,7 +180,7 @@ class Nudges:
         body = self._experiments.get(experiment)
         return body is not None and "confirm" in ((body.get("spec") or {}).get("ramp") or {})
 
-    async def _try(self, config_map: Key) -> None:
+    async def _try(self, config_map: Key, began: float) -> None:
         """Go one round; a bug in it must not end the process that keeps the rules."""
         wanted = self._wanted.get(config_map)
         if wanted is None:  # given up, or gone, since it was asked for
@@ -188,7 +188,8 @@ class Nudges:
             self._began.pop(config_map, None)
             return
         wanted = self._wanted[config_map] = replace(wanted, rounds=wanted.rounds + 1)
-        round_ = _Round(began=self._began[config_map], is_late=_now() - wanted.since > LATELY.total_seconds())
+        # not of _began, which knows nothing of it when the ConfigMap has just gone and come back: then the next round concludes
+        round_ = _Round(began=began, is_late=_now() - wanted.since > LATELY.total_seconds())
         try:
             async with asyncio.TaskGroup() as patches:
                 await self._hand_out(config_map, wanted, round_, patches)
