@@ -67,6 +67,7 @@ class Patience:
                 slots.release()
 
         def give_back(*_: object) -> None:
+            """Give the slot back, or make room for another who is slow; only the first time does anything."""
             nonlocal is_back
             timer.cancel()
             if is_back:
