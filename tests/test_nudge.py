@@ -248,6 +248,22 @@ async def test_a_bug_in_a_round_ends_nothing(desk: Desk, caplog: pytest.LogCaptu
     assert "this is a bug in the operator" in caplog.text
 
 
+async def test_a_bug_as_a_round_ends_ends_nothing(desk: Desk, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first time that pods are told, after they were not allowed to be, Experiments are queued: as good a place for a bug as any."""
+    desk.add_pods(1)
+    honest = desk.nudges._accept
+
+    def broken(_config_map: Key) -> None:
+        monkeypatch.setattr(desk.nudges, "_accept", honest)
+        raise KeyError("metadata")
+
+    monkeypatch.setattr(desk.nudges, "_accept", broken)
+    async with desk.at_work():
+        desk.kill()
+        await until(lambda: not desk.nudges._wanted)
+    assert "this is a bug in the operator" in caplog.text
+
+
 async def test_a_bug_with_a_pod_keeps_no_slot(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also not those of pods that nobody has begun to tell."""
     desk.add_pods(40)

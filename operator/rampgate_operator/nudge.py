@@ -193,12 +193,13 @@ class Nudges:
         try:
             async with asyncio.TaskGroup() as patches:
                 await self._hand_out(config_map, wanted, round_, patches)
+            self._conclude(config_map, wanted, round_)
         except Exception:
             logger.exception("%s: telling its pods: this is a bug in the operator", config_map)
             round_.trouble = ClusterError("a bug in the operator", retry_after=RECHECK)
+            self._try_again(config_map, round_.trouble)
         if wanted.is_news or round_.trouble is not None:
             self._meter.nudged(_outcome(round_), round_.patches, seconds=_now() - wanted.since)
-        self._conclude(config_map, wanted, round_)
 
     async def _hand_out(self, config_map: Key, wanted: _Wanted, round_: _Round, patches: asyncio.TaskGroup) -> None:
         """Begin to tell each pod; the next round waits for no answer of a pod."""
@@ -293,15 +294,15 @@ class Nudges:
         elif round_.trouble is None or round_.patches[Patched.OK]:
             self._accept(config_map)
         if round_.trouble is not None:
-            self._try_again(config_map, newest, round_.trouble)
+            self._try_again(config_map, round_.trouble)
         elif newest == wanted:
             del self._wanted[config_map]
 
-    def _try_again(self, config_map: Key, wanted: _Wanted, trouble: ClusterError | ConflictError) -> None:
-        is_refused = config_map in self._refused
+    def _try_again(self, config_map: Key, trouble: ClusterError | ConflictError) -> None:
+        wanted, is_refused = self._wanted.get(config_map), config_map in self._refused
         if not is_refused:
             logger.warning("%s: not all of its pods were told: %s", config_map, trouble)
-        if not is_refused and _now() - wanted.since > LATELY.total_seconds():
+        if wanted is not None and not is_refused and _now() - wanted.since > LATELY.total_seconds():
             del self._wanted[config_map]  # kubelets have refreshed by now
             return
         self._go_again(config_map, trouble)
