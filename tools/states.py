@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 
 from rampgate_operator.core.ramp import TRANSITIONS, Trigger
-from rampgate_operator.core.reasons import SENTENCES
+from rampgate_operator.core.reasons import SENTENCES, Reason
 from rampgate_operator.core.status import Phase, WaitingFor
 from tools.generated import ROOT, write_or_check
 
@@ -38,7 +38,8 @@ def _waits() -> Iterator[str]:
     yield (
         "\n## What a ramp waits for\n\n`status.waitingFor` is the first of these that holds: "
         + ", ".join(f"`{word}`" for word in WaitingFor)
-        + "."
+        + ".\nTwo reasons come after all of them, since the hold may yet end them: "
+        + f"`{Reason.READING_TOO_EARLY}` (`{WaitingFor.METRICS}`) and `{Reason.NOT_SHOWN_SAFE}` (`{WaitingFor.GUARDRAIL}`)."
     )
 
 

@@ -21,6 +21,7 @@ configuration file (YAML), every field may also be given as RAMPGATE_<FIELD>, ne
   namespaces: [shop]     # all by default
   workers: 8
   resync: 5m
+  renderFlagd: false     # keep the same rules for flagd, in a ConfigMap <configMapName>-flagd
   nudgePods: true        # tell pods labelled rampgate.dev/gates at once of what lowers exposure
   listen: ":8080"        # /healthz, /readyz and /metrics
   lease: {name: rampgate-operator, duration: 10s}   # and namespace, identity: of several replicas one leads

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 EPILOG = """\
 one row for a world in which nothing is worse, and one for each --harm of each guardrail: it is that many times as often met in the first
-treatment; requests are independent, and each is another unit; approvals are given at once, schedules and minExposures by requests
+treatment; requests are independent, and each is another unit; approvals are given at once, there is no schedule, and minExposures counts
+requests
 examples:
   rampgate simulate -f experiment.yaml --base-rate 1% --traffic 100/s
   rampgate simulate -f experiment.yaml --base-rate 1% --base-rate slow=5% --traffic 6000/m --harm 1.2 --harm 2 --plot power.svg
