@@ -182,7 +182,7 @@ class Guardrail(Model):
 
     With `query` alone: the evidence of what is counted adds up by itself."""
     dispersion: Dispersion | None = None
-    """That events come in clusters, and how much. With requests and `counters`; units are counted once, and need none."""
+    """That events come in clusters, and how much. Of units only a `factor`: it stands for how many processes count each of them."""
     on_inconclusive: OnInconclusive | None = None
     """What happens while counts show neither harm nor that it stays within `maxIncrease` and `max`; a step never waits longer than it must.
 
