@@ -21,10 +21,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger("rampgate.serve")
 DEFAULT_NAME = "feature-gates"
 LONGEST_DRAIN = 10
+"""Seconds for requests under way once a signal came."""
 LONGEST_HEAD = 80 * 1024
 """Bytes of a request's line and headers, and what comes with them in one piece."""
-"""Seconds for requests under way once a signal came."""
-
 BACKLOG = 2048
 EPILOG = """\
 paths: POST /ofrep/v1/evaluate/flags/GATE and POST /ofrep/v1/evaluate/flags
