@@ -25,8 +25,8 @@ class Case:
     value: float = 1
 
 
-def _waiting(cause: str, samples: str = "1x60") -> dict[str, str]:
-    return {f'rampgate_operator_experiment_waiting{{{OF_ONE},waiting_for="{cause}"}}': samples}
+def _waiting(cause: str, samples: str = "1x60", *, reason: str | None = None) -> dict[str, str]:
+    return {f'rampgate_operator_experiment_waiting{{{OF_ONE},waiting_for="{cause}",reason="{reason or cause}"}}': samples}
 
 
 def _percent(phase: str, samples: str) -> dict[str, str]:
@@ -113,6 +113,12 @@ CASES = (
         _breach("NoData") | _waiting("Hold") | _percent("Ramping", "10x60"),
         30,
     ),
+    Case(
+        "RampgateUnguarded",
+        "a query that reads further back than the step has lasted guards it all the same",
+        _waiting("Metrics", reason="ReadingTooEarly") | _percent("Ramping", "10x60"),
+        30,
+    ),
     Case("RampgateUnguarded", "a few missed looks are nothing", _waiting("Metrics", "1x5 stale") | _percent("Ramping", "10x60"), 12),
     Case("RampgateUnguarded", "while nobody is exposed there is nothing to guard", _waiting("Metrics") | _percent("Pending", "0x60"), 30),
     Case("RampgateRulesBehind", "an entry that cannot be written", _waiting("Rules"), 3, ONE),
@@ -141,7 +147,14 @@ CASES = (
     Case("RampgateFlagdBehind", "a gate that flagd cannot evaluate is its author's to know", _flagd("NotRenderable"), 30),
     Case("RampgateRulesStale", "a process that hears nothing", {AGE: "240+60x60"}, 5, {"namespace": "shop"}),
     Case("RampgateRulesStale", "a process that hears", {AGE: "0.1x60"}, 30),
-    Case("RampgateOperatorAbsent", "nothing is scraped", {"up": "1x60"}, 6, {}),
+    Case("RampgateOperatorAbsent", "nothing is scraped", {"up": "1x60"}, 6, {"namespace": "rampgate"}),
+    Case(
+        "RampgateOperatorAbsent",
+        "another team's operator is none of ours",
+        {'rampgate_operator_leader{namespace="team-b",job="rampgate-operator"}': "1x60"},
+        6,
+        {"namespace": "rampgate"},
+    ),
     Case("RampgateOperatorAbsent", "it stands by", _leads(one="0x60"), 6),
     Case("RampgateNoLeader", "two that stand by", _leads(one="0x60", two="0x60"), 2, INSTALLED, value=0),
     Case("RampgateNoLeader", "one leads", _leads(one="0x60", two="1x60"), 10),

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.alerts.cases import CASES, Case
-from tests.chart.helm import Helm, the
+from tests.chart.helm import CHART, Helm, the
 from tools.devcluster.binaries import require
 
 FILE = Path(__file__).parents[2] / "charts" / "rampgate" / "files" / "alerts.yaml"
@@ -56,6 +56,17 @@ def test_promtool_finds_nothing_to_say_of_them() -> None:
 def test_the_chart_hands_them_on_as_they_are(name: str, tmp_path: Path) -> None:
     rendered = Helm(name, home=tmp_path).render({"metrics": {"prometheusRule": {"enabled": True}}})
     assert the(rendered, "PrometheusRule", "rampgate")["spec"] == yaml.safe_load(FILE.read_text())
+
+
+def test_of_a_release_by_another_name_they_name_what_there_is(tmp_path: Path) -> None:
+    values = {"metrics": {"prometheusRule": {"enabled": True}}, "serviceAccount": {"name": "ramps"}}
+    printed = Helm("helm3", home=tmp_path).run("template", "team-a", CHART, "--namespace", "shop-a", values=values).stdout
+    rules = next(each for each in yaml.safe_load_all(printed) if each and each["kind"] == "PrometheusRule")["spec"]["groups"]
+    of = {rule["alert"]: rule for group in rules for rule in group["rules"]}
+    assert of["RampgateOperatorAbsent"]["expr"] == 'absent(rampgate_operator_leader{namespace="shop-a"})'
+    assert "kubectl get lease team-a-operator -n" in of["RampgateNoLeader"]["annotations"]["description"]
+    assert ":ramps -n shop" in of["RampgateNudgesFailing"]["annotations"]["description"]
+    assert "rampgate-operator" not in json.dumps(rules)
 
 
 @pytest.mark.parametrize("base", ["https://git.shop.example/rampgate", "https://git.shop.example/rampgate/"])

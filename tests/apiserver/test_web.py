@@ -76,7 +76,7 @@ def test_metrics_tell_what_happened_and_how_things_are(team: Team, operator: Ope
     assert (value(operator, "rampgate_operator_reconcile_seconds_count", outcome="ok") or 0) > 3
     assert value(operator, "rampgate_operator_step_lateness_seconds_count") == 0  # a reading was the last thing that was waited for
     assert value(operator, "rampgate_operator_leader") == 1
-    assert value(operator, "rampgate_operator_experiment_waiting", **place, waiting_for="Hold") == 1
+    assert value(operator, "rampgate_operator_experiment_waiting", **place, waiting_for="Hold", reason="Hold") == 1
     assert value(operator, "rampgate_operator_guardrail_verdict", **place, guardrail="errors", verdict="Pass") == 1
     assert value(operator, "rampgate_operator_condition_false", **place) is None
     assert (value(operator, "rampgate_operator_last_transition_timestamp_seconds", **place, reason="Stepped") or 0) > 1.7e9
@@ -95,7 +95,9 @@ def test_metrics_tell_what_holds_a_ramp_and_that_the_glass_is_broken(team: Team,
     team.apply(changes={"guardrails": unread})
     team.wait_for(percent=1, waitingFor="Metrics")
     place, rules = {"namespace": team.namespace, "experiment": "new-checkout"}, {"namespace": team.namespace, "config_map": "feature-gates"}
-    wait_until(lambda: value(operator, "rampgate_operator_experiment_waiting", **place, waiting_for="Metrics") == 1, "it is told")
+    wait_until(
+        lambda: value(operator, "rampgate_operator_experiment_waiting", **place, waiting_for="Metrics", reason="Metrics") == 1, "it is told"
+    )
     read = {"guardrail": "errors", "verdict": "NoData"}
     wait_until(lambda: value(operator, "rampgate_operator_guardrail_verdict", **place, **read) == 1, "the look's verdict is told")
     assert value(operator, "rampgate_operator_break_glass", **rules) == 0

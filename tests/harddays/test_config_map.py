@@ -72,7 +72,7 @@ def test_a_foreign_config_map_in_the_place_of_ours_is_left_alone_and_no_ramp_goe
     team.create_config_map({"mine": "yes"})
     operator.start()
     team.wait_for(waitingFor="Rules", percent=10)
-    is_told(kubectl, team, "ForeignConfigMap", "exists and is not Rampgate's", "Delete or rename it, or use another configMapName")
+    is_told(kubectl, team, "ForeignConfigMap", "exists and is not Rampgate's", "put the key format back; if not, delete it")
     holds(lambda: team.rules() == {"mine": "yes"} and team.status()["percent"] == 10, "nothing moves", seconds=4.0)
     team.delete_rules()
     with recovery:

@@ -29,7 +29,9 @@ class ExperimentCollector(Collector):
 
     def _progress(self) -> Iterator[GaugeMetricFamily]:
         waiting = GaugeMetricFamily(
-            "rampgate_operator_experiment_waiting", "1 for what keeps it from advancing.", labels=(*OF_EXPERIMENT, "waiting_for")
+            "rampgate_operator_experiment_waiting",
+            "1 for what keeps it from advancing; the reason is a closer word, of its condition Progressing.",
+            labels=(*OF_EXPERIMENT, "waiting_for", "reason"),
         )
         false = GaugeMetricFamily(
             "rampgate_operator_condition_false", "1 for each condition that is False.", labels=(*OF_EXPERIMENT, "type", "reason")
@@ -41,7 +43,7 @@ class ExperimentCollector(Collector):
         )
         for key, status in self._statuses():
             if status.waiting_for is not None:
-                waiting.add_metric((*key, status.waiting_for.value), 1)
+                waiting.add_metric((*key, status.waiting_for.value, _closer(status)), 1)
             for condition in status.conditions:
                 if condition.status == "False" and condition.type != PROGRESSING:  # of that one `waiting_for` and `phase` say more
                     false.add_metric((*key, condition.type, condition.reason), 1)
@@ -69,6 +71,11 @@ class ExperimentCollector(Collector):
                 for end, at in _bounds(guardrail):
                     bound.add_metric((*labels, end), at)
         yield from (value, bound, verdict)
+
+
+def _closer(status: Status) -> str:
+    progressing = status.condition(PROGRESSING)
+    return progressing.reason if progressing is not None else ""
 
 
 def _bounds(guardrail: GuardrailStatus) -> Iterator[tuple[str, float]]:

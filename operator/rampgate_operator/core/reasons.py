@@ -128,8 +128,9 @@ SENTENCES = {
     Reason.ACCEPTED: "The spec is accepted.",
     Reason.RENDERED: "The gate's entry in ConfigMap {config_map} is what it must be.",
     Reason.FOREIGN_CONFIG_MAP: (
-        "ConfigMap {config_map} exists and is not Rampgate's (its key format does not say rampgate.dev/1): it is left alone. "
-        "Delete or rename it, or use another configMapName."
+        "ConfigMap {config_map} exists and is not Rampgate's (its key format does not say rampgate.dev/1): it is left alone, "
+        "and pods heed nothing in it, not even kill. If it is Rampgate's, put the key format back; if not, delete it, or make the "
+        "Experiment anew with another configMapName."
     ),
     Reason.CONFIG_MAP_FULL: (
         "ConfigMap {config_map} would pass {limit} bytes: the entry stays as it was. Use another configMapName for new experiments."
@@ -159,7 +160,7 @@ SENTENCES = {
     Reason.NOT_RENDERABLE: "ConfigMap {config_map} does not tell flagd what the gate's entry says: {problem}. There it is {instead}.",
     Reason.FOREIGN_FLAGD_CONFIG_MAP: (
         "ConfigMap {config_map} exists and is no flagd document of Rampgate's (its key format does not say rampgate.dev/flagd/1): "
-        "it is left alone. Delete or rename it, or use another configMapName."
+        "it is left alone. Delete it, or make the Experiment anew with another configMapName."
     ),
     Reason.FLAGD_BEHIND: (
         "ConfigMap {config_map} cannot be written: {why}. Who evaluates with flagd still goes by what it said before, also after a kill."
