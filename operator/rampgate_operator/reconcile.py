@@ -15,7 +15,7 @@ from rampgate_operator.core.compile import compile_entry
 from rampgate_operator.core.conditions import RULES_RENDERED, Announcement
 from rampgate_operator.core.decide import Decision, decide
 from rampgate_operator.core.examine import examine
-from rampgate_operator.core.experiment import Experiment, read_experiment
+from rampgate_operator.core.experiment import Experiment, config_map_name_of, read_experiment
 from rampgate_operator.core.observation import ExposureLook, Look, Observation, Ownership, PodsLook, see_rules
 from rampgate_operator.core.ramp import LATCHED
 from rampgate_operator.core.reasons import Reason
@@ -146,7 +146,7 @@ class Reconciler:
                     await self.rules.refresh(key_of(known))
             return
         self.experiments.see_live(body, since=since)
-        await self.rules.refresh(Key(key.namespace, _config_map_name(body)))
+        await self.rules.refresh(Key(key.namespace, config_map_name_of(body)))
 
     def statuses(self) -> Iterator[tuple[Key, Status]]:
         """Give where each Experiment is, with the readings that were not worth a write."""
@@ -191,7 +191,7 @@ class Reconciler:
         persisted = self._read_status(key, body)
         experiment = await self._understand(key, body, persisted)
         memory = self._known(key, body)
-        config_map = Key(key.namespace, _config_map_name(body))
+        config_map = Key(key.namespace, config_map_name_of(body))
         rules = await self.rules.see(config_map, key.name)
         answers = self._looking.answers(key)
         pods = [answer for answer in answers if isinstance(answer, PodsLook)]
@@ -299,7 +299,7 @@ class Reconciler:
         lines: dict[str, str] = {}
         for body in self.experiments:
             key, status = key_of(body), read_status(body.get("status"))
-            if status is not None and Key(key.namespace, _config_map_name(body)) == config_map:
+            if status is not None and Key(key.namespace, config_map_name_of(body)) == config_map:
                 line = compile_entry(await self._understand(key, body, status), status, None)
                 lines |= {key.name: line} if line else {}
         return lines
@@ -331,7 +331,7 @@ class Reconciler:
             known.pop(key, None)
 
     def _is_unserved_end(self, key: Key, body: Body) -> bool:
-        config_map = self.rules.cache.get(Key(key.namespace, _config_map_name(body)))
+        config_map = self.rules.cache.get(Key(key.namespace, config_map_name_of(body)))
         entry = see_rules(config_map, key.name).entry
         return (body.get("status") or {}).get("phase") in LATCHED and entry is not None and "serve" not in entry.content
 
@@ -367,7 +367,3 @@ def wants_kill(body: Body) -> bool:
     """Tell whether a person wants a kill that is not yet carried out: it goes before everything else."""
     phase = (body.get("status") or {}).get("phase")
     return (body.get("spec") or {}).get("killed") is True and phase != Phase.KILLED
-
-
-def _config_map_name(body: Body) -> str:
-    return str((body.get("spec") or {}).get("configMapName", "feature-gates"))

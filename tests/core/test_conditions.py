@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from rampgate_operator.core.observation import FORMAT_KEY, KILL_KEY, FlagdSeen
+from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY, FlagdSeen
 from rampgate_operator.core.reasons import Reason
 from tests.core.story import BAD, ERRORS, FAILED, GOOD, KEY, NO_DATA, Story, steps
 
@@ -330,6 +330,18 @@ def test_a_spec_that_was_never_accepted_obeys_a_kill() -> None:
     story.accepted = None
     assert heard(story, lambda story: story.settle()) == [("Killed", True), ("Invalid", True)]
     assert (story.said, story.waiting, story.entry.content["serve"]) == (("Killed", -1, 0.0), None, "KILLED")
+
+
+def test_a_kill_of_a_spec_that_was_never_accepted_says_when_pods_were_not_told() -> None:
+    story = Story().ramp_to(10).edit(invalid="no", killed=True)
+    story.accepted, story.data = None, {KEY: (story.data or {})[KEY]}
+    story.settle()
+    assert (story.said, story.waiting) == (("Killed", -1, 0.0), "Rules")
+    rendered = story.condition("RulesRendered")
+    assert (rendered.status, rendered.reason) == ("False", "ForeignConfigMap")
+    story.data |= {FORMAT_KEY: FORMAT}
+    story.settle()
+    assert (story.waiting, story.condition("RulesRendered").status, story.entry.content["serve"]) == (None, "True", "KILLED")
 
 
 def test_messages_are_bounded() -> None:

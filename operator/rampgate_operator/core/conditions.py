@@ -6,6 +6,7 @@ from datetime import datetime
 
 from rampgate_operator.core.experiment import Experiment
 from rampgate_operator.core.exposures import counts_exposures
+from rampgate_operator.core.observation import Observation
 from rampgate_operator.core.ramp import Change
 from rampgate_operator.core.reasons import Reason, percent_text, say
 from rampgate_operator.core.sample_ratio import describe_ratio, worst_ratio
@@ -18,6 +19,7 @@ from rampgate_operator.core.waiting import (
     Situation,
     is_failing,
     metrics_missing,
+    rules_behind,
     rules_out,
     sample_ratio_off,
 )
@@ -72,13 +74,17 @@ def describe(situation: Situation, findings: Sequence[Finding]) -> tuple[Conditi
     return (*dated, *_results_valid(situation), *_flagd_rendered(situation), *_pods_nudged(situation))
 
 
-def describe_invalid(experiment: Experiment, status: Status, now: datetime) -> Status:
-    """Describe an Experiment of which no spec was ever accepted by this process: what is served is left as it is."""
-    ramps = status.phase in RAMPS
-    valid = _judged(VALID, "False", Reason.INVALID, instead="and none was accepted before", problem=experiment.problem)
-    others = tuple(condition for condition in status.conditions if condition.type != VALID)
-    conditions = (_dated(valid, status, experiment.generation, now), *others)
-    waiting = WaitingFor.INVALID if ramps else None
+def describe_invalid(experiment: Experiment, status: Status, observation: Observation) -> Status:
+    """Describe an Experiment of which no spec was ever accepted by this process: what is served is left as it is, unless it is over."""
+    judged, waiting = [_judged(VALID, "False", Reason.INVALID, instead="and none was accepted before", problem=experiment.problem)], None
+    if status.phase in RAMPS:
+        waiting = WaitingFor.INVALID
+    else:
+        behind = rules_behind(experiment, status, observation)
+        judged.append(_as_rendered(behind, experiment))
+        waiting = behind.waiting_for if behind is not None else None
+    dated = tuple(_dated(each, status, experiment.generation, observation.now) for each in judged)
+    conditions = (*dated, *(known for known in status.conditions if known.type not in {each.type for each in judged}))
     return status.model_copy(update={"observed_generation": experiment.generation, "waiting_for": waiting, "conditions": conditions})
 
 
@@ -118,10 +124,13 @@ def _valid(situation: Situation) -> Judged:
 
 
 def _rules_rendered(situation: Situation) -> Judged:
-    finding = rules_out(situation)
+    return _as_rendered(rules_out(situation), situation.experiment)
+
+
+def _as_rendered(finding: Finding | None, experiment: Experiment) -> Judged:
     if finding is not None:
         return Judged(type=RULES_RENDERED, status="False", reason=finding.reason, message=finding.message)
-    return _judged(RULES_RENDERED, "True", Reason.RENDERED, config_map=situation.spec.config_map_name)
+    return _judged(RULES_RENDERED, "True", Reason.RENDERED, config_map=experiment.config_map_name)
 
 
 def _results_valid(situation: Situation) -> Iterator[Condition]:

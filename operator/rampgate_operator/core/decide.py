@@ -95,7 +95,7 @@ def _decide_without_spec(experiment: Experiment, before: Status | None, status: 
     """No spec was ever accepted by this process: what is served stays, but a kill is obeyed."""
     change = kill(experiment, status)
     after = status if change is None else move(status, change, steps=(), now=observation.now)
-    after = describe_invalid(experiment, after, observation.now)
+    after = describe_invalid(experiment, after, observation)
     after = number_rules(experiment, after, observation)
     return Decision(status=after, announcements=announce(before, after, change))
 

@@ -28,6 +28,7 @@ class Experiment:
     """The attempt that the newest spec asks for."""
     killed: bool
     paused: bool
+    config_map_name: str
     managers: Mapping[str, str]
     """The field manager that last set each field of the spec."""
 
@@ -59,8 +60,14 @@ def read_experiment(body: Mapping[str, Any], *, accepted: Spec | None, examined:
         attempt=attempt if isinstance(attempt, int) else 1,
         killed=spec.get("killed") is True,
         paused=spec.get("paused") is True,
+        config_map_name=config_map_name_of(body),
         managers=read_managers(metadata.get("managedFields") or ()),
     )
+
+
+def config_map_name_of(body: Mapping[str, Any]) -> str:
+    """Give the name of the ConfigMap that has the experiment's rules: it cannot change, so a spec that cannot be run tells it too."""
+    return str((body.get("spec") or {}).get("configMapName", "feature-gates"))
 
 
 def read_managers(managed_fields: Any) -> Mapping[str, str]:  # noqa: ANN401  # JSON from the API server

@@ -98,12 +98,17 @@ def invalid(situation: Situation) -> Finding | None:
 def break_glass(situation: Situation) -> Finding | None:
     """A person holds the gate on control at the ConfigMap."""
     rules = situation.observation.rules
-    return _found(Reason.BREAK_GLASS, config_map=situation.spec.config_map_name) if rules.break_glass else None
+    return _found(Reason.BREAK_GLASS, config_map=situation.experiment.config_map_name) if rules.break_glass else None
 
 
 def rules_not_served(situation: Situation) -> Finding | None:
     """What pods can read is not what the status says: older, or changed by somebody else."""
-    seen, wanted, name = situation.observation.rules, situation.status.rules, situation.spec.config_map_name
+    return rules_behind(situation.experiment, situation.status, situation.observation)
+
+
+def rules_behind(experiment: Experiment, status: Status, observation: Observation) -> Finding | None:
+    """Give the same of an Experiment of which no spec can be run: an attempt that is over must have ended in pods too."""
+    seen, wanted, name = observation.rules, status.rules, experiment.config_map_name
     if seen.ownership is Ownership.FOREIGN:
         return _found(Reason.RULES, closer=Reason.FOREIGN_CONFIG_MAP, config_map=name)
     if wanted is not None and seen.entry is not None and _says(seen.entry, wanted):
@@ -111,12 +116,12 @@ def rules_not_served(situation: Situation) -> Finding | None:
     obeyed = _what_is_obeyed(seen.entry)
     if seen.immutable:
         return _found(Reason.RULES, closer=Reason.CONFIG_MAP_IMMUTABLE, config_map=name, obeyed=obeyed)
-    line = compile_entry(situation.experiment, situation.status, seen.entry)
+    line = compile_entry(experiment, status, seen.entry)
     if line is not None and not fits(line, seen):
         return _found(Reason.RULES, closer=Reason.CONFIG_MAP_FULL, config_map=name, limit=ROOM)
-    known = situation.status.condition("RulesRendered")
-    since = known.last_transition_time if known is not None and known.status == "False" else situation.now
-    if situation.now - since >= LONGEST_WRITE:
+    known = status.condition("RulesRendered")
+    since = known.last_transition_time if known is not None and known.status == "False" else observation.now
+    if observation.now - since >= LONGEST_WRITE:
         why = seen.refusal or "the operator's log says why"
         return _found(Reason.RULES, closer=Reason.RULES_BEHIND, config_map=name, obeyed=obeyed, since=timestamp(since), why=why)
     return _found(Reason.RULES, until=since + LONGEST_WRITE, config_map=name, obeyed=obeyed)

@@ -53,6 +53,7 @@ class Ramp:
             attempt=spec.attempt,
             killed=False,
             paused=False,
+            config_map_name=spec.config_map_name,
             managers={},
         )
         self.spec = spec
