@@ -294,3 +294,10 @@ async def test_a_config_map_that_goes_and_comes_back_as_a_round_begins_is_told_b
     async with desk.at_work():
         desk.kill()
         await until(lambda: bool(written) and desk.cluster.told() == {str(written[0])} and not desk.nudges._wanted)
+
+
+async def test_pods_are_told_nothing_of_somebody_elses_config_map_that_has_our_label(desk: Desk) -> None:
+    body = desk.cluster.put_config_map(RULES, {"theirs": "anything"})
+    written = {"managedFields": [{"time": desk.time.isoformat()}]}
+    desk.rules.take_in({**body, "metadata": {**body["metadata"], **written}})
+    assert not desk.nudges._wanted

@@ -304,6 +304,35 @@ async def test_after_a_restart_nobody_is_queued_again_who_was_never_refused(desk
     assert desk.cluster.told() == {""}
 
 
+async def test_after_a_restart_in_a_long_outage_it_is_found_out_all_the_same(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a condition that a right is missing would stay for ever, since nobody asked again."""
+    monkeypatch.setattr(nudge, "LATELY", timedelta())
+    desk.add_pods(1)
+    desk.experiments.see({**desk.cluster.apply(Key("shop", "gate"), {}), "status": FORBIDDEN_BEFORE})
+    desk.cluster.refusals["list"] = ClusterError("the API server answered 500")
+    desk.write(gate={"percent": 10})
+    async with desk.at_work():
+        await until(lambda: desk.cluster.rounds() == 2)
+        desk.cluster.refusals.clear()
+        await until(lambda: desk.nudges.is_known(RULES))
+    assert desk.nudges.refused(RULES) is None
+
+
+async def test_after_a_restart_a_pod_that_may_not_be_touched_is_given_up_in_time_where_others_were_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.add_pods(2)
+    version = desk.write(gate={"percent": 10})
+    desk.cluster.pods[Key("shop", "feature-gates-0")] = (RULES.name, version)
+    desk.cluster.denied = {"feature-gates-1"}
+    desk.experiments.see({**desk.cluster.apply(Key("shop", "gate"), {}), "status": FORBIDDEN_BEFORE})
+    desk.nudges.tell(RULES, None, desk.cluster.config_maps[RULES])
+    monkeypatch.setattr(nudge, "LATELY", timedelta())
+    async with desk.at_work():
+        await until(lambda: not desk.nudges._wanted)
+    assert desk.nudges.is_known(RULES)
+
+
 async def test_what_is_no_config_map_with_rules_is_known_to_be_told_nothing(desk: Desk) -> None:
     assert desk.nudges.is_known(RULES)
     desk.write(gate={"percent": 10})

@@ -1,5 +1,7 @@
 """reconcile: what one decision needs beyond the pure core, in memory: neighbours' accepted specs, names that are taken, refusals told."""
 
+import asyncio
+from collections.abc import Collection, Hashable, Mapping
 from datetime import timedelta
 from typing import Any
 
@@ -8,6 +10,7 @@ from prometheus_client import CollectorRegistry
 
 from rampgate_operator.adapters.metrics import OperatorMeter
 from rampgate_operator.cache import key_of
+from rampgate_operator.core.looks import Answer, LookRequest, NoData, Value
 from rampgate_operator.core.observation import RULES_LABEL
 from rampgate_operator.core.promql import LOOKBACK
 from rampgate_operator.core.revision import EXPERIMENT_LABEL
@@ -28,7 +31,7 @@ ONE, OTHER, RULES = Key("shop", "one"), Key("shop", "other"), Key("shop", "featu
 
 
 class Still:
-    """A clock that is turned by hand, and sources that nobody asks."""
+    """A clock that is turned by hand, and sources that have nothing."""
 
     def __init__(self) -> None:
         self.time = NOON
@@ -38,6 +41,16 @@ class Still:
 
     def lookbacks(self) -> dict[str, timedelta]:
         return {"default": LOOKBACK}
+
+    async def answer(self, requests: Collection[LookRequest]) -> Mapping[Hashable, Answer]:
+        return {request.key: NoData("no series") for request in requests}
+
+
+class Harmful(Still):
+    """Sources that see harm whenever they are asked."""
+
+    async def answer(self, requests: Collection[LookRequest]) -> Mapping[Hashable, Answer]:
+        return {request.key: Value(2.0) for request in requests}
 
 
 @pytest.fixture
@@ -109,3 +122,55 @@ async def test_why_an_entry_cannot_be_written_is_said_in_the_condition(
     assert RULES_LABEL in cluster.config_maps[RULES]["metadata"]["labels"]
     assert (await operator.rules.see(RULES, "one")).refusal == ""
     assert key_of(cluster.experiments[ONE]) == ONE
+
+
+@pytest.mark.parametrize("refused", ["feature-gates", "copy"], ids=["its own", "another one that has its key"])
+async def test_a_config_map_that_cannot_be_written_keeps_no_breach_from_being_seen(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    still = Harmful()
+    cluster.apply(ONE, SPEC)
+    operator = process(cluster, still)
+    for _ in range(2):
+        await operator.reconcile(ONE)
+    assert cluster.experiments[ONE]["status"]["percent"] == 50
+    still.time += timedelta(minutes=10)  # a reading reaches back
+    operator.rules.take_in(cluster.put_config_map(Key("shop", "copy"), dict(cluster.config_maps[RULES]["data"])))
+    swap = cluster.swap
+
+    async def refuse(config_map: Body, *, key: str, new: str | None) -> Body:
+        if config_map["metadata"]["name"] == refused:
+            raise ClusterError("the API server refuses the change: not on a Friday")
+        return await swap(config_map, key=key, new=new)
+
+    monkeypatch.setattr(cluster, "swap", refuse)
+    edited = {"guardrails": [{"name": "errors", "query": "errors", "max": 1}], "overrides": [{"variant": "treatment", "units": ["qa"]}]}
+    cluster.apply(ONE, {**SPEC, **edited})
+    for _ in range(2):
+        operator.experiments.see(cluster.experiments[ONE])
+        with pytest.raises(ClusterError):
+            await operator.reconcile(ONE)
+        await asyncio.sleep(0.01)  # the answer comes in
+    assert cluster.experiments[ONE]["status"]["phase"] == "RolledBack"
+    assert ('"serve":"ROLLED_BACK"' in cluster.config_maps[RULES]["data"]["one.json"]) == (refused == "copy")
+
+
+async def test_metrics_tell_of_a_kill_that_cannot_be_written(cluster: MemoryCluster, still: Still, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those of a process that knew no better time: an alert goes by them."""
+    cluster.apply(ONE, SPEC)
+    operator = process(cluster, still)
+    for _ in range(2):
+        await operator.reconcile(ONE)
+
+    async def refuse(config_map: Body, *, key: str, new: str | None) -> Body:
+        raise ClusterError("the API server refuses the change: not on a Friday")
+
+    monkeypatch.setattr(cluster, "swap", refuse)
+    cluster.apply(ONE, {**SPEC, "killed": True})
+    for each in (operator, process(cluster, still)):
+        for _ in range(2):
+            each.experiments.see(cluster.experiments[ONE])
+            with pytest.raises(ClusterError):
+                await each.reconcile(ONE)
+        [(key, status)] = each.statuses()
+        assert (key, status.phase, status.percent, status.waiting_for) == (ONE, "Killed", 0, "Rules")

@@ -39,7 +39,7 @@ AT_ONCE = {Urgency.NOW: 12, Urgency.SOON: 4}
 """Requests under way in the whole operator. Those that put somebody back on control have slots of their own; ConfigMaps take turns."""
 SLOW, MOST_SLOW = 1.0, 40
 """Seconds after which a request gives its slot back, though it has no answer yet; and how many may do so at once. With the slots they are
-fewer than the connections that the client keeps: statuses, rules and the lease need theirs."""
+fewer than the connections that the client keeps: statuses and rules need theirs."""
 APART = 0.2
 """Seconds between two rounds of one ConfigMap: a thousand gates that are rolled back together make no thousand rounds."""
 LATELY = timedelta(minutes=2)
@@ -167,7 +167,7 @@ class Nudges:
             is_late = changed is None or self._clock.now() - changed > LATELY
             if is_late:
                 return Urgency.SOON if self._was_refused(config_map, after) else None
-            return urgency_of(_NOTHING, after) or Urgency.SOON
+            return urgency_of(_NOTHING, after) or (Urgency.SOON if is_ours(after) else None)
         return urgency_of(before, after, is_awaited=lambda gate: self._is_awaited(Key(config_map.namespace, gate)))
 
     def _was_refused(self, config_map: Key, body: Body) -> bool:
@@ -175,6 +175,11 @@ class Nudges:
         found = (self._experiments.get(Key(config_map.namespace, gate)) or {} for gate in gates_in(body))
         conditions = (each for experiment in found for each in (experiment.get("status") or {}).get("conditions") or ())
         return any(each["type"] == PODS_NUDGED for each in conditions)
+
+    def _is_doubted(self, config_map: Key) -> bool:
+        """Tell whether an earlier process said that pods may not be told, and this one has not found out yet."""
+        body = self._rules.cache.get(config_map)
+        return config_map in self._untried and body is not None and self._was_refused(config_map, body)
 
     def _is_awaited(self, experiment: Key) -> bool:
         body = self._experiments.get(experiment)
@@ -291,7 +296,7 @@ class Nudges:
             return
         if (refused := round_.refused_as(config_map.name)) is not None:
             self._refuse(config_map, refused)
-        elif round_.trouble is None or round_.patches[Patched.OK]:
+        elif round_.trouble is None or round_.patches[Patched.OK] or round_.told_before:
             self._accept(config_map)
         if round_.trouble is not None:
             self._try_again(config_map, round_.trouble)
@@ -302,7 +307,8 @@ class Nudges:
         wanted, is_refused = self._wanted.get(config_map), config_map in self._refused
         if not is_refused:
             logger.warning("%s: not all of its pods were told: %s", config_map, trouble)
-        if wanted is not None and not is_refused and _now() - wanted.since > LATELY.total_seconds():
+        is_late = wanted is not None and _now() - wanted.since > LATELY.total_seconds()
+        if is_late and not is_refused and not self._is_doubted(config_map):
             del self._wanted[config_map]  # kubelets have refreshed by now
             return
         self._go_again(config_map, trouble)
@@ -324,10 +330,9 @@ class Nudges:
             self._queue_gates(config_map)
 
     def _accept(self, config_map: Key) -> None:
-        is_first, body = config_map in self._untried, self._rules.cache.get(config_map)
+        was_doubted = self._is_doubted(config_map)
         self._untried.discard(config_map)
-        was_refused = is_first and body is not None and self._was_refused(config_map, body)
-        if self._refused.pop(config_map, None) is not None or was_refused:
+        if self._refused.pop(config_map, None) is not None or was_doubted:
             self._queue_gates(config_map)
 
     def _queue_gates(self, config_map: Key) -> None:

@@ -46,7 +46,8 @@ async def run(settings: Settings, *, metrics: Metrics) -> None:
     stop = asyncio.Event()
     _stop_on_signals(stop)
     login = await log_in(os.environ)
-    # the lease has connections of its own: one attempt, not one of each that fell silent, is lost before it is renewed by a new one
+    # the lease has a connection of its own: when all fall silent, one try is lost, and the next one opens a new one; of many that are
+    # shared, each try might be given another silent one
     async with client.ApiClient(login.configuration) as api, client.ApiClient(login.configuration) as lease_api:
         lease = _lease(lease_api, settings, login)
         queue, registry = Queue[Key](lambda key: key.namespace), CollectorRegistry()

@@ -127,11 +127,10 @@ class Reconciler:
             return
         gathered, decision = decided
         try:
-            persisted = await self._apply(gathered, decision)
-        except ConflictError:  # under a storm of edits every race may be lost: without a look nobody would ever see the breach
+            await self._apply(key, gathered, decision)
+        except (ConflictError, ClusterError):  # races may be lost, and writes refused, for ever: without a look nobody would see the breach
             self._ask(key, gathered, decision)
             raise
-        self._remember(key, gathered, decision, persisted)
         self._ask(key, gathered, decision)
         self._come_back(key, gathered, decision)
 
@@ -260,7 +259,7 @@ class Reconciler:
 
     # --- apply ---
 
-    async def _apply(self, gathered: Gathered, decision: Decision) -> Status:
+    async def _apply(self, key: Key, gathered: Gathered, decision: Decision) -> None:
         persisted = gathered.persisted
         spec = gathered.experiment.spec
         if spec is not None and decision.status.spec_digest != (persisted.spec_digest if persisted else ""):
@@ -272,11 +271,11 @@ class Reconciler:
             persisted = read_status(body["status"])
         if persisted is None:
             raise TypeError("the API server gave back a status that cannot be read")
+        self._remember(key, gathered, decision, persisted)  # now, for metrics must tell that the entry cannot be written
         try:
             await self._serve(gathered, persisted)
         finally:  # the status is persisted, and would not call for them again
             self._announce(gathered, decision.announcements)
-        return persisted
 
     async def _persist(self, gathered: Gathered, status: Status) -> Body:
         before = gathered.persisted

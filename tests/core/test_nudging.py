@@ -100,8 +100,10 @@ def test_of_two_gates_the_more_urgent_one_counts() -> None:
         (["2026-12-01T12:00:00Z", "2026-12-01T12:00:05Z", None], datetime(2026, 12, 1, 12, 0, 5, tzinfo=UTC)),
         ([None], None),
         ([], None),
+        (["0000-01-01T00:00:00Z", "10000-01-01T00:59:59Z", "2026-12-01T12:00:00Z"], datetime(2026, 12, 1, 12, 0, tzinfo=UTC)),
+        (["-0001-12-31T23:00:00Z"], None),
     ],
-    ids=["the last of all", "one that has no time", "nobody"],
+    ids=["the last of all", "one that has no time", "nobody", "years that Go knows", "none but such a year"],
 )
 def test_the_last_change_is_that_of_the_managed_fields(times: list[str | None], last: datetime | None) -> None:
     fields = [{"manager": "x", **({"time": time} if time else {})} for time in times]

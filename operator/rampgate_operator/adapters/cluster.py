@@ -3,7 +3,6 @@
 Knows paths, patches and their preconditions. Decides nothing, retries nothing: a lost race is a ConflictError, all else a ClusterError.
 """
 
-import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
@@ -60,8 +59,8 @@ class KubernetesCluster:
         """Give every ConfigMap with rules that is watched."""
         arguments: dict[str, Any] = {"label_selector": RULES_LABEL, "_request_timeout": _TIMEOUT}
         if self._namespace is None:
-            return _items(plain(await answered(self._core.list_config_map_for_all_namespaces(**arguments))))
-        return _items(plain(await answered(self._core.list_namespaced_config_map(self._namespace, **arguments))))
+            return _items(await answered(_json(self._core.list_config_map_for_all_namespaces_without_preload_content(**arguments))))
+        return _items(await answered(_json(self._core.list_namespaced_config_map_without_preload_content(self._namespace, **arguments))))
 
     async def get_experiment(self, key: Key) -> Body | None:
         """Give one Experiment as it is now; None when it is gone."""
@@ -69,9 +68,8 @@ class KubernetesCluster:
 
     async def get_config_map(self, key: Key) -> Body | None:
         """Give one ConfigMap as it is now; None when it does not exist."""
-        read = self._core.read_namespaced_config_map(key.name, key.namespace, _request_timeout=_TIMEOUT)
-        found = await answered(read, may_be_absent=True)
-        return None if found is None else plain(found)
+        read = self._core.read_namespaced_config_map_without_preload_content(key.name, key.namespace, _request_timeout=_TIMEOUT)
+        return cast("Body | None", await answered(_json(read), may_be_absent=True))
 
     async def write_status(self, experiment: Body, status: Status) -> Body:
         """Replace the status by a merge patch that carries the resourceVersion (RFC 7386; 409 when it has moved)."""
@@ -100,8 +98,10 @@ class KubernetesCluster:
         body = client.V1ConfigMap.model_validate(
             {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {FORMAT_KEY: FORMAT, **data}}
         )
-        create = self._core.create_namespaced_config_map(key.namespace, body, field_manager=FIELD_MANAGER, _request_timeout=_TIMEOUT)
-        return plain(await answered(create))
+        create = self._core.create_namespaced_config_map_without_preload_content(
+            key.namespace, body, field_manager=FIELD_MANAGER, _request_timeout=_TIMEOUT
+        )
+        return cast("Body", await answered(_json(create)))
 
     async def swap(self, config_map: Body, *, key: str, new: str | None) -> Body:
         """Compare and swap one key by JSON Patch.
@@ -128,8 +128,10 @@ class KubernetesCluster:
         """Give the ControllerRevisions that carry the Experiment's name as a label."""
         metadata = experiment["metadata"]
         selector = f"{EXPERIMENT_LABEL}={metadata['name']}"
-        listed = self._apps.list_namespaced_controller_revision(metadata["namespace"], label_selector=selector, _request_timeout=_TIMEOUT)
-        return _items(plain(await answered(listed)))
+        listed = self._apps.list_namespaced_controller_revision_without_preload_content(
+            metadata["namespace"], label_selector=selector, _request_timeout=_TIMEOUT
+        )
+        return _items(await answered(_json(listed)))
 
     async def create_revision(self, experiment: Body, *, number: int, spec_digest: str, data: Mapping[str, Any]) -> None:
         """Create a ControllerRevision that the Experiment owns, so that it is deleted with it.
@@ -208,8 +210,7 @@ class KubernetesCluster:
             _headers={"Accept": f"{_METADATA_ALONE}=PartialObjectMetadataList"},
             _request_timeout=_TIMEOUT,
         )
-        listed = await asyncio.to_thread(json.loads, await answered(_body(call)))
-        metadata = [each["metadata"] for each in _items(listed)]
+        metadata = [each["metadata"] for each in _items(await answered(_json(call)))]
         return [Pod(each["name"], (each.get("annotations") or {}).get(RULES_ANNOTATION, "")) for each in metadata]
 
     async def nudge_pod(self, pod: Key, version: str) -> bool:
@@ -246,11 +247,11 @@ class KubernetesCluster:
         """Patch a ConfigMap as it was read: one of its keys, or without a `key` all of it. The patch begins with whose it must be."""
         self._check_leadership()
         name, namespace = config_map["metadata"]["name"], config_map["metadata"]["namespace"]
-        call = self._core.patch_namespaced_config_map(
+        call = self._core.patch_namespaced_config_map_without_preload_content(
             name, namespace, patch, field_manager=FIELD_MANAGER, _content_type=JSON_PATCH, _request_timeout=_TIMEOUT
         )
         try:
-            return plain(await answered(call))
+            return cast("Body", await answered(_json(call)))
         except _UnprocessableError as error:
             now = await self.get_config_map(Key(namespace, name))
             unchanged = now is not None and _format(now) == patch[0]["value"] and _part(now, key) == _part(config_map, key)
@@ -359,6 +360,15 @@ async def _body(request: Awaitable[Any]) -> bytes:
         error.headers, error.body = response.headers, body.decode(errors="replace")
         raise error
     return body
+
+
+async def _json(request: Awaitable[Any]) -> Any:  # noqa: ANN401  # JSON
+    """Read an answer as it came: what a tenant wrote may be what a model of the client refuses, such as a year 0 in `managedFields`."""
+    body = await _body(request)
+    try:
+        return json.loads(body)
+    except ValueError as error:  # of something in between
+        raise ClusterError("the API server's answer is no JSON") from error
 
 
 async def answered(request: Awaitable[Any], *, may_be_absent: bool = False) -> Any:  # noqa: ANN401  # JSON

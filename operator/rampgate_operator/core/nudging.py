@@ -50,8 +50,8 @@ def urgency_of(before: ConfigMap, after: ConfigMap, *, is_awaited: Callable[[str
 
 def changed_at(config_map: ConfigMap) -> datetime | None:
     """Say when a ConfigMap was last written, by its managed fields; None when it does not say."""
-    times = (each.get("time") for each in config_map["metadata"].get("managedFields") or ())
-    return max((datetime.fromisoformat(time) for time in times if time), default=None)
+    times = (_read_time(each.get("time") or "") for each in config_map["metadata"].get("managedFields") or ())
+    return max((time for time in times if time is not None), default=None)
 
 
 def is_ours(config_map: ConfigMap) -> bool:
@@ -62,6 +62,13 @@ def is_ours(config_map: ConfigMap) -> bool:
 def is_for_flagd(config_map: ConfigMap) -> bool:
     """Tell whether it holds a document for flagd."""
     return _data(config_map).get(FORMAT_KEY) == FLAGD_FORMAT
+
+
+def _read_time(text: str) -> datetime | None:
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:  # it is anybody's to write, and a year 0 is none for Python
+        return None
 
 
 def _urgency_of_document(before: ConfigMap, after: ConfigMap) -> Urgency | None:
