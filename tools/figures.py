@@ -1,6 +1,6 @@
 """Write `benchmarks/README.md`, what was measured, from `benchmarks/results/*.json`: `python -m tools.figures`, or `--check`.
 
-Knows which figure stands beside which bar. Must not measure anything.
+Knows which figure stands beside which bar. Must not measure anything; what is written by hand below its marker stays as it is.
 """
 
 import json
@@ -11,12 +11,13 @@ from tools.generated import ROOT, write_or_check
 
 FILE = ROOT / "benchmarks" / "README.md"
 RESULTS = ROOT / "benchmarks" / "results"
-HEADER = """<!-- Generated from benchmarks/results by `python -m tools.figures`; run the benchmarks to change it. -->
+HEADER = """<!-- Down to the marker generated from benchmarks/results by `python -m tools.figures`; run the benchmarks to change it. -->
 # Measured
 
 Figures, not tests: they are taken by hand on an otherwise idle machine, side by side with what they are compared with, and nothing fails
 when they change. Each names its command.
 """
+END = "\n<!-- End of what is generated: the rest is written by hand. -->\n"
 
 
 class Row(NamedTuple):
@@ -167,14 +168,16 @@ GUARDRAILS = Table(
         Row("looks_1000x3_cpu_s", "the same: the operator's CPU", "≤ 6", unit="s"),
     ),
 )
+TABLES = (SDK, OPERATOR, FAILOVER, ROLLBACK, PROPAGATION, GUARDRAILS)
 SPREAD = ("min", "median", "max")
 
 
 def text() -> str:
-    """Give the page's content."""
-    return HEADER + "".join(
-        _section(table) for table in (SDK, OPERATOR, FAILOVER, ROLLBACK, PROPAGATION, GUARDRAILS) if (RESULTS / table.file).exists()
-    )
+    """Give the page's content. Raises ValueError when the page does not say where what is written by hand begins."""
+    _, end, by_hand = FILE.read_text(encoding="utf-8").partition(END)
+    if not end:
+        raise ValueError(f"{FILE.name} has no line {END.strip()}")
+    return HEADER + "".join(_section(table) for table in TABLES if (RESULTS / table.file).exists()) + END + by_hand
 
 
 def _section(table: Table) -> str:

@@ -108,6 +108,8 @@ def test_a_gate_is_stopped_it_is_sure_and_it_begins_again(team: Team, shop: Expo
     team.wait_for(attempt=2, phase="Ramping")
 
 
+SET_AND_CHECK, TELL_PODS = slice(3), slice(3, 4)
+"""The blocks of "Break the glass"."""
 AS_ON_CALL = ("--as=somebody", "--as-group=on-call")
 
 
@@ -139,7 +141,7 @@ def on_call(cluster: Cluster, namespace: str, kubectl: Kubectl, tmp_path: Path) 
 def test_who_is_on_call_may_do_what_the_runbook_says_with_the_role_that_it_names(team: Team, shop: Exporter, on_call: Person) -> None:
     team.apply()
     team.wait_for(percent=50)
-    on_call.follow("Break the glass", blocks=slice(2))
+    on_call.follow("Break the glass", blocks=SET_AND_CHECK)
     team.wait_for(waitingFor="BreakGlass")
     on_call.follow("Stop a gate now")
     team.wait_for(phase="Killed")
@@ -152,7 +154,7 @@ def test_who_is_on_call_may_do_what_the_runbook_says_with_the_role_that_it_names
 
 
 OF_OTHERS = (
-    ("Break the glass", slice(2, 3), 'cannot list resource "pods"'),
+    ("Break the glass", TELL_PODS, 'cannot list resource "pods"'),
     ("Stop everything", slice(1), "this changes spec.paused: that takes the ClusterRole rampgate-editor"),
     ("Stop everything", slice(1, None), 'cannot list resource "configmaps"'),
     ("Begin again", slice(None), "this changes spec.attempt: that takes the ClusterRole rampgate-editor"),
@@ -182,7 +184,7 @@ def test_who_is_on_call_sees_why_the_operator_is_down_and_tells_pods_by_hand_onc
         asked = partial(kubectl, "auth", "can-i", *right, "-n", team.namespace, *AS_ON_CALL, check=False)
         wait_until(lambda asked=asked: asked().returncode == 0, f"it may {' '.join(right)}")
     allowed = Person(on_call.kubeconfig, team.namespace, tmp_path, operator=team.namespace)
-    assert "pod/shop annotated" in allowed.follow("Break the glass", blocks=slice(2, 3))
+    assert "pod/shop annotated" in allowed.follow("Break the glass", blocks=TELL_PODS)
     assert 'pods "POD" not found' in allowed.refused("The operator is down", blocks=slice(None))
 
 

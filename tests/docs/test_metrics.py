@@ -1,4 +1,4 @@
-"""The page on metrics lists every metric that there is, with its labels, and no other."""
+"""The page on metrics, and for applications that of the SDK, list every metric that there is, with its labels, and no other."""
 
 import re
 from typing import Any
@@ -39,9 +39,9 @@ class Nothing:
 
 
 def listed() -> dict[str, set[str]]:
-    """Metric to labels, by the page's tables."""
+    """Metric to labels, by the pages' tables."""
     found = {}
-    for line in page("docs/metrics.md").text.splitlines():
+    for line in (line for name in ("docs/metrics.md", "docs/sdk.md") for line in page(name).text.splitlines()):
         cells = [cell.strip() for cell in line.strip("|").split("|")]
         if line.startswith("| `rampgate_") and len(cells) in (2, 3):
             for name in NAME.findall(cells[0]):
@@ -49,7 +49,7 @@ def listed() -> dict[str, set[str]]:
     return found
 
 
-async def test_every_metric_is_on_the_page_with_its_labels_and_no_other() -> None:
+async def test_every_metric_is_on_its_page_with_its_labels_and_no_other() -> None:
     registry = CollectorRegistry()
     OperatorMeter(registry)
     operators = [metric for metric in registry._collector_to_names if isinstance(metric, MetricWrapperBase)]

@@ -61,11 +61,12 @@ def test_the_readme_counts_the_demos_checks_right() -> None:
     ("name", "heading", "words"),
     [
         ("docs/concepts.md", "How an attempt moves", [*Phase, *WaitingFor]),
+        ("docs/runbook.md", "A ramp does not advance", list(WaitingFor)),
         ("docs/concepts.md", "Words", list(Verdict)),
         ("docs/guardrails.md", "When there is no reading", [Verdict.NO_DATA, Verdict.ERROR, Verdict.INCONCLUSIVE, Verdict.NO_COMPARISON]),
         ("docs/guardrails.md", "What a breach does", list(OnBreach)),
     ],
-    ids=["phases and waits", "verdicts", "readings that are missing", "breaches"],
+    ids=["phases and waits", "waits", "verdicts", "readings that are missing", "breaches"],
 )
 def test_a_list_of_words_is_complete(name: str, heading: str, words: list[str]) -> None:
     text = section(page(name), heading)
