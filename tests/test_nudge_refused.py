@@ -102,7 +102,7 @@ async def test_what_admission_refuses_of_all_pods_is_said_in_its_words_and_only_
             await until(lambda: desk.nudges.refused(RULES) is not None)
             assert len(desk.cluster.asked) == 1 + 100, "each is tried while it matters"
             refused = desk.nudges.refused(RULES)
-            assert refused == NudgeRefused(config_map="feature-gates", verb="patch", by_admission=True)
+            assert refused == NudgeRefused(config_map="feature-gates", verb="patch")
             assert refused.why == "policy says no to feature-gates-0"
             await asyncio.sleep(0.1)  # as long as is worth it
             rounds = desk.cluster.rounds()

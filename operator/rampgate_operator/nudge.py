@@ -104,8 +104,7 @@ class _Round:
         """Say what is refused. Where some pods are or were told, it is about the others alone: None."""
         if self.refusal is None or (self.may_list and (self.patches[Patched.OK] or self.told_before)):
             return None
-        verb, by_admission = "patch" if self.may_list else "list", 0 < self.denied == self.refused
-        return NudgeRefused(config_map=config_map, verb=verb, by_admission=by_admission, why=str(self.refusal))
+        return NudgeRefused(config_map=config_map, verb="patch" if self.may_list else "list", why=str(self.refusal))
 
 
 class Nudges:

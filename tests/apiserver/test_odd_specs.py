@@ -1,5 +1,6 @@
 """What a person may well write, on real parts: it must be served, and above all it must be possible to stop it."""
 
+import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 
 from tests.adapters.exporter import Exporter
 from tests.apiserver.team import Operator, Team, wait_until
+from tests.conftest import Kubectl
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.prometheus import Prometheus
 
@@ -58,6 +60,25 @@ def test_an_entry_that_a_person_wrote_with_any_characters_is_repaired(team: Team
     wait_until(lambda: team.exposure() == 50, "it is served")
     team.patch_rules({"new-checkout.json": "Zoë <b>&\u2028"})
     wait_until(lambda: "percent" in (team.rules() or {})["new-checkout.json"], "it is repaired")
+
+
+def test_rules_that_somebody_wrote_in_the_year_0_end_nobody(team: Team, shop: Exporter, operator: Operator, kubectl: Kubectl) -> None:
+    """The API server checks no time of `managedFields`, which whoever may write a ConfigMap may set."""
+    team.apply()
+    team.wait_for(percent=50, waitingFor="Hold")
+    wait_until(lambda: team.exposure() == 50, "it is served")
+    operator.stop()
+    get = ("get", "configmap", "feature-gates", "-n", team.namespace, "-o", "json", "--show-managed-fields")
+    found = json.loads(kubectl(*get).stdout)
+    found["metadata"]["annotations"] = {"changed": "yes"}  # else managed fields are left as they were
+    somebody = {"manager": "somebody", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "time": "0000-01-01T00:00:00Z"}
+    found["metadata"]["managedFields"].append({**somebody, "fieldsV1": {"f:data": {"f:format": {}}}})
+    kubectl("replace", "-f", "-", stdin=json.dumps(found))
+    assert "0000-01-01" in kubectl(*get).stdout
+    operator.start()
+    team.patch({"killed": True})
+    wait_until(lambda: (team.entry() or {}).get("serve") == "KILLED", "pods are told")
+    assert operator.lines("Traceback") == 0, operator.log.read_text()
 
 
 def test_an_immutable_config_map_is_said_to_be_one_and_costs_no_storm_of_writes(team: Team, shop: Exporter) -> None:

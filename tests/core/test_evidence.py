@@ -287,6 +287,8 @@ def test_with_nobody_left_to_compare_with_it_neither_holds_nor_rolls_back() -> N
     count(story, {"on": 50, "baseline": 50}, {}, wait="60s")
     count(story, {"on": 50}, {"on": 40})
     assert (story.known.percent, known(story).verdict) == (100, "NoComparison")
+    passing = story.condition("GuardrailsPassing")
+    assert (passing.status, passing.reason) == ("Unknown", "NoComparison")
     count(story, NoData("none"), NoData("none"))
     assert story.said[0] == "Completed"
 

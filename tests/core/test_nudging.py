@@ -8,7 +8,7 @@ import pytest
 
 from rampgate_operator.core.flagd import FLAGD_FORMAT, FLAGD_KEY, compile_flagd
 from rampgate_operator.core.nudging import Urgency, changed_at, urgency_of
-from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY
+from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, KILL_KEY, read_entry
 
 GATE = "new-checkout"
 NOW, SOON = Urgency.NOW, Urgency.SOON
@@ -109,3 +109,19 @@ def test_the_last_change_is_that_of_the_managed_fields(times: list[str | None], 
     fields = [{"manager": "x", **({"time": time} if time else {})} for time in times]
     assert changed_at({"metadata": {"managedFields": fields}}) == last
     assert changed_at({"metadata": {}}) is None
+
+
+def test_a_field_that_nests_as_deep_as_can_be_read_raises_nothing() -> None:
+    """How deep that is depends on how deep the reader itself is called: here each depth is read by one and compared by others."""
+    for depth in range(850, 1000):
+        before, after = (line(percent, x="nested").replace('"nested"', '{"a":' * depth + "1" + "}" * depth) for percent in (1, 2))
+        if read_entry(before, GATE) is None or read_entry(after, GATE) is None:
+            break
+        for calls in range(8):
+            assert compared_after(calls, before, after) in (None, SOON)
+    else:
+        pytest.fail("no depth was too much to be read")
+
+
+def compared_after(calls: int, before: str, after: str) -> Urgency | None:
+    return urgency_of(config_map(before), config_map(after)) if calls == 0 else compared_after(calls - 1, before, after)

@@ -191,9 +191,10 @@ def _guardrails_passing(situation: Situation) -> Judged:
     missing = metrics_missing(situation)
     if missing is not None:
         return Judged(type=GUARDRAILS_PASSING, status="Unknown", reason=missing.reason, message=missing.message)
-    undecided = next((known for _, known in looked_at if known.verdict in {Verdict.INCONCLUSIVE, Verdict.NO_COMPARISON}), None)
-    if undecided is not None:
-        return _judged(GUARDRAILS_PASSING, "Unknown", Reason.INCONCLUSIVE, guardrail=undecided.name, message=undecided.message)
+    for verdict, reason in ((Verdict.INCONCLUSIVE, Reason.INCONCLUSIVE), (Verdict.NO_COMPARISON, Reason.NO_COMPARISON)):
+        undecided = next((known for _, known in looked_at if known.verdict is verdict), None)
+        if undecided is not None:
+            return _judged(GUARDRAILS_PASSING, "Unknown", reason, guardrail=undecided.name, message=undecided.message)
     return _judged(GUARDRAILS_PASSING, "True", Reason.PASSING)
 
 

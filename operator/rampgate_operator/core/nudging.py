@@ -99,7 +99,10 @@ def _urgency_of_entry(gate: str, before: str | None, after: str | None) -> Urgen
 
 
 def _only_rises(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    return {**before, "percent": 0} == {**after, "percent": 0} and after["percent"] >= before["percent"]
+    try:
+        return {**before, "percent": 0} == {**after, "percent": 0} and after["percent"] >= before["percent"]
+    except RecursionError:  # a field that nests as deep as can just be read: written by hand
+        return False
 
 
 def _killed(config_map: ConfigMap) -> set[str]:

@@ -87,7 +87,6 @@ class NudgeRefused:
 
     config_map: str
     verb: str
-    by_admission: bool = False
     why: str = field(default="", compare=False)
     """The API server's sentence. The next one names another pod, and is no news."""
 

@@ -49,6 +49,7 @@ class Reason(StrEnum):
     CONFIG_MAP_IMMUTABLE = "ConfigMapImmutable"
     PASSING = "Passing"
     INCONCLUSIVE = "Inconclusive"
+    NO_COMPARISON = "NoComparison"
     NO_GUARDRAILS = "NoGuardrails"
     NOT_LOOKING = "NotLooking"
     LOOKS_ENDED = "LooksEnded"
@@ -140,6 +141,7 @@ SENTENCES = {
     ),
     Reason.PASSING: "All guardrails pass.",
     Reason.INCONCLUSIVE: "No guardrail breaches; guardrail {guardrail} is not yet shown to stay within its limits: {message}.",
+    Reason.NO_COMPARISON: "No guardrail breaches; guardrail {guardrail} compares nothing: {message}.",
     Reason.NO_GUARDRAILS: "There are no guardrails.",
     Reason.NOT_LOOKING: "Nothing is exposed to guard: no readings are taken.",
     Reason.LOOKS_ENDED: (
