@@ -157,6 +157,7 @@ CASES = (
     ),
     Case("RampgateOperatorAbsent", "it stands by", _leads(one="0x60"), 6),
     Case("RampgateNoLeader", "two that stand by", _leads(one="0x60", two="0x60"), 2, INSTALLED, value=0),
+    Case("RampgateNoLeader", "another team's has one of its own", {'rampgate_operator_leader{namespace="team-b",job="b"}': "0x60"}, 10),
     Case("RampgateNoLeader", "one leads", _leads(one="0x60", two="1x60"), 10),
     Case("RampgateNoLeader", "a lease changes hands", _leads(one="1 0x60", two="0 0 1x60"), 10),
     Case("RampgateOperatorLate", "keys wait", _operator("queue_oldest_seconds", "45x60"), 2, INSTALLED, value=45),

@@ -137,7 +137,8 @@ SENTENCES = {
         "ConfigMap {config_map} would pass {limit} bytes: the entry stays as it was. Use another configMapName for new experiments."
     ),
     Reason.CONFIG_MAP_IMMUTABLE: (
-        "ConfigMap {config_map} is immutable: pods still obey {obeyed}. Delete it, and it comes back with all its gates."
+        "ConfigMap {config_map} is immutable: pods still obey {obeyed}. Delete it, and it comes back with all its gates; "
+        "pods that mount it keep what they have until no pod of their node mounts it any more: scale them to 0 and back."
     ),
     Reason.PASSING: "All guardrails pass.",
     Reason.INCONCLUSIVE: "No guardrail breaches; guardrail {guardrail} is not yet shown to stay within its limits: {message}.",
@@ -168,9 +169,9 @@ SENTENCES = {
         "ConfigMap {config_map} cannot be written: {why}. Who evaluates with flagd still goes by what it said before, also after a kill."
     ),
     Reason.NUDGE_FORBIDDEN: (
-        "Pods that mount ConfigMap {config_map} see a change, also a kill, when their kubelet next refreshes it, after a minute or so: "
-        "the operator may not {verb} pods in this namespace ({why}). Grant it list and patch of pods, exempt it from what refuses or "
-        "alters its patches, or set nudgePods to false."
+        "Pods that mount ConfigMap {config_map} see a change, also a kill, when their kubelet next refreshes it, within a minute and "
+        "a half: the operator may not {verb} pods in this namespace ({why}). Grant it list and patch of pods, exempt it from what "
+        "refuses or alters its patches, or set nudgePods to false."
     ),
 }
 
