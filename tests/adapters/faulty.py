@@ -58,6 +58,7 @@ FAULTS: dict[str, bytes] = {
     "no-content": b"HTTP/1.1 204 No Content\r\n\r\n",
     "other-json": answer("200 OK", f'["{SECRET}"]'),
     "error-with-200": answer("200 OK", f'{{"status":"error","error":"{SECRET}"}}'),
+    "partial": answer("200 OK", '{"status":"success","isPartial":true,"data":{"resultType":"scalar","result":[1,"7"]}}'),
     "no-result": answer("200 OK", '{"status":"success","data":{}}'),
     "number-for-text": success("scalar", "[1,7]"),
     "words-for-number": success("scalar", f'[1,"{SECRET}"]'),
