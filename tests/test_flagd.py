@@ -224,3 +224,21 @@ async def test_a_document_that_cannot_be_written_is_told_of_and_tried_again(erro
         await until(lambda: shop.reason() is Reason.FLAGD_BEHIND)
         await until(lambda: shop.reason() is Reason.RENDERED_FOR_FLAGD)
     assert shop.flags.keys() == {"a"}
+
+
+async def test_a_document_that_is_refused_for_hours_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Such as one that a tenant has made immutable: 2 to the power of 1,024 failures, three hours of them, is no number of seconds."""
+    monkeypatch.setattr("rampgate_operator.flagd.RECHECK", 0.0)
+    shop, failures = Shop(), 0
+
+    def refuse(_: str) -> None:
+        nonlocal failures
+        failures += 1
+        if failures <= 1_100:
+            raise ClusterError("the API server refuses the change: field is immutable when `immutable` is set")
+
+    shop.cluster.on_write = refuse
+    shop.put("a")
+    async with working(shop):
+        await until(lambda: shop.reason() is Reason.RENDERED_FOR_FLAGD)
+    assert failures > 1_100

@@ -130,3 +130,38 @@ def test_a_part_that_fails_is_told_and_is_exit_status_1(monkeypatch: pytest.Monk
     line = json.loads(capsys.readouterr().err.splitlines()[-1])
     assert line["severity"] == "fatal"
     assert "KeyError: 'bug'" in line["exc_info"]
+
+
+DEEP = """
+import asyncio, copy, json, sys
+from rampgate_operator.cli.operate import DEEPEST
+from rampgate_operator.core.nudging import urgency_of
+from rampgate_operator.core.observation import read_entry
+
+sys.setrecursionlimit(DEEPEST)
+copy.deepcopy(json.loads('{"a":' * 10_000 + "1" + "}" * 10_000))  # what kube-apiserver takes, as kopf copies it
+
+
+def read():
+    for opens, closes in (("[", "]"), ('{"a":', "}")):
+        for levels in (DEEPEST - 1_000, DEEPEST - 50, DEEPEST - 10, 150_000):
+            rest = '"control":{"name":"c","value":1},"x":' + opens * levels + "1" + closes * levels + "}"
+            lines = ['{"format":1,"gate":"g","attempt":1,"percent":0,"generation":%d,' % number + rest for number in (1, 2)]
+            maps = [{"metadata": {}, "data": {"format": "rampgate.dev/1", "g.json": line}} for line in lines]
+            urgency_of(*maps)
+            entry = read_entry(lines[0], "g")
+    print(entry)
+
+
+read()
+asyncio.run(asyncio.to_thread(read))
+"""
+
+
+def test_an_entry_that_nests_without_end_does_not_end_the_process() -> None:
+    """A ConfigMap's value is a tenant's to write, and what bounds a resource's levels does not bound those of a text.
+
+    Python 3.11 guards its stack by that limit alone: under a higher one this was a segmentation fault.
+    """
+    done = subprocess.run([sys.executable, "-c", DEEP], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "None\nNone\n"), done.stderr[-1000:]

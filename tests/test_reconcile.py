@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Collection, Hashable, Mapping
+from contextlib import suppress
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from rampgate_operator.adapters.metrics import OperatorMeter
 from rampgate_operator.cache import key_of
-from rampgate_operator.core.looks import Answer, LookRequest, NoData, Value
+from rampgate_operator.core.looks import Answer, Exposed, Increases, Kind, LookRequest, NoData, Value
 from rampgate_operator.core.observation import RULES_LABEL
 from rampgate_operator.core.promql import LOOKBACK
 from rampgate_operator.core.revision import EXPERIMENT_LABEL
@@ -44,6 +46,22 @@ class Still:
 
     async def answer(self, requests: Collection[LookRequest]) -> Mapping[Hashable, Answer]:
         return {request.key: NoData("no series") for request in requests}
+
+
+class Even(Still):
+    """Sources that count the same everywhere; it is noted when windows of the guardrail's were asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[float] = []
+
+    async def answer(self, requests: Collection[LookRequest]) -> Mapping[Hashable, Answer]:
+        self.asked += [(self.time - NOON).total_seconds() for request in requests if request.key == ("errors", "events")]
+        return {request.key: self._count(request) for request in requests}
+
+    def _count(self, request: LookRequest) -> Answer:
+        windows = ({"control": 1000.0, "treatment": 1000.0, "baseline": 2000.0},) * (len(request.edges) - 1)
+        return Exposed(windows, (True,) * len(windows), 1) if request.kind is Kind.EXPOSURES else Increases(windows)
 
 
 class Harmful(Still):
@@ -174,3 +192,66 @@ async def test_metrics_tell_of_a_kill_that_cannot_be_written(cluster: MemoryClus
                 await each.reconcile(ONE)
         [(key, status)] = each.statuses()
         assert (key, status.phase, status.percent, status.waiting_for) == (ONE, "Killed", 0, "Rules")
+
+
+@pytest.mark.parametrize("refused", ["write_status", "get_config_map"])
+async def test_a_step_that_cannot_be_taken_keeps_nobody_from_looking(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """Nothing happens on the step that was not taken: what is asked for is what happens on the one that is served."""
+    still = Even()
+    steps = [{"percent": 50, "hold": "1m"}, {"percent": 60, "hold": "1h"}]
+    guardrail = {"name": "errors", "errorRate": {"per": "Request"}, "maxIncrease": "50%"}
+    cluster.apply(ONE, {**SPEC, "ramp": {"steps": steps}, "guardrails": [guardrail]})
+    operator, does = process(cluster, still), getattr(cluster, refused)
+
+    async def refuse(*arguments: Any) -> Any:
+        if still.time > NOON + timedelta(minutes=1):
+            raise ClusterError("the API server refuses the change: not on a Friday")
+        return await does(*arguments)
+
+    monkeypatch.setattr(cluster, refused, refuse)
+    refusals = 0
+    for _ in range(22):
+        operator.experiments.see(cluster.experiments[ONE])
+        try:
+            await operator.reconcile(ONE)
+        except ClusterError:
+            refusals += 1
+        await asyncio.sleep(0.005)  # the answers come in
+        still.time += timedelta(seconds=10)
+    assert cluster.experiments[ONE]["status"]["percent"] == 50
+    assert refusals > 10
+    assert [later - earlier for earlier, later in pairwise(still.asked[1:])] == [30] * 5
+
+
+async def test_no_later_reading_takes_back_an_end_that_is_yet_to_be_written(
+    cluster: MemoryCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    still = Harmful()
+    cluster.apply(ONE, {**SPEC, "guardrails": [{"name": "errors", "query": "errors", "max": 3}]})
+    operator, looks = process(cluster, still), 0
+    for _ in range(3):
+        await operator.reconcile(ONE)
+        await asyncio.sleep(0.005)
+    assert cluster.experiments[ONE]["status"]["percent"] == 50
+
+    async def answer(requests: Collection[LookRequest]) -> Mapping[Hashable, Answer]:
+        nonlocal looks
+        looks += 1
+        return {request.key: Value(9.0 if looks == 1 else 0.0) for request in requests}
+
+    async def refuse(*_: object) -> Body:
+        raise ClusterError("the API server is away")
+
+    monkeypatch.setattr(still, "answer", answer)
+    latch = cluster.latch
+    monkeypatch.setattr(cluster, "latch", refuse)
+    for _ in range(6):
+        still.time += timedelta(minutes=10)
+        with suppress(ClusterError):
+            await operator.reconcile(ONE)
+        await asyncio.sleep(0.005)
+    monkeypatch.setattr(cluster, "latch", latch)
+    await operator.reconcile(ONE)
+    assert cluster.experiments[ONE]["status"]["phase"] == "RolledBack"

@@ -1,6 +1,7 @@
 """rules: what is known of ConfigMaps, and when it is asked for again."""
 
 import asyncio
+import base64
 from dataclasses import replace
 
 import pytest
@@ -71,6 +72,15 @@ async def test_a_kill_key_that_a_refresh_brings_queues_every_gate() -> None:
     rules = await known(cluster, queue, a="1", b="1")
     cluster.put_config_map(RULES, {**ours(a="1", b="1"), KILL_KEY: "b"}, labels={RULES_LABEL: "true"})
     await rules.refresh(RULES)
+    assert await queued(queue) == {"a", "b"}
+
+
+async def test_a_kill_key_that_is_no_text_queues_every_gate() -> None:
+    """Where kubectl puts a file that is no UTF-8: pods obey it, so its Experiments say so at once, and it is told what it does not stop."""
+    cluster, queue = MemoryCluster(), Queue[Key]()
+    rules = await known(cluster, queue, a="1", b="1")
+    body = cluster.put_config_map(RULES, ours(a="1", b="1"), labels={RULES_LABEL: "true"})
+    rules.take_in({**body, "binaryData": {KILL_KEY: base64.b64encode(b"b \xff").decode()}})
     assert await queued(queue) == {"a", "b"}
 
 

@@ -104,6 +104,25 @@ async def test_a_bug_stops_nobody_and_is_told_with_its_traceback(monkeypatch: py
     assert [(record.message, bool(record.exc_info)) for record in caplog.records] == [("shop/a: this is a bug in the operator", True)]
 
 
+@pytest.mark.parametrize("failures", [[ConflictError("409")] * 2, [ClusterError("away")]], ids=["races", "an API server that is away"])
+async def test_a_reading_that_trips_a_bug_ends_nobody_when_something_else_fails_first(
+    failures: list[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that fails ends the operator."""
+    monkeypatch.setattr(workers, "FIRST_RETRY", 0.001)
+
+    def trip(told: Told, _key: Key) -> bool:
+        if not told.forgotten:
+            raise OverflowError("a tenant's counter")
+        return False
+
+    monkeypatch.setattr(Told, "is_urgent", trip)
+    told, _ = await work(*failures)
+    assert "bug" in told.outcomes
+    assert told.outcomes[-1] == "ok"
+    assert told.forgotten == 1
+
+
 @pytest.mark.parametrize(
     "failure", [ConflictError("409"), ClusterError("away"), ZeroDivisionError("1 / 0")], ids=lambda e: type(e).__name__
 )

@@ -24,8 +24,8 @@ RECHECK = 10.0
 """Seconds until a foreign ConfigMap, which is not watched, is looked at again; and until a write is tried again at the latest."""
 WRITERS = 4
 """Documents that are written at once: where one takes its time, another's kill must not wait."""
-TOLERATED = 3
-"""Failures in a row that nobody is told of: an API server that is slow is no trouble of an Experiment's."""
+TOLERATED, MOST_FAILURES = 3, 20
+"""Failures in a row that nobody is told of: an API server that is slow is no trouble of an Experiment's. And where counting stops."""
 
 
 class FlagdDocuments:
@@ -103,7 +103,7 @@ class FlagdDocuments:
         self._watch.expect(written)
 
     def _failed(self, config_map: Key, why: str, *, earliest: float) -> None:
-        self._failures[config_map] += 1
+        self._failures[config_map] = min(self._failures[config_map] + 1, MOST_FAILURES)
         logger.warning("%s: %s", _beside(config_map), why)
         if self._failures[config_map] > TOLERATED:
             # The first cause stands while it lasts: each new wording would be a status write per gate, to a server that is in trouble.

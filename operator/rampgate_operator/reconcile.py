@@ -119,17 +119,16 @@ class Reconciler:
         server could not do it; the key is then to be tried again.
         """
         decided = await self._decide(key)
-        if decided is not None and _raises_exposure(*decided):  # the watch may have missed break-glass, or a foreign ConfigMap
-            await self.refresh(key)
-            decided = await self._decide(key)
+        if decided is not None and _raises_exposure(*decided):
+            decided = await self._decide_afresh(key, *decided)
         if decided is None:
             await self._forget(key)
             return
         gathered, decision = decided
         try:
             await self._apply(key, gathered, decision)
-        except (ConflictError, ClusterError):  # races may be lost, and writes refused, for ever: without a look nobody would see the breach
-            self._ask(key, gathered, decision)
+        except (ConflictError, ClusterError):
+            self._look_on(key, gathered, decision)
             raise
         self._ask(key, gathered, decision)
         self._come_back(key, gathered, decision)
@@ -179,6 +178,15 @@ class Reconciler:
     async def _decide(self, key: Key) -> tuple[Gathered, Decision] | None:
         gathered = await self._gather(key)
         return None if gathered is None else (gathered, decide(gathered.experiment, gathered.status, gathered.observation))
+
+    async def _decide_afresh(self, key: Key, gathered: Gathered, decision: Decision) -> tuple[Gathered, Decision] | None:
+        """Ask the API server first: the watch may have missed break-glass, or a foreign ConfigMap."""
+        try:
+            await self.refresh(key)
+            return await self._decide(key)
+        except (ConflictError, ClusterError):
+            self._look_on(key, gathered, decision)
+            raise
 
     async def _gather(self, key: Key) -> Gathered | None:
         body = self.experiments.get(key)
@@ -347,6 +355,16 @@ class Reconciler:
         if spec is not None:
             situation = Situation(experiment=gathered.experiment, spec=spec, status=decision.status, observation=gathered.observation)
             self._looking.ask(key, situation, decision)
+
+    def _look_on(self, key: Key, gathered: Gathered, decision: Decision) -> None:
+        """Ask all the same: races may be lost, and writes refused, for ever, and without a look nobody would see the breach.
+
+        What was not persisted has not come to pass: of a step that was not taken there is nothing to count. An end is only a matter of
+        time, and no later reading may take it back.
+        """
+        if self._decided(key) is not decision.status and decision.status.phase not in LATCHED:
+            decision = decide(gathered.experiment, gathered.status, gathered.observation, may_move=False)
+        self._ask(key, gathered, decision)
 
     def _come_back(self, key: Key, gathered: Gathered, decision: Decision) -> None:
         rendered = decision.status.condition(RULES_RENDERED)

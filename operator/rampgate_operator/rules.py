@@ -17,7 +17,6 @@ from rampgate_operator.core.observation import (
     FORMAT,
     FORMAT_KEY,
     KEY_SUFFIX,
-    KILL_KEY,
     RULES_LABEL,
     Entry,
     Ownership,
@@ -157,8 +156,9 @@ class Rules:
 
     def _queue_changed(self, before: Body, after: Body) -> None:
         old, new = _data(before), _data(after)
-        for_all = any(old.get(key) != new.get(key) for key in (FORMAT_KEY, KILL_KEY))
-        if old.get(KILL_KEY) != new.get(KILL_KEY) and (unknown := killed_without_entry(after)):
+        is_kill_new = kill_key(before) != kill_key(after)
+        for_all = is_kill_new or old.get(FORMAT_KEY) != new.get(FORMAT_KEY)
+        if is_kill_new and (unknown := killed_without_entry(after)):
             sentence = "%s: the key kill names %s, of which there is no key here, so it stops nothing: is it misspelled?"
             logger.warning(sentence, key_of(after), ", ".join(f'"{name}"' for name in unknown))
         for gate in {*gates_in(before), *gates_in(after)}:

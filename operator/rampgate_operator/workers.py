@@ -38,6 +38,16 @@ class Workers:
 
     async def _reconcile(self, key: Key) -> Outcome:
         try:
+            return await self._attempt(key)
+        except Exception:  # the one broad except: an Experiment that trips a bug must not stop the others
+            logger.exception("%s: this is a bug in the operator", key)
+            self._reconciler.forget_answers(key)
+            self._try_again(key, longest=LONGEST_RETRY)
+            return Outcome.BUG
+
+    async def _attempt(self, key: Key) -> Outcome:
+        """Reconcile a key, or say when it is tried again: how urgently depends on readings, and they may be what trips a bug."""
+        try:
             try:
                 await self._reconciler.reconcile(key)
             except ConflictError as conflict:
@@ -49,11 +59,6 @@ class Workers:
             logger.warning("%s: %s", key, error)
             self._try_again(key, longest=LONGEST_RETRY, earliest=error.retry_after)
             return Outcome.ERROR
-        except Exception:  # the one broad except: an Experiment that trips a bug must not stop the others
-            logger.exception("%s: this is a bug in the operator", key)
-            self._reconciler.forget_answers(key)
-            self._try_again(key, longest=LONGEST_RETRY)
-            return Outcome.BUG
         return Outcome.OK
 
     def _gather_again(self, key: Key, conflict: ConflictError) -> None:

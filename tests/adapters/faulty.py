@@ -32,6 +32,19 @@ BEFORE, WITHIN = 1767225530, 1767225590
 COUNTER = '"metric":{"__name__":"rampgate_requests_total","namespace":"shop","gate":"x","variant":"on"}'
 NATIVE = '"metric":{"__name__":"rampgate_requests_total","namespace":"evil","gate":"x"}'
 
+
+def exposures(tenant: str, instance: str) -> str:
+    """A target of a tenant's that has exposed units of the gate x."""
+    labels = f'"__name__":"rampgate_first_exposures_total","namespace":"{tenant}","gate":"x","variant":"on","instance":"{instance}"'
+    return f'{{"metric":{{{labels}}},"values":[[{BEFORE},"1"],[{WITHIN},"3"]]}}'
+
+
+def told_processes(tenant: str, instance: str, count: str) -> str:
+    """How many processes that target says it has."""
+    labels = f'"__name__":"rampgate_processes","namespace":"{tenant}","instance":"{instance}"'
+    return f'{{"metric":{{{labels}}},"values":[[{WITHIN},"{count}"]]}}'
+
+
 FAULTS: dict[str, bytes] = {
     "fine": answer("200 OK", VALUE),
     "redirect": answer("302 Found", SECRET, "Location: /fine/api/v1/query"),
@@ -58,6 +71,12 @@ FAULTS: dict[str, bytes] = {
     "no-content": b"HTTP/1.1 204 No Content\r\n\r\n",
     "other-json": answer("200 OK", f'["{SECRET}"]'),
     "error-with-200": answer("200 OK", f'{{"status":"error","error":"{SECRET}"}}'),
+    "partial": answer("200 OK", '{"status":"success","isPartial":true,"data":{"resultType":"scalar","result":[1,"7"]}}'),
+    "exposures": success("matrix", f"[{exposures('shop', 'a')},{exposures('evil', 'a')},{exposures('evil', 'b')}]"),
+    "endless-processes": success(
+        "matrix",
+        f"[{told_processes('shop', 'a', '2')},{told_processes('evil', 'a', '1.7e308')},{told_processes('evil', 'b', '1.7e308')}]",
+    ),
     "no-result": answer("200 OK", '{"status":"success","data":{}}'),
     "number-for-text": success("scalar", "[1,7]"),
     "words-for-number": success("scalar", f'[1,"{SECRET}"]'),

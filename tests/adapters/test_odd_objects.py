@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from kubernetes.aio import client
 
-from rampgate_operator.adapters.cluster import KubernetesCluster
+from rampgate_operator.adapters.cluster import KubernetesCluster, answered
 from rampgate_operator.ports import ClusterError, Key
 
 YEAR_0 = {"manager": "somebody", "operation": "Update", "apiVersion": "v1", "time": "0000-01-01T00:00:00Z"}
@@ -23,13 +23,13 @@ class Api(client.ApiClient):
 
     def __init__(self, answer: Any) -> None:
         super().__init__(client.Configuration())
-        self.answer = json.dumps(answer).encode()
+        self.answer, self.content_type = json.dumps(answer).encode(), "application/json"
 
     async def call_api(self, *_: Any, **options: Any) -> Any:
         async def read() -> bytes:
             return self.answer
 
-        raw = SimpleNamespace(ok=True, status=200, reason="OK", headers={"content-type": "application/json"}, read=read)
+        raw = SimpleNamespace(ok=True, status=200, reason="OK", headers={"content-type": self.content_type}, read=read)
         response = client.rest.RESTResponse(raw)
         response.data = None if options.get("_preload_content") is False else self.answer
         return response
@@ -81,3 +81,23 @@ async def test_an_answer_of_something_in_between_is_a_list_that_failed(
     api.answer = b"<html>please log in</html>"
     with pytest.raises(ClusterError, match="no JSON"):
         await ask(KubernetesCluster(api))
+
+
+@pytest.mark.parametrize("list_all", [KubernetesCluster.list_experiments, KubernetesCluster.list_config_maps])
+@pytest.mark.parametrize("answer", [b"<html>", b"\xff", b"[]", b'"please log in"', b"null", b'{"kind": "Status"}', b'{"items": 7}'])
+@pytest.mark.parametrize("content_type", ["application/json", "text/html"])
+async def test_what_is_no_list_is_a_list_that_failed(
+    answering: Callable[[Any], Api], list_all: Callable[[KubernetesCluster], Awaitable[Any]], answer: bytes, content_type: str
+) -> None:
+    """It says success, and is of something in between; the next one may be the API server's again."""
+    api = answering({})
+    api.answer, api.content_type = answer, content_type
+    with pytest.raises(ClusterError, match="the API server's answer is no"):
+        await list_all(KubernetesCluster(api))
+
+
+@pytest.mark.parametrize("answer", [{"metadata": METADATA, "spec": {}}, "please log in"], ids=["of the year 0", "no Lease"])
+async def test_a_lease_that_cannot_be_read_is_one_that_could_not_be_renewed(answering: Callable[[Any], Api], answer: Any) -> None:
+    """Within its duration the next try may do better; an exception that nobody expects would end the leader at once."""
+    with pytest.raises(ClusterError, match="the API server's answer is no"):
+        await answered(client.CoordinationV1Api(answering(answer)).read_namespaced_lease("rampgate", "shop"))

@@ -39,6 +39,7 @@ FAULTS = [
     ("no-content", FailureReason.NOT_PROMETHEUS),
     ("other-json", FailureReason.NOT_PROMETHEUS),
     ("error-with-200", FailureReason.NOT_PROMETHEUS),
+    ("partial", FailureReason.SERVER_ERROR),
     ("no-result", FailureReason.NOT_PROMETHEUS),
     ("number-for-text", FailureReason.NOT_PROMETHEUS),
     ("words-for-number", FailureReason.NOT_PROMETHEUS),

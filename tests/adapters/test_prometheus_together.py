@@ -14,7 +14,7 @@ import pytest
 
 from rampgate_operator.adapters import prometheus_presets, prometheus_together
 from rampgate_operator.adapters.prometheus import Prometheus
-from rampgate_operator.core.looks import Answer, Failed, FailureReason, Increases, Kind, LookRequest, Metric, NoData
+from rampgate_operator.core.looks import Answer, Exposed, Failed, FailureReason, Increases, Kind, LookRequest, Metric, NoData
 from rampgate_operator.settings import SourceSettings
 from tests.adapters.asking import ANY_TIME, Open
 from tests.adapters.faulty import Faulty
@@ -113,6 +113,15 @@ async def test_a_native_histogram_by_a_counters_name_fails_its_own_gate_alone(fa
     found = await connect(faulty.url("one-histogram")).answer(of_tenants("shop", "evil"))
     assert found["shop"] == Increases(({"on": 8.0},))
     assert reasons([found["evil"]]) == [FailureReason.NOT_A_NUMBER]
+
+
+async def test_a_number_that_no_sum_can_hold_costs_no_other_tenant_its_answer(faulty: Faulty, connect: Open) -> None:
+    """It is a tenant's to export, and what a decision weighs by must be a number all the same."""
+    faulty.instead = {b"rampgate_processes": "endless-processes"}
+    metric, window = Metric(name="rampgate_first_exposures_total", gate="x"), {"at": ANY_TIME, "since": ANY_TIME - MINUTE}
+    asked = [LookRequest(key=each, source="main", metric=metric, tenant=each, kind=Kind.EXPOSURES, **window) for each in ("shop", "evil")]
+    found = await connect(faulty.url("exposures")).answer(asked)
+    assert found == {"shop": Exposed(({"on": 2.0},), (False,), 2.0), "evil": Exposed(({"on": 4.0},), (False,), 2e6)}
 
 
 async def test_a_native_histogram_among_last_values_is_no_count(faulty: Faulty, connect: Open) -> None:

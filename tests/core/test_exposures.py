@@ -124,11 +124,19 @@ def test_what_is_told_says_what_is_missing() -> None:
     assert problem(story) == "rampgate_first_exposures_total of this gate has no sample"
 
 
-@pytest.mark.parametrize("number", [float("nan"), float("inf"), -1.0])
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -1.0, 1e13, 1.7e308])
 def test_a_number_that_no_counter_rises_by_is_told_and_not_counted(number: float) -> None:
     story = Story(ramp=LONG).ramp_to(1)
     take(story, 0, 10, of=number)
     assert (problem(story), watermark(story)) == (f"rampgate_first_exposures_total of on rose by {number:g}: no counter does", 0)
+
+
+def test_numbers_whose_sum_is_none_keep_no_breach_from_being_seen() -> None:
+    """They are of one counter of a broken process; a decision that fails on them takes no other reading in either."""
+    story = Story(ramp=LONG).ramp_to(1)
+    answer = Exposed(windows=({"on": 1.7e308}, {"on": 1.7e308}), settled=(True, True), processes=1)
+    story.wait("10s").decide(exposures=counted(story, (0, 5, 10), answer))
+    assert (problem(story), counts(story)) == ("rampgate_first_exposures_total of on rose by 1.7e+308: no counter does", {})
 
 
 def test_an_answer_to_something_else_counts_nothing() -> None:

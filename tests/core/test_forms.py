@@ -298,3 +298,12 @@ def test_another_dispersion_begins_the_evidence_anew() -> None:
         guardrail_digest(each, story.spec) for factor in (4, 5) for each in make_spec(guardrails=[clustered(factor)]).guardrails or ()
     }
     assert len(digests) == 2
+
+
+def test_a_rate_that_is_the_limit_but_for_a_rounding_error_foretells_nothing() -> None:
+    """How much the evidence grows is then the difference of two equals, and may come out below 0."""
+    story = story_of({**LIMIT_ALONE, "max": 0.1})
+    answer(story, total={"on": 1e9, "off": 1e9, "baseline": 1e9}, events={"on": 1e8 - 1, "off": 1e8, "baseline": 1e8})
+    assert known(story).verdict == "Inconclusive"
+    assert known(story).samples_to_decision is None
+    assert "to a decision" not in known(story).message

@@ -348,3 +348,19 @@ def test_the_evidence_is_the_reference_formula() -> None:
     *_, mean = accumulate(map(math.exp, logs))
     (ratio,) = weigh({"on": 40, "off": 60, "baseline": 900})
     assert log_mean(ratio.log_e_values) == pytest.approx(math.log(mean / 10), abs=1e-5)
+
+
+def test_one_exposure_among_thousands_of_processes_is_little_and_no_division_by_zero() -> None:
+    """Window after window of one unit each, where every process counts a unit once: three decimals of that were nothing at all."""
+    (ratio,) = weigh(*[{"off": 1 / 3000, "on": 1 / 3000}] * 10, percent=100)
+    assert ratio.of == pytest.approx(20 / 3000)
+    assert describe_ratio(ratio, TWO).startswith("on has 50 % of 0 first exposures per process where 50 % are due")
+
+
+def test_a_step_whose_first_window_has_one_exposure_among_thousands_of_processes_is_decided() -> None:
+    story = Story().ramp_to(1)
+    began = story.known.step_started_at
+    assert began is not None
+    answer = Exposed(({"baseline": 1.0},), (True,), 3000.0)
+    story.wait("10s").decide(exposures=ExposureLook(since=began, until=began + 10 * SECOND, answer=answer))
+    assert story.known.sample_ratios[0].of == pytest.approx(1 / 3000)

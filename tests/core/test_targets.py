@@ -71,6 +71,12 @@ PROCESSES = [
     ("a target that has gone long ago is none", [exposed(A, *IN_BOTH), exposed(B, (-15, 1.0))], [processes(B, (15, 9.0))], 1.0),
     ("a target that has exposed nobody is none", [exposed(A, *IN_BOTH), exposed(B, (5, 0.0), (15, 0.0))], [processes(B, (15, 9.0))], 1.0),
     ("NaN is no number of processes", [exposed(A, *IN_BOTH)], [processes(A, (15, math.nan))], 1.0),
+    (
+        "what no float can sum up is more than anybody has",
+        [exposed(A, *IN_BOTH), exposed(B, *IN_BOTH)],
+        [processes(A, (15, 1.7e308)), processes(B, (15, 1.7e308))],
+        2e6,
+    ),
     ("nobody is one", [], [], 1.0),
 ]  # fmt: skip
 

@@ -288,7 +288,10 @@ def _label(config_map: Body) -> dict[str, Any]:
 
 
 def _items(listed: Any) -> list[Body]:  # noqa: ANN401  # JSON
-    return list(listed["items"] or ())  # null is how Go writes a list of nothing
+    try:
+        return list(listed["items"] or ())  # null is how Go writes a list of nothing
+    except (TypeError, KeyError) as error:  # of something in between
+        raise ClusterError("the API server's answer is no list") from error
 
 
 def plain(model: Any) -> dict[str, Any]:  # noqa: ANN401  # a generated model
@@ -364,15 +367,14 @@ async def _body(request: Awaitable[Any]) -> bytes:
 
 async def _json(request: Awaitable[Any]) -> Any:  # noqa: ANN401  # JSON
     """Read an answer as it came: what a tenant wrote may be what a model of the client refuses, such as a year 0 in `managedFields`."""
-    body = await _body(request)
-    try:
-        return json.loads(body)
-    except ValueError as error:  # of something in between
-        raise ClusterError("the API server's answer is no JSON") from error
+    return json.loads(await _body(request))
 
 
 async def answered(request: Awaitable[Any], *, may_be_absent: bool = False) -> Any:  # noqa: ANN401  # JSON
-    """Wait for an answer; 404 is None where something may be absent. Raw bodies of errors are not passed on."""
+    """Wait for an answer; 404 is None where something may be absent. Raw bodies of errors are not passed on.
+
+    An answer that says success may all the same be of something in between, or an object that a model of the client refuses.
+    """
     try:
         return await request
     except client.ApiException as error:
@@ -387,3 +389,5 @@ async def answered(request: Awaitable[Any], *, may_be_absent: bool = False) -> A
         raise ClusterError(f"the API server answered {error.status} {error.reason}", retry_after=_retry_after(error)) from error
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
         raise ClusterError(f"the API server could not be reached: {type(error).__name__}") from error
+    except ValueError as error:
+        raise ClusterError("the API server's answer is no JSON of what was asked for") from error

@@ -122,8 +122,9 @@ def _query(text: str, call: Call, *, at: int, limit: int, max_bytes: int) -> Pay
         "timeout": _duration(0.9 * source.timeout),
         "lookback_delta": _duration(source.lookback),
         "limit": str(limit),
-        # Thanos: half of the data would be a wrong number. Prometheus ignores the parameter.
+        # Thanos, VictoriaMetrics: half of the data would be a wrong number. Prometheus ignores both.
         "partial_response": "false",
+        "deny_partial_response": "1",
     }
     return call.get(params, max_bytes=max_bytes)
 

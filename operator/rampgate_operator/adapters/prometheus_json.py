@@ -58,7 +58,11 @@ def read_result(payload: Payload, *, source: str) -> Result:
     with _expecting_prometheus(source):
         if document["status"] != "success":
             raise ValueError(document)
-        return Result(document["data"]["resultType"], document["data"]["result"], _warnings(document))
+        result = Result(document["data"]["resultType"], document["data"]["result"], _warnings(document))
+    if document.get("isPartial") is True:  # VictoriaMetrics
+        message = f"Metrics source {source} has only a part of the data, for one of its storage nodes does not answer: look at its logs."
+        raise SourceError(FailureReason.SERVER_ERROR, message)
+    return result
 
 
 def read_value(result: Result, *, source: str) -> Value | NoData:

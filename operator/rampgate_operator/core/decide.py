@@ -41,8 +41,8 @@ class Decision:
     """Looks are due at this instant and whole multiples of `look_every` from it: as soon as a window of the grid is over."""
 
 
-def decide(experiment: Experiment, status: Status | None, observation: Observation) -> Decision:
-    """Decide once: at most one transition, so at most one step, however late it runs.
+def decide(experiment: Experiment, status: Status | None, observation: Observation, *, may_move: bool = True) -> Decision:
+    """Decide once: at most one transition, so at most one step, however late it runs; none when what was decided cannot be carried out.
 
     1. Without a status: rebuild it from the gate's entry, or begin at 0 %.
     2. Take in what was seen: clocks that make no sense, rules that were not served, readings.
@@ -56,7 +56,7 @@ def decide(experiment: Experiment, status: Status | None, observation: Observati
         return _decide_without_spec(experiment, status, current, observation)
     situation = Situation(experiment=experiment, spec=experiment.spec, status=current, observation=observation)
     situation = situation.with_status(_take_in(situation))
-    change = first_change(situation)
+    change = first_change(situation) if may_move else None
     if change is not None:
         moved = move(situation.status, change, steps=situation.steps, now=situation.now)
         situation = situation.with_status(moved)

@@ -153,7 +153,7 @@ def _forecast(evidence: Evidence, test: Test, rates: Rates) -> tuple[float | Non
         is_harm = rates.treatment > test.limit
         missing = math.log(test.needed) - test.log_e if is_harm else math.log(test.enough) - test.log_safe
         growth = _divergence(rates.treatment, test.limit)
-        return (test.cluster * missing / growth if growth else None), is_harm
+        return (test.cluster * missing / growth if growth > 0 else None), is_harm
     limit, ratio = 1 + share(test.max_increase or "0%"), rates.ratio
     if ratio is None:
         return None, False

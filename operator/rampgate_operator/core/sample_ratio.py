@@ -73,8 +73,13 @@ def _add(before: SampleRatio | None, treatment: str, *, mine: float, others: flo
     return SampleRatio(
         treatment=treatment,
         log_e_values=tuple(math.floor(each * _DECIMALS) / _DECIMALS for each in logs),
-        exposures=round((before.exposures if before else 0) + mine, 3),
-        due=round((before.due if before else 0) + share * (mine + others), 3),
-        of=round((before.of if before else 0) + mine + others, 3),
+        exposures=_short((before.exposures if before else 0) + mine),
+        due=_short((before.due if before else 0) + share * (mine + others)),
+        of=_short((before.of if before else 0) + mine + others),
         counted_to=counted_to,
     )
+
+
+def _short(count: float) -> float:
+    """Write a count without the dust of sums. Not by decimals: of one exposure among thousands of processes none would stay."""
+    return float(f"{count:.12g}")

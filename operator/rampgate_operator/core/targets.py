@@ -16,6 +16,8 @@ Target: TypeAlias = tuple[tuple[str, str], ...]
 ByTarget: TypeAlias = Mapping[Target, Sequence[Sequence[Sample]]]
 """The samples of each of a target's series."""
 
+MOST_PROCESSES = 1e6
+"""That a target is believed to have: the number is a tenant's to export, and the sum of two may be none."""
 _NOT_THE_TARGETS = frozenset({"__name__", "gate", "variant", "reason", "outcome", "le"})
 """What the SDK labels its metrics with."""
 
@@ -59,7 +61,7 @@ def count_processes(exposures: ByTarget, processes: ByTarget, *, edges: Sequence
         for target, series in exposures.items()
         if any(start < at <= end and value > 0 for samples in series for at, value in samples)
     )
-    return max(1.0, math.fsum(count for count in counts if math.isfinite(count)))
+    return max(1.0, math.fsum(min(count, MOST_PROCESSES) for count in counts if math.isfinite(count)))
 
 
 def _first(series: Sequence[Sequence[Sample]], *, after: int, start: int, end: int) -> float:
