@@ -81,6 +81,31 @@ def test_rules_that_somebody_wrote_in_the_year_0_end_nobody(team: Team, shop: Ex
     assert operator.lines("Traceback") == 0, operator.log.read_text()
 
 
+KOPFS: dict[str, dict[str, Any]] = {
+    "what was handled last": {"annotations": {"kopf.zalando.org/last-handled-configuration": "{"}},
+    "a handler's progress": {"annotations": {"kopf.zalando.org/rules_changed": "{", "kopf.zalando.org/experiment_changed": "{"}},
+    "its finalizer": {"finalizers": ["kopf.zalando.org/KopfFinalizerMarker"]},
+}
+
+
+@pytest.mark.parametrize("kind", ["experiment", "configmap"])
+@pytest.mark.parametrize("marks", KOPFS)
+def test_what_kopf_would_keep_in_an_object_is_not_looked_at(
+    marks: str, kind: str, team: Team, operator: Operator, kubectl: Kubectl
+) -> None:
+    """Whoever may write an object may write that too; kopf would skip its events, and the watch's health with them."""
+    team.apply(changes={"guardrails": None})
+    team.wait_for(percent=50)
+    wait_until(lambda: team.exposure() == 50, "it is served")
+    name = {"experiment": "new-checkout", "configmap": "feature-gates"}[kind]
+    kubectl("patch", kind, name, "-n", team.namespace, "--type=merge", "-p", json.dumps({"metadata": KOPFS[marks]}))
+    team.patch_rules({"kill": "new-checkout"})
+    team.wait_for(waitingFor="BreakGlass")
+    team.patch({"killed": True})
+    wait_until(lambda: (team.entry() or {}).get("serve") == "KILLED", "pods are told")
+    assert operator.lines("Traceback") == 0, operator.log.read_text()
+
+
 def test_an_immutable_config_map_is_said_to_be_one_and_costs_no_storm_of_writes(team: Team, shop: Exporter) -> None:
     team.apply()
     team.wait_for(percent=50, waitingFor="Hold")
