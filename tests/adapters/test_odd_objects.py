@@ -81,3 +81,32 @@ async def test_an_answer_of_something_in_between_is_a_list_that_failed(
     api.answer = b"<html>please log in</html>"
     with pytest.raises(ClusterError, match="no JSON"):
         await ask(KubernetesCluster(api))
+
+
+LISTS: dict[str, Callable[[KubernetesCluster], Awaitable[Any]]] = {
+    "experiments": KubernetesCluster.list_experiments,
+    "ConfigMaps": KubernetesCluster.list_config_maps,
+    "revisions": lambda cluster: cluster.list_revisions(CONFIG_MAP),
+    "pods": lambda cluster: cluster.list_pods(Key("shop", "gates")),
+}
+
+
+@pytest.mark.parametrize("answer", [None, {}, [], "<html>please log in</html>", {"items": {}}, {"items": [None]}, {"items": [{}]}], ids=str)
+@pytest.mark.parametrize("kind", LISTS)
+async def test_an_answer_that_is_no_list_is_a_list_that_failed(answering: Callable[[Any], Api], kind: str, answer: object) -> None:
+    """Of 200, by something in between."""
+    with pytest.raises(ClusterError, match="no list"):
+        await LISTS[kind](KubernetesCluster(answering(answer)))
+
+
+@pytest.mark.parametrize("answer", [None, [], "<html>please log in</html>", {}, {"metadata": []}], ids=str)
+@pytest.mark.parametrize(
+    "ask",
+    [lambda cluster: cluster.get_config_map(Key("shop", "gates")), lambda cluster: cluster.get_experiment(Key("shop", "gate"))],
+    ids=["ConfigMap", "Experiment"],
+)
+async def test_an_answer_that_is_no_object_is_a_read_that_failed(
+    answering: Callable[[Any], Api], ask: Callable[[KubernetesCluster], Awaitable[Any]], answer: object
+) -> None:
+    with pytest.raises(ClusterError, match="no object"):
+        await ask(KubernetesCluster(answering(answer)))
