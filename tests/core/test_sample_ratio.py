@@ -348,3 +348,11 @@ def test_the_evidence_is_the_reference_formula() -> None:
     *_, mean = accumulate(map(math.exp, logs))
     (ratio,) = weigh({"on": 40, "off": 60, "baseline": 900})
     assert log_mean(ratio.log_e_values) == pytest.approx(math.log(mean / 10), abs=1e-5)
+
+
+@pytest.mark.parametrize("count", [5e-324, 1e-4])
+def test_a_window_with_next_to_nothing_is_no_evidence_and_no_trouble(count: float) -> None:
+    """What an application that counts wrongly, or claims to be very many processes, leaves of it."""
+    ratios = weigh({"on": count})
+    assert all(describe_ratio(ratio, TWO) for ratio in ratios)
+    assert ratios == ()

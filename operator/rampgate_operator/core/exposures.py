@@ -4,11 +4,11 @@ Counted in disjoint windows up to a watermark that is kept in status, so that a 
 for longer than LONGEST_WINDOW: rather too few than twice (design §9). Knows the answer to one look. Must not know how it was asked.
 """
 
-import math
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from rampgate_operator.core.counted import MOST_COUNTED
 from rampgate_operator.core.looks import Exposed, Failed, NoData
 from rampgate_operator.core.observation import ExposureLook
 from rampgate_operator.core.quantities import duration
@@ -80,7 +80,7 @@ def _problem(look: ExposureLook, windows: tuple[Window, ...], known: Exposures, 
     if isinstance(look.answer, Failed):
         return look.answer.message
     for variant, rose in ((variant, rose) for window in windows for variant, rose in window.counts.items()):
-        if not 0 <= rose < math.inf:
+        if not 0 <= rose <= MOST_COUNTED:  # the status, and with it a kill, would be refused for a number that is none
             return f"{METRIC} of {variant} rose by {rose:g}: no counter does"
     if windows or look.until - known.counted_to < max(LONGEST_QUIET, QUIET_INTERVALS * duration(spec.interval)):
         return None

@@ -15,6 +15,8 @@ from rampgate_operator.core.status import SampleRatio
 
 NEEDED = 1000.0
 """The e-value of a mismatch, for each treatment that is tested (Bonferroni): a false alarm in one of 1,000 attempts."""
+_PLACES = 3
+"""Of a count that many processes share; a window that has not so much as one of the last place tells nothing."""
 _DECIMALS = 1e6
 _LARGEST = math.log(1e6)
 
@@ -51,7 +53,7 @@ def add_window(
     for treatment in spec.drawn_treatments:
         before, share = ratios.get(treatment.name), share_due(treatment, spec, percent)
         is_told = before is not None and is_mismatch(before, spec)
-        if analysed and share < 1 and not is_told:  # a treatment that everybody gets has nobody to be compared with
+        if round(analysed, _PLACES) and share < 1 and not is_told:  # a treatment that everybody gets has nobody to be compared with
             mine = counts.get(treatment.name, 0.0)
             ratios[treatment.name] = _add(before, treatment.name, mine=mine, others=analysed - mine, share=share, counted_to=counted_to)
     return tuple(ratios.values())
@@ -73,8 +75,8 @@ def _add(before: SampleRatio | None, treatment: str, *, mine: float, others: flo
     return SampleRatio(
         treatment=treatment,
         log_e_values=tuple(math.floor(each * _DECIMALS) / _DECIMALS for each in logs),
-        exposures=round((before.exposures if before else 0) + mine, 3),
-        due=round((before.due if before else 0) + share * (mine + others), 3),
-        of=round((before.of if before else 0) + mine + others, 3),
+        exposures=round((before.exposures if before else 0) + mine, _PLACES),
+        due=round((before.due if before else 0) + share * (mine + others), _PLACES),
+        of=round((before.of if before else 0) + mine + others, _PLACES),
         counted_to=counted_to,
     )
