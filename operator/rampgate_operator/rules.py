@@ -4,6 +4,7 @@ Foreign ConfigMaps are never touched; ours are never deleted, and come back with
 Knows keys and ConfigMaps; what an entry says is core/compile.py's.
 """
 
+import json
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -188,8 +189,8 @@ def killed_without_entry(config_map: Body) -> tuple[str, ...]:
 
 
 def _quoted(names: tuple[str, ...]) -> str:
-    """Quote the first names, and count the others: whoever may write the key may write a mebibyte of them."""
-    shown = ", ".join(f'"{name[:LONGEST_NAME]}"' for name in names[:MOST_NAMED])
+    """Quote the first names, and count the others: whoever may write the key may write a mebibyte of them, and any character."""
+    shown = ", ".join(json.dumps(name[:LONGEST_NAME]) for name in names[:MOST_NAMED])
     return shown + (f" and {len(names) - MOST_NAMED} others" if len(names) > MOST_NAMED else "")
 
 
