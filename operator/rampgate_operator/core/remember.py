@@ -1,9 +1,7 @@
 """Answers that are remembered, of so many characters together: lru_cache counts answers, and a tenant's text may be a mebibyte."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from functools import wraps
-from threading import Lock
 from typing import ParamSpec, TypeVar
 
 P = ParamSpec("P")
@@ -11,28 +9,28 @@ R = TypeVar("R")
 
 
 def remember(*, characters: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Remember a pure function's last answers: those of texts that have together no more than so many characters. For many threads."""
+    """Remember a pure function's answers, until their texts have together more than so many characters: then all are forgotten.
+
+    Threads may meet in it: then one is asked twice, or counted twice until all are forgotten.
+    """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        known: OrderedDict[tuple[object, ...], R] = OrderedDict()
-        lock, held = Lock(), 0
+        known: dict[tuple[object, ...], tuple[R]] = {}
+        held = 0
 
         @wraps(function)
         def answer(*args: P.args, **kwargs: P.kwargs) -> R:
             nonlocal held
             key = (*args, *kwargs.values())
-            with lock:
-                if key in known:
-                    known.move_to_end(key)
-                    return known[key]
-            found = function(*args, **kwargs)
-            with lock:
-                if key not in known:
-                    held += _length(key)
-                    known[key] = found
-                while held > characters:
-                    held -= _length(known.popitem(last=False)[0])
-            return found
+            if (found := known.get(key)) is None:
+                found = (function(*args, **kwargs),)
+                length = _length(key)
+                if held + length > characters:
+                    known.clear()
+                    held = 0
+                known[key] = found
+                held += length
+            return found[0]
 
         return answer
 
