@@ -154,3 +154,15 @@ async def test_a_name_in_the_kill_key_that_is_no_gates_is_named_in_the_log(caplo
     assert caplog.messages == [
         'shop/feature-gates: the key kill names "onne", of which there is no key here, so it stops nothing: is it misspelled?'
     ]
+
+
+async def test_a_mebibyte_of_names_in_the_kill_key_makes_no_mebibyte_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    cluster, queue = MemoryCluster(), Queue[Key]()
+    rules = await known(cluster, queue, one="KILLED")
+    names = "\x1b[2Jx" + "x" * 450_000 + " " + " ".join(f"n{number}" for number in range(60_000))
+    cluster.put_config_map(RULES, ours(one="KILLED") | {KILL_KEY: names}, labels={RULES_LABEL: "true"})
+    await rules.refresh(RULES)
+    (message,) = caplog.messages
+    assert len(message) < 1000
+    assert message.isprintable()
+    assert '"n8" and 59991 others, of which' in message

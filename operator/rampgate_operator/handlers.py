@@ -3,7 +3,7 @@
 No timers, daemons, indexes or change handlers of kopf: those keep state in annotations and finalizers, and lose their clocks at a restart.
 """
 
-from typing import Any
+from typing import Any, cast
 
 import kopf
 
@@ -60,4 +60,37 @@ def watch_settings() -> kopf.OperatorSettings:
     settings.posting.enabled = False
     settings.peering.standalone = True
     settings.scanning.disabled = True
+    settings.persistence.diffbase_storage = _NothingHandled()
+    settings.persistence.progress_storage = _NoProgress()
+    settings.persistence.finalizer = ""  # the API server takes none of this name: kopf would remove one of its own, and may not
     return settings
+
+
+class _NothingHandled(kopf.DiffBaseStorage):
+    """Reads nothing from an object: kopf drops an event when what anybody may write into its annotation is not what it expects."""
+
+    def build(self, **_: object) -> kopf.BodyEssence:
+        """Give nothing: nobody asks what has changed."""
+        return cast("kopf.BodyEssence", {})
+
+    def fetch(self, **_: object) -> None:
+        """Give nothing."""
+
+    def store(self, **_: object) -> None:
+        """Keep nothing."""
+
+
+class _NoProgress(kopf.ProgressStorage):
+    """Likewise of handlers, of which there are none that have any."""
+
+    def fetch(self, **_: object) -> None:
+        """Give nothing."""
+
+    def clear(self, *, essence: kopf.BodyEssence) -> kopf.BodyEssence:
+        """Leave it as it is."""
+        return essence
+
+    def store(self, **_: object) -> None:
+        """Keep nothing."""
+
+    purge = touch = store

@@ -4,6 +4,7 @@ Foreign ConfigMaps are never touched; ours are never deleted, and come back with
 Knows keys and ConfigMaps; what an entry says is core/compile.py's.
 """
 
+import json
 import logging
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -35,6 +36,8 @@ _WITHOUT_DATA: Body = {}
 _PARTS = ("data", "binaryData", "immutable")
 MOST_FLOORS = 10_000
 """Removed gates whose generation is remembered, for one that is created again within the same second."""
+MOST_NAMED, LONGEST_NAME = 10, 253
+"""Names that a line of the log has, and their characters: no key of a ConfigMap is longer."""
 
 
 class Rules:
@@ -160,7 +163,7 @@ class Rules:
         for_all = is_kill_new or old.get(FORMAT_KEY) != new.get(FORMAT_KEY)
         if is_kill_new and (unknown := killed_without_entry(after)):
             sentence = "%s: the key kill names %s, of which there is no key here, so it stops nothing: is it misspelled?"
-            logger.warning(sentence, key_of(after), ", ".join(f'"{name}"' for name in unknown))
+            logger.warning(sentence, key_of(after), _quoted(unknown))
         for gate in {*gates_in(before), *gates_in(after)}:
             if for_all or old.get(gate + KEY_SUFFIX) != new.get(gate + KEY_SUFFIX):
                 self._queue.add(Key(after["metadata"]["namespace"], gate))
@@ -183,6 +186,12 @@ def killed_without_entry(config_map: Body) -> tuple[str, ...]:
     """Give the names in the key `kill` that are of no gate here: break-glass that stops nothing."""
     named = dict.fromkeys(kill_key(config_map).replace(",", " ").split())
     return tuple(name for name in named if name != "*" and name + KEY_SUFFIX not in _data(config_map))
+
+
+def _quoted(names: tuple[str, ...]) -> str:
+    """Quote the first names, and count the others: whoever may write the key may write a mebibyte of them, and any character."""
+    shown = ", ".join(json.dumps(name[:LONGEST_NAME]) for name in names[:MOST_NAMED])
+    return shown + (f" and {len(names) - MOST_NAMED} others" if len(names) > MOST_NAMED else "")
 
 
 def _data(config_map: Body) -> Mapping[str, str]:

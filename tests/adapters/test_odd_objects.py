@@ -101,3 +101,32 @@ async def test_a_lease_that_cannot_be_read_is_one_that_could_not_be_renewed(answ
     """Within its duration the next try may do better; an exception that nobody expects would end the leader at once."""
     with pytest.raises(ClusterError, match="the API server's answer is no"):
         await answered(client.CoordinationV1Api(answering(answer)).read_namespaced_lease("rampgate", "shop"))
+
+
+LISTS: dict[str, Callable[[KubernetesCluster], Awaitable[Any]]] = {
+    "experiments": KubernetesCluster.list_experiments,
+    "ConfigMaps": KubernetesCluster.list_config_maps,
+    "revisions": lambda cluster: cluster.list_revisions(CONFIG_MAP),
+    "pods": lambda cluster: cluster.list_pods(Key("shop", "gates")),
+}
+
+
+@pytest.mark.parametrize("answer", [None, {}, [], "<html>please log in</html>", {"items": {}}, {"items": [None]}, {"items": [{}]}], ids=str)
+@pytest.mark.parametrize("kind", LISTS)
+async def test_an_answer_that_is_no_list_is_a_list_that_failed(answering: Callable[[Any], Api], kind: str, answer: object) -> None:
+    """Of 200, by something in between."""
+    with pytest.raises(ClusterError, match="no list"):
+        await LISTS[kind](KubernetesCluster(answering(answer)))
+
+
+@pytest.mark.parametrize("answer", [None, [], "<html>please log in</html>", {}, {"metadata": []}], ids=str)
+@pytest.mark.parametrize(
+    "ask",
+    [lambda cluster: cluster.get_config_map(Key("shop", "gates")), lambda cluster: cluster.get_experiment(Key("shop", "gate"))],
+    ids=["ConfigMap", "Experiment"],
+)
+async def test_an_answer_that_is_no_object_is_a_read_that_failed(
+    answering: Callable[[Any], Api], ask: Callable[[KubernetesCluster], Awaitable[Any]], answer: object
+) -> None:
+    with pytest.raises(ClusterError, match="no object"):
+        await ask(KubernetesCluster(answering(answer)))

@@ -81,6 +81,49 @@ def test_rules_that_somebody_wrote_in_the_year_0_end_nobody(team: Team, shop: Ex
     assert operator.lines("Traceback") == 0, operator.log.read_text()
 
 
+@pytest.mark.parametrize("levels", [9_000, 24_000, 60_000, 99_000, 200_000])
+def test_an_entry_that_nests_without_end_ends_nobody(levels: int, team: Team, operator: Operator) -> None:
+    """The API server looks into no text; Python would, as deep as it is let, and beyond its stack the process is gone."""
+    team.apply("other", changes={"guardrails": None})
+    team.wait_for("other", percent=50)
+    entry = {"format": 1, "gate": "deep", "generation": 1, "attempt": 1, "control": {"name": "c", "value": 1}}
+    for percent in (10, 20):
+        line = json.dumps({**entry, "percent": percent, "x": 0}).replace('"x": 0', '"x": ' + "[" * levels + "]" * levels)
+        team.patch_rules({"deep.json": line, "new-checkout.json": line.replace('"deep"', '"new-checkout"')})
+    team.apply(changes={"guardrails": None})  # its entry is there, and its status is rebuilt from it if it can be read
+    team.wait_for(attempt=1)
+    team.patch({"killed": True}, "other")
+    wait_until(lambda: (team.entry("other") or {}).get("serve") == "KILLED", "pods are told")
+    assert operator.lines("Traceback") == 0, operator.log.read_text()
+    operator.stop()
+    operator.start()  # and it starts beside it
+
+
+KOPFS: dict[str, dict[str, Any]] = {
+    "what was handled last": {"annotations": {"kopf.zalando.org/last-handled-configuration": "{"}},
+    "a handler's progress": {"annotations": {"kopf.zalando.org/rules_changed": "{", "kopf.zalando.org/experiment_changed": "{"}},
+    "its finalizer": {"finalizers": ["kopf.zalando.org/KopfFinalizerMarker"]},
+}
+
+
+@pytest.mark.parametrize("kind", ["experiment", "configmap"])
+@pytest.mark.parametrize("marks", KOPFS)
+def test_what_kopf_would_keep_in_an_object_is_not_looked_at(
+    marks: str, kind: str, team: Team, operator: Operator, kubectl: Kubectl
+) -> None:
+    """Whoever may write an object may write that too; kopf would skip its events, and the watch's health with them."""
+    team.apply(changes={"guardrails": None})
+    team.wait_for(percent=50)
+    wait_until(lambda: team.exposure() == 50, "it is served")
+    name = {"experiment": "new-checkout", "configmap": "feature-gates"}[kind]
+    kubectl("patch", kind, name, "-n", team.namespace, "--type=merge", "-p", json.dumps({"metadata": KOPFS[marks]}))
+    team.patch_rules({"kill": "new-checkout"})
+    team.wait_for(waitingFor="BreakGlass")
+    team.patch({"killed": True})
+    wait_until(lambda: (team.entry() or {}).get("serve") == "KILLED", "pods are told")
+    assert operator.lines("Traceback") == 0, operator.log.read_text()
+
+
 def test_an_immutable_config_map_is_said_to_be_one_and_costs_no_storm_of_writes(team: Team, shop: Exporter) -> None:
     team.apply()
     team.wait_for(percent=50, waitingFor="Hold")

@@ -39,6 +39,7 @@ VERDICTS: list[tuple[str, Counts | Answer, Counts | Answer, str, str]] = [
     ("a window whose events began before", TOTALS, {"baseline": 2001}, "Pass", "on 0 % of 1,000 against 66.7 % of 3,000"),
     ("as many as nobody can count", {**TOTALS, "off": 1e13}, EQUAL, "Error", "a counter of off rose by 1e+13: no counter does"),
     ("a fall", {**TOTALS, "off": -3}, EQUAL, "Error", "a counter of off rose by -3: no counter does"),
+    ("a fall without end", {**TOTALS, "off": -math.inf}, EQUAL, "Error", "a counter of off rose by -inf: no counter does"),
     ("no number", {**TOTALS, "off": math.nan}, EQUAL, "Error", "a counter of off rose by nan: no counter does"),
 ]  # fmt: skip
 

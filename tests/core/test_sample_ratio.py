@@ -364,3 +364,10 @@ def test_a_step_whose_first_window_has_one_exposure_among_thousands_of_processes
     answer = Exposed(({"baseline": 1.0},), (True,), 3000.0)
     story.wait("10s").decide(exposures=ExposureLook(since=began, until=began + 10 * SECOND, answer=answer))
     assert story.known.sample_ratios[0].of == pytest.approx(1 / 3000)
+
+
+@pytest.mark.parametrize("count", [5e-324, 1e-4])
+def test_a_window_with_next_to_nothing_is_no_trouble(count: float) -> None:
+    """What an application that counts wrongly, or claims to be very many processes, leaves of it."""
+    (ratio,) = weigh({"on": count})
+    assert describe_ratio(ratio, TWO).startswith("on has 100 % of 0 first exposures per process")

@@ -64,12 +64,12 @@ class KubernetesCluster:
 
     async def get_experiment(self, key: Key) -> Body | None:
         """Give one Experiment as it is now; None when it is gone."""
-        return cast("Body | None", await answered(self._custom.get_namespaced_custom_object(**_experiment(key)), may_be_absent=True))
+        return await _object(self._custom.get_namespaced_custom_object(**_experiment(key)), may_be_absent=True)
 
     async def get_config_map(self, key: Key) -> Body | None:
         """Give one ConfigMap as it is now; None when it does not exist."""
         read = self._core.read_namespaced_config_map_without_preload_content(key.name, key.namespace, _request_timeout=_TIMEOUT)
-        return cast("Body | None", await answered(_json(read), may_be_absent=True))
+        return await _object(_json(read), may_be_absent=True)
 
     async def write_status(self, experiment: Body, status: Status) -> Body:
         """Replace the status by a merge patch that carries the resourceVersion (RFC 7386; 409 when it has moved)."""
@@ -101,7 +101,7 @@ class KubernetesCluster:
         create = self._core.create_namespaced_config_map_without_preload_content(
             key.namespace, body, field_manager=FIELD_MANAGER, _request_timeout=_TIMEOUT
         )
-        return cast("Body", await answered(_json(create)))
+        return cast("Body", await _object(_json(create)))
 
     async def swap(self, config_map: Body, *, key: str, new: str | None) -> Body:
         """Compare and swap one key by JSON Patch.
@@ -238,7 +238,7 @@ class KubernetesCluster:
             **_experiment(key_of(experiment)), body=patch, field_manager=FIELD_MANAGER, _content_type=content_type
         )
         try:
-            return cast("Body", await answered(call))
+            return cast("Body", await _object(call))
         except _UnprocessableError as error:
             now = await self.get_experiment(key_of(experiment))
             raise _lost_or_refused(error, lost=now is None or _place(now) != _place(experiment)) from error
@@ -251,7 +251,7 @@ class KubernetesCluster:
             name, namespace, patch, field_manager=FIELD_MANAGER, _content_type=JSON_PATCH, _request_timeout=_TIMEOUT
         )
         try:
-            return cast("Body", await answered(_json(call)))
+            return cast("Body", await _object(_json(call)))
         except _UnprocessableError as error:
             now = await self.get_config_map(Key(namespace, name))
             unchanged = now is not None and _format(now) == patch[0]["value"] and _part(now, key) == _part(config_map, key)
@@ -288,10 +288,15 @@ def _label(config_map: Body) -> dict[str, Any]:
 
 
 def _items(listed: Any) -> list[Body]:  # noqa: ANN401  # JSON
-    try:
-        return list(listed["items"] or ())  # null is how Go writes a list of nothing
-    except (TypeError, KeyError) as error:  # of something in between
-        raise ClusterError("the API server's answer is no list") from error
+    items = listed.get("items", "") if isinstance(listed, dict) else ""
+    if items is not None and not (isinstance(items, list) and all(map(_is_object, items))):  # of something in between
+        raise ClusterError("the API server's answer is no list")
+    return items or []  # null is how Go writes a list of nothing
+
+
+def _is_object(found: object) -> bool:
+    metadata = found.get("metadata") if isinstance(found, dict) else None
+    return isinstance(metadata, dict) and "name" in metadata
 
 
 def plain(model: Any) -> dict[str, Any]:  # noqa: ANN401  # a generated model
@@ -368,6 +373,18 @@ async def _body(request: Awaitable[Any]) -> bytes:
 async def _json(request: Awaitable[Any]) -> Any:  # noqa: ANN401  # JSON
     """Read an answer as it came: what a tenant wrote may be what a model of the client refuses, such as a year 0 in `managedFields`."""
     return json.loads(await _body(request))
+
+
+async def _object(request: Awaitable[Any], *, may_be_absent: bool = False) -> Body | None:
+    """Wait for an object; only 404 says that there is none."""
+
+    async def checked() -> Body:
+        found = await request
+        if not _is_object(found):  # of something in between
+            raise ClusterError("the API server's answer is no object")
+        return cast("Body", found)
+
+    return cast("Body | None", await answered(checked(), may_be_absent=may_be_absent))
 
 
 async def answered(request: Awaitable[Any], *, may_be_absent: bool = False) -> Any:  # noqa: ANN401  # JSON

@@ -124,7 +124,7 @@ def impossible(window: Window, arms: tuple[str, ...]) -> str | None:
         for bound, events in window.events.items():
             rose = events.get(arm, 0.0)
             for each in (total, rose):
-                if not -_ROUNDING * abs(total) <= each <= MOST_COUNTED:
+                if not -_ROUNDING * min(abs(total), MOST_COUNTED) <= each <= MOST_COUNTED:
                     return f"a counter of {arm} rose by {each:g}: no counter does"
             if bound and total and arm not in events:
                 return f"total of {arm} rose by {total:g}, but no bucket {bound} was counted"

@@ -80,7 +80,7 @@ def _problem(look: ExposureLook, windows: tuple[Window, ...], known: Exposures, 
     if isinstance(look.answer, Failed):
         return look.answer.message
     for variant, rose in ((variant, rose) for window in windows for variant, rose in window.counts.items()):
-        if not 0 <= rose <= MOST_COUNTED:
+        if not 0 <= rose <= MOST_COUNTED:  # the status, and with it a kill, would be refused for a number that is none
             return f"{METRIC} of {variant} rose by {rose:g}: no counter does"
     if windows or look.until - known.counted_to < max(LONGEST_QUIET, QUIET_INTERVALS * duration(spec.interval)):
         return None

@@ -18,14 +18,15 @@ from rampgate.errors import UnusableEntryError
 from rampgate.rules import Entry, Rule, is_unicode, parse_entry, render_entry
 from rampgate_operator.core.compile import number
 from rampgate_operator.core.observation import KEY_SUFFIX, ROOM, kill_key
+from rampgate_operator.core.remember import remember
 
 FLAGD_SUFFIX = "-flagd"
 FLAGD_KEY = "flagd.json"
 FLAGD_FORMAT = "rampgate.dev/flagd/1"
 """What the key `format` says in a ConfigMap with a document: whose it is, and that it is no ConfigMap with rules."""
 LARGEST_EXACT = 2**53
-MOST_REMEMBERED = 4_096
-"""Entries whose flag is remembered: more than one ConfigMap holds."""
+MOST_REMEMBERED = 4 * 1024**2
+"""Characters of entries whose flag is remembered: more than one ConfigMap holds."""
 _AROUND = 100
 """Bytes of a ConfigMap with a document beside its flags."""
 _WHOLE = 10_000
@@ -99,7 +100,7 @@ def _fit(flags: dict[str, Flag]) -> dict[str, Flag]:
     return fitting
 
 
-@lru_cache(maxsize=MOST_REMEMBERED)
+@remember(characters=MOST_REMEMBERED)
 def compile_flag(gate: str, line: str, *, killed: bool) -> Flag:
     """Give one gate's flag. Remembered, for a document is rendered again whenever one of its gates changes."""
     try:

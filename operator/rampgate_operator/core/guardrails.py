@@ -9,7 +9,6 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
 
 from rampgate_operator.core.counted import needed
 from rampgate_operator.core.guardrail_spec import Breaches, Guardrail, OnBreach
@@ -18,6 +17,7 @@ from rampgate_operator.core.looks import Answer, Exposed, Failed, Increases, NoD
 from rampgate_operator.core.measuring import measure
 from rampgate_operator.core.observation import MOST_REMEMBERED, Look, digest
 from rampgate_operator.core.quantities import timestamp
+from rampgate_operator.core.remember import remember
 from rampgate_operator.core.spec import Spec
 from rampgate_operator.core.status import GuardrailStatus, Phase, Status, Verdict
 from rampgate_operator.core.status_fields import MESSAGE_LIMIT
@@ -35,7 +35,7 @@ def guardrail_digest(guardrail: Guardrail, spec: Spec) -> str:
     return _digest(guardrail.definition, needed(spec) if guardrail.is_counted else None)
 
 
-@lru_cache(maxsize=MOST_REMEMBERED)
+@remember(characters=MOST_REMEMBERED)
 def _digest(definition: str, bar: float | None) -> str:
     return digest(json.loads(definition) | ({} if bar is None else {"needed": bar}))
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from functools import lru_cache
 from itertools import pairwise
 from typing import Any, TypeAlias
 
@@ -18,6 +17,7 @@ from rampgate.snapshot import FORMAT_KEY, KILL_KEY
 from rampgate.snapshot import FORMAT_VALUE as FORMAT
 from rampgate_operator.core.looks import Answer, Exposed
 from rampgate_operator.core.reasons import Reason
+from rampgate_operator.core.remember import remember
 
 __all__ = [  # the names on the wire are the SDK's
     "FORMAT",
@@ -29,7 +29,8 @@ RULES_LABEL = "rampgate.dev/rules"
 """On every ConfigMap of ours, for the watch alone; whose it is, the key `format` says."""
 LARGEST_NUMBER = 2**52
 """Half of what JSON numbers are good for (RFC 8259 §6): a generation that was forged at the limit must leave room to rise above it."""
-MOST_REMEMBERED = 16_384
+MOST_REMEMBERED = 8 * 1024**2
+"""Characters of entries: of some ten thousand, as they are. What is read from one may take twenty times its characters."""
 ROOM = 900 * 1024
 """Bytes that all keys of one ConfigMap may take together; the API server refuses 1 MiB."""
 
@@ -161,7 +162,7 @@ class Observation:
     """Whether it is known if something does; False of a process that has begun and has not told them yet."""
 
 
-@lru_cache(maxsize=MOST_REMEMBERED)
+@remember(characters=MOST_REMEMBERED)
 def read_entry(line: str | None, gate: str) -> Entry | None:
     """Read a gate's entry; None when there is none, or none that its frozen fields (design §6) can be read from, as in every SDK.
 
