@@ -47,7 +47,7 @@ def played(cluster: Cluster, prometheus: Prometheus, kubectl: Kubectl, tmp_path_
     team = Team(cluster, NAMESPACE)
     with ExitStack() as running:
         operator = running.enter_context(Operator(cluster, prometheus, NAMESPACE, log=directory / "operator.log"))
-        prometheus.add_target("rampgate-operator", f"{HOST}:{operator.port}")  # with honor_labels a target's namespace would yield
+        prometheus.add_target("rampgate-operator", f"{HOST}:{operator.port}", {"namespace": "rampgate"}, honor_labels=True)
         shop = running.enter_context(Shop(cluster, prometheus, directory))
         _break(shop, control=0.05, treatment=0.05)
         Pods(cluster, NAMESPACE).add(3)

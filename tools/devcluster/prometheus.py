@@ -15,6 +15,9 @@ from tools.devcluster.binaries import require
 from tools.devcluster.loopback import HOST, answers, free_port
 from tools.devcluster.server import Server
 
+_HONORED = "__honor_labels"
+"""A target's label by which it is scraped so; Prometheus drops what begins like that."""
+
 
 class Prometheus:
     """A running Prometheus. Use it as a context manager, or call `stop`; it ends with this process at the latest."""
@@ -64,13 +67,15 @@ class Prometheus:
         """A process with which it ends; None when it is stopped."""
         return self._server.pid
 
-    def add_target(self, job: str, address: str, labels: Mapping[str, str] | None = None) -> None:
+    def add_target(self, job: str, address: str, labels: Mapping[str, str] | None = None, *, honor_labels: bool = False) -> None:
         """Scrape `http://ADDRESS/metrics` from now on (first within about a second), also after a restart.
 
         `address` is host:port. `labels` go on every series of the target; `namespace` is the one guardrails are confined by.
+        With `honor_labels` those that it exports itself win, as an operator's must.
         The same job and address again replaces the labels.
         """
-        document = [{"targets": [address], "labels": {"job": job, **(labels or {})}}]
+        honored = {_HONORED: "true"} if honor_labels else {}
+        document = [{"targets": [address], "labels": {"job": job, **(labels or {}), **honored}}]
         path = self._target_file(job, address)
         partial = path.with_suffix(".partial")
         partial.write_text(json.dumps(document))
@@ -124,7 +129,13 @@ class Prometheus:
 def _configuration(targets: Path, scrape_interval: float) -> dict[str, object]:
     """Everything comes by file discovery: a target's own `job` label replaces the job's name."""
     interval = f"{round(scrape_interval * 1000)}ms"
+    found = [{"files": [str(targets / "*.json")], "refresh_interval": "1s"}]
+
+    def scrape(name: str, action: str, **options: bool) -> dict[str, object]:
+        chosen = [{"source_labels": [_HONORED], "regex": "true", "action": action}]
+        return {"job_name": name, "file_sd_configs": found, "relabel_configs": chosen, **options}
+
     return {
         "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": "1m"},
-        "scrape_configs": [{"job_name": "devcluster", "file_sd_configs": [{"files": [str(targets / "*.json")], "refresh_interval": "1s"}]}],
+        "scrape_configs": [scrape("devcluster", "drop"), scrape("devcluster-honored", "keep", honor_labels=True)],
     }
