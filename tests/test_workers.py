@@ -7,7 +7,7 @@ import pytest
 from kubernetes.aio.client import ApiException
 
 from rampgate_operator import workers
-from rampgate_operator.adapters.cluster import answered
+from rampgate_operator.adapters.answers import answered
 from rampgate_operator.ports import LONGEST_OBEYED, ClusterError, ConflictError, DeniedError, ForbiddenError, Key
 from rampgate_operator.queue import Queue
 from rampgate_operator.workers import Workers

@@ -5,7 +5,7 @@ import json
 import pytest
 from kubernetes.aio import client
 
-from rampgate_operator.adapters.cluster import LONGEST_MESSAGE, answered
+from rampgate_operator.adapters.answers import LONGEST_MESSAGE, answered
 from rampgate_operator.ports import DeniedError, ForbiddenError
 
 LONG = "p" * 253

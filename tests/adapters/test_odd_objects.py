@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from kubernetes.aio import client
 
-from rampgate_operator.adapters.cluster import KubernetesCluster, answered
+from rampgate_operator.adapters.answers import answered
+from rampgate_operator.adapters.cluster import KubernetesCluster
 from rampgate_operator.ports import ClusterError, Key
 
 YEAR_0 = {"manager": "somebody", "operation": "Update", "apiVersion": "v1", "time": "0000-01-01T00:00:00Z"}

@@ -3,16 +3,14 @@
 Knows paths, patches and their preconditions. Decides nothing, retries nothing: a lost race is a ConflictError, all else a ClusterError.
 """
 
-import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from http import HTTPStatus
 from typing import Any, cast
 
-import aiohttp
 from kubernetes.aio import client
 
+from rampgate_operator.adapters.answers import UnprocessableError, answered, items_of, object_of, plain, read_body, read_json
 from rampgate_operator.cache import key_of
 from rampgate_operator.core.conditions import Announcement
 from rampgate_operator.core.flagd import FLAGD_FORMAT, FLAGD_KEY
@@ -22,18 +20,17 @@ from rampgate_operator.core.quantities import timestamp
 from rampgate_operator.core.resource import GROUP, KIND, PLURAL, VERSION
 from rampgate_operator.core.revision import EXPERIMENT_LABEL, SPEC_LABEL
 from rampgate_operator.core.status import Status
-from rampgate_operator.ports import Body, ClusterError, ConflictError, DeniedError, ForbiddenError, Key, Pod
+from rampgate_operator.ports import Body, ClusterError, ConflictError, Key, Pod
 
 FIELD_MANAGER = "rampgate"
 MERGE_PATCH, JSON_PATCH = "application/merge-patch+json", "application/json-patch+json"
 _ENCODED_ALIKE = re.compile(r"[ -%'-;=?-~]*")
 """What every encoder of JSON writes alike: a `test` at kube-apiserver compares encoded values, and Go escapes `<`, `>` and `&`."""
-_LACKS_RIGHT = re.compile(r'User ".*" cannot [a-z]+ (resource|path) "')
 _PLACE = ("attempt", "phase", "step")
 _NOT_ENDED = "status.phase!=Succeeded,status.phase!=Failed"
 _METADATA_ALONE = "application/json;g=meta.k8s.io;v=v1;as"
 """A pod is some ten times as large as its metadata."""
-LONGEST_MESSAGE, LONGEST_NEWS = 300, 1024
+LONGEST_NEWS = 1024
 _TIMEOUT = 15.0
 """Seconds for a whole request; the client's default is none at all."""
 
@@ -52,24 +49,26 @@ class KubernetesCluster:
         """Give every Experiment that is watched."""
         arguments: dict[str, Any] = {"group": GROUP, "version": VERSION, "plural": PLURAL, "_request_timeout": _TIMEOUT}
         if self._namespace is None:
-            return _items(await answered(self._custom.list_cluster_custom_object(**arguments)))
-        return _items(await answered(self._custom.list_namespaced_custom_object(namespace=self._namespace, **arguments)))
+            return items_of(await answered(self._custom.list_cluster_custom_object(**arguments)))
+        return items_of(await answered(self._custom.list_namespaced_custom_object(namespace=self._namespace, **arguments)))
 
     async def list_config_maps(self) -> list[Body]:
         """Give every ConfigMap with rules that is watched."""
         arguments: dict[str, Any] = {"label_selector": RULES_LABEL, "_request_timeout": _TIMEOUT}
         if self._namespace is None:
-            return _items(await answered(_json(self._core.list_config_map_for_all_namespaces_without_preload_content(**arguments))))
-        return _items(await answered(_json(self._core.list_namespaced_config_map_without_preload_content(self._namespace, **arguments))))
+            return items_of(await answered(read_json(self._core.list_config_map_for_all_namespaces_without_preload_content(**arguments))))
+        return items_of(
+            await answered(read_json(self._core.list_namespaced_config_map_without_preload_content(self._namespace, **arguments)))
+        )
 
     async def get_experiment(self, key: Key) -> Body | None:
         """Give one Experiment as it is now; None when it is gone."""
-        return await _object(self._custom.get_namespaced_custom_object(**_experiment(key)), may_be_absent=True)
+        return await object_of(self._custom.get_namespaced_custom_object(**_experiment(key)), may_be_absent=True)
 
     async def get_config_map(self, key: Key) -> Body | None:
         """Give one ConfigMap as it is now; None when it does not exist."""
         read = self._core.read_namespaced_config_map_without_preload_content(key.name, key.namespace, _request_timeout=_TIMEOUT)
-        return await _object(_json(read), may_be_absent=True)
+        return await object_of(read_json(read), may_be_absent=True)
 
     async def write_status(self, experiment: Body, status: Status) -> Body:
         """Replace the status by a merge patch that carries the resourceVersion (RFC 7386; 409 when it has moved)."""
@@ -101,7 +100,7 @@ class KubernetesCluster:
         create = self._core.create_namespaced_config_map_without_preload_content(
             key.namespace, body, field_manager=FIELD_MANAGER, _request_timeout=_TIMEOUT
         )
-        return cast("Body", await _object(_json(create)))
+        return cast("Body", await object_of(read_json(create)))
 
     async def swap(self, config_map: Body, *, key: str, new: str | None) -> Body:
         """Compare and swap one key by JSON Patch.
@@ -131,7 +130,7 @@ class KubernetesCluster:
         listed = self._apps.list_namespaced_controller_revision_without_preload_content(
             metadata["namespace"], label_selector=selector, _request_timeout=_TIMEOUT
         )
-        return _items(await answered(_json(listed)))
+        return items_of(await answered(read_json(listed)))
 
     async def create_revision(self, experiment: Body, *, number: int, spec_digest: str, data: Mapping[str, Any]) -> None:
         """Create a ControllerRevision that the Experiment owns, so that it is deleted with it.
@@ -210,7 +209,7 @@ class KubernetesCluster:
             _headers={"Accept": f"{_METADATA_ALONE}=PartialObjectMetadataList"},
             _request_timeout=_TIMEOUT,
         )
-        metadata = [each["metadata"] for each in _items(await answered(_json(call)))]
+        metadata = [each["metadata"] for each in items_of(await answered(read_json(call)))]
         return [Pod(each["name"], (each.get("annotations") or {}).get(RULES_ANNOTATION, "")) for each in metadata]
 
     async def nudge_pod(self, pod: Key, version: str) -> bool:
@@ -225,7 +224,7 @@ class KubernetesCluster:
             _headers={"Accept": f"{_METADATA_ALONE}=PartialObjectMetadata"},
             _request_timeout=_TIMEOUT,
         )
-        return await answered(_body(call), may_be_absent=True) is not None
+        return await answered(read_body(call), may_be_absent=True) is not None
 
     def _check_leadership(self) -> None:
         """A replica that was suspended and has lost its lease writes nothing, not even what would be right."""
@@ -238,8 +237,8 @@ class KubernetesCluster:
             **_experiment(key_of(experiment)), body=patch, field_manager=FIELD_MANAGER, _content_type=content_type
         )
         try:
-            return cast("Body", await _object(call))
-        except _UnprocessableError as error:
+            return cast("Body", await object_of(call))
+        except UnprocessableError as error:
             now = await self.get_experiment(key_of(experiment))
             raise _lost_or_refused(error, lost=now is None or _place(now) != _place(experiment)) from error
 
@@ -251,8 +250,8 @@ class KubernetesCluster:
             name, namespace, patch, field_manager=FIELD_MANAGER, _content_type=JSON_PATCH, _request_timeout=_TIMEOUT
         )
         try:
-            return cast("Body", await _object(_json(call)))
-        except _UnprocessableError as error:
+            return cast("Body", await object_of(read_json(call)))
+        except UnprocessableError as error:
             now = await self.get_config_map(Key(namespace, name))
             unchanged = now is not None and _format(now) == patch[0]["value"] and _part(now, key) == _part(config_map, key)
             raise _lost_or_refused(error, lost=not unchanged) from error
@@ -287,23 +286,6 @@ def _label(config_map: Body) -> dict[str, Any]:
     return {"op": "add", "path": "/metadata/labels", "value": labels}
 
 
-def _items(listed: Any) -> list[Body]:  # noqa: ANN401  # JSON
-    items = listed.get("items", "") if isinstance(listed, dict) else ""
-    if items is not None and not (isinstance(items, list) and all(map(_is_object, items))):  # of something in between
-        raise ClusterError("the API server's answer is no list")
-    return items or []  # null is how Go writes a list of nothing
-
-
-def _is_object(found: object) -> bool:
-    metadata = found.get("metadata") if isinstance(found, dict) else None
-    return isinstance(metadata, dict) and "name" in metadata
-
-
-def plain(model: Any) -> dict[str, Any]:  # noqa: ANN401  # a generated model
-    """Give the JSON of a generated model."""
-    return cast("dict[str, Any]", json.loads(model.to_json()))
-
-
 def _is_version_of(body: Body) -> dict[str, str]:
     return {"op": "test", "path": "/metadata/resourceVersion", "value": body["metadata"]["resourceVersion"]}
 
@@ -324,87 +306,6 @@ def _place(experiment: Body) -> tuple[object, ...]:
     return experiment["metadata"]["uid"], *(status.get(field) for field in _PLACE)
 
 
-def _lost_or_refused(error: "_UnprocessableError", *, lost: bool) -> ConflictError | ClusterError:
+def _lost_or_refused(error: UnprocessableError, *, lost: bool) -> ConflictError | ClusterError:
     """422 is a `test` that failed, or a refusal for good: by a webhook, a size limit, an immutable ConfigMap."""
     return ConflictError(str(error)) if lost else ClusterError(f"the API server refuses the change: {error}")
-
-
-class _UnprocessableError(ClusterError):
-    """Status 422."""
-
-
-def _sentence(error: client.ApiException) -> str:
-    """Give the API server's sentence, in one line."""
-    try:
-        sentence = str(json.loads(error.body or "")["message"])
-    except (ValueError, KeyError, TypeError):
-        sentence = str(error.reason)
-    return " ".join(sentence.split())
-
-
-def _message(error: client.ApiException) -> str:
-    """Give the API server's sentence, not more than a line of it."""
-    return _sentence(error)[:LONGEST_MESSAGE]
-
-
-def _forbidden(error: client.ApiException) -> ForbiddenError:
-    """Tell a missing right from a refusal by admission: every authorizer's answer is put in the same words by the API server."""
-    kind = ForbiddenError if _LACKS_RIGHT.search(_sentence(error)) else DeniedError
-    return kind(f"the API server answered 403 Forbidden: {_message(error)}")
-
-
-def _retry_after(error: client.ApiException) -> float:
-    """Give the seconds for which the API server wants not to be asked again; kube-apiserver says them as a number."""
-    said = str((error.headers or {}).get("Retry-After", ""))
-    return float(said) if said.isdecimal() else 0.0
-
-
-async def _body(request: Awaitable[Any]) -> bytes:
-    """Read an answer that the client leaves as it came; raises what the client would have raised by itself."""
-    response = await request
-    body: bytes = await response.read()
-    if not response.ok:
-        error = client.ApiException(status=response.status, reason=response.reason)
-        error.headers, error.body = response.headers, body.decode(errors="replace")
-        raise error
-    return body
-
-
-async def _json(request: Awaitable[Any]) -> Any:  # noqa: ANN401  # JSON
-    """Read an answer as it came: what a tenant wrote may be what a model of the client refuses, such as a year 0 in `managedFields`."""
-    return json.loads(await _body(request))
-
-
-async def _object(request: Awaitable[Any], *, may_be_absent: bool = False) -> Body | None:
-    """Wait for an object; only 404 says that there is none."""
-
-    async def checked() -> Body:
-        found = await request
-        if not _is_object(found):  # of something in between
-            raise ClusterError("the API server's answer is no object")
-        return cast("Body", found)
-
-    return cast("Body | None", await answered(checked(), may_be_absent=may_be_absent))
-
-
-async def answered(request: Awaitable[Any], *, may_be_absent: bool = False) -> Any:  # noqa: ANN401  # JSON
-    """Wait for an answer; 404 is None where something may be absent. Raw bodies of errors are not passed on.
-
-    An answer that says success may all the same be of something in between, or an object that a model of the client refuses.
-    """
-    try:
-        return await request
-    except client.ApiException as error:
-        if error.status == HTTPStatus.NOT_FOUND and may_be_absent:
-            return None
-        if error.status == HTTPStatus.UNPROCESSABLE_ENTITY:
-            raise _UnprocessableError(_message(error)) from error
-        if error.status in {HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND}:
-            raise ConflictError(f"{error.status} {error.reason}") from error
-        if error.status == HTTPStatus.FORBIDDEN:
-            raise _forbidden(error) from error
-        raise ClusterError(f"the API server answered {error.status} {error.reason}", retry_after=_retry_after(error)) from error
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise ClusterError(f"the API server could not be reached: {type(error).__name__}") from error
-    except ValueError as error:
-        raise ClusterError("the API server's answer is no JSON of what was asked for") from error

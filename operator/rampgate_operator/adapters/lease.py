@@ -15,7 +15,8 @@ from typing import Any
 
 from kubernetes.aio import client
 
-from rampgate_operator.adapters.cluster import FIELD_MANAGER, answered, plain
+from rampgate_operator.adapters.answers import answered, plain
+from rampgate_operator.adapters.cluster import FIELD_MANAGER
 from rampgate_operator.ports import Clock, ClusterError, ConflictError
 from rampgate_operator.settings import LeaseSettings
 
