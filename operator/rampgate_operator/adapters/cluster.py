@@ -56,10 +56,10 @@ class KubernetesCluster:
         """Give every ConfigMap with rules that is watched."""
         arguments: dict[str, Any] = {"label_selector": RULES_LABEL, "_request_timeout": _TIMEOUT}
         if self._namespace is None:
-            return items_of(await answered(read_json(self._core.list_config_map_for_all_namespaces_without_preload_content(**arguments))))
-        return items_of(
-            await answered(read_json(self._core.list_namespaced_config_map_without_preload_content(self._namespace, **arguments)))
-        )
+            listed = self._core.list_config_map_for_all_namespaces_without_preload_content(**arguments)
+        else:
+            listed = self._core.list_namespaced_config_map_without_preload_content(self._namespace, **arguments)
+        return items_of(await answered(read_json(listed)))
 
     async def get_experiment(self, key: Key) -> Body | None:
         """Give one Experiment as it is now; None when it is gone."""

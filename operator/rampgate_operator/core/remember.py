@@ -14,14 +14,14 @@ def remember(*, characters: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
     Threads may meet in it: then one is asked twice, or counted twice until all are forgotten.
     """
 
-    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+    def _decorate(function: Callable[P, R]) -> Callable[P, R]:
         known: dict[tuple[object, ...], tuple[R]] = {}
         held = 0
 
         @wraps(function)
-        def answer(*args: P.args, **kwargs: P.kwargs) -> R:
+        def _answer(*args: P.args, **kwargs: P.kwargs) -> R:
             nonlocal held
-            key = (*args, *kwargs.values())
+            key = (*args, *sorted(kwargs.items()))
             if (found := known.get(key)) is None:
                 found = (function(*args, **kwargs),)
                 length = _length(key)
@@ -32,9 +32,9 @@ def remember(*, characters: int) -> Callable[[Callable[P, R]], Callable[P, R]]:
                 held += length
             return found[0]
 
-        return answer
+        return _answer
 
-    return decorate
+    return _decorate
 
 
 def _length(key: tuple[object, ...]) -> int:
