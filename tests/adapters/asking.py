@@ -19,7 +19,7 @@ async def ask(
     at: datetime = ANY_TIME,
     window: timedelta | None = None,
     cuts: tuple[datetime, ...] = (),
-    tenant: str = "",
+    tenant: str = "shop",
 ) -> Answer:
     kind, since = (Kind.VALUE, None) if window is None else (Kind.INCREASES, at - window)
     request = LookRequest(key="k", source="main", query=query, at=at, kind=kind, since=since, cuts=cuts, tenant=tenant)

@@ -24,6 +24,7 @@ COUNTER = Metric(name="orders_total", gate="new-checkout")
         ({"query": "up", "kind": Kind.INCREASES, "since": AT - MINUTE, "cuts": (AT,)}, "ascend"),
         ({"query": "up", "kind": Kind.INCREASES, "since": AT - MINUTE, "metric": COUNTER}, "either query or metric"),
         ({}, "either query or metric"),
+        ({"query": "up", "kind": Kind.INCREASES, "since": AT - MINUTE, "tenant": ""}, "needed to count"),
         ({"query": "up", "kind": Kind.EXPOSURES, "since": AT - MINUTE}, "exposures and generations are a metric"),
         ({"query": "up", "kind": Kind.GENERATIONS}, "exposures and generations are a metric"),
         ({"metric": COUNTER, "kind": Kind.GENERATIONS, "since": AT - MINUTE}, "goes with what is counted"),
@@ -31,11 +32,12 @@ COUNTER = Metric(name="orders_total", gate="new-checkout")
 )
 def test_a_question_without_sense_is_refused(fields: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ValueError, match=sentence):
-        LookRequest(**({"key": "k", "source": "main", "at": AT} | fields))
+        LookRequest(**({"key": "k", "source": "main", "tenant": "shop", "at": AT} | fields))
 
 
 def test_the_edges_of_a_question_are_those_of_its_windows() -> None:
     middle = AT - MINUTE / 2
-    counted = LookRequest(key="k", source="main", metric=COUNTER, at=AT, kind=Kind.INCREASES, since=AT - MINUTE, cuts=(middle,))
+    windows: dict[str, Any] = {"kind": Kind.INCREASES, "since": AT - MINUTE, "cuts": (middle,)}
+    counted = LookRequest(key="k", source="main", tenant="shop", metric=COUNTER, at=AT, **windows)
     assert counted.edges == (AT - MINUTE, middle, AT)
     assert LookRequest(key="k", source="main", query="up", at=AT).edges == ()

@@ -123,6 +123,7 @@ def test_a_step_that_was_cut_short_is_neither_lost_nor_made_twice(resource: str,
 )
 def test_a_step_that_was_cut_short_leaves_the_evidence_of_an_undisturbed_twin(resource: str, scene: Scene, recovery: Recovery) -> None:
     team, name = scene.team, scene.ramp_counting()
+    team.wait_for(name, percent=10)  # so that all series are born within the step: none has a past to count from
     with orders(scene.shop, gate=name, control=10, baseline=10, treatment=10):
         team.wait_for(name, percent=10, waitingFor="Approval")
         scene.turnstile.lock(resource)

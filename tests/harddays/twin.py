@@ -41,8 +41,8 @@ class Twin(NamedTuple):
         for step, percent, end in zip(steps, percents, ends, strict=True):
             grid = edges(step.started_at, end, origin=step.started_at, interval=duration(self.spec.interval))
             counted = self._count(grid)
-            tried = (self._add(counted[:number], grid[number], step, percent, known) for number in range(len(counted), 0, -1))
-            known = next((found for found in tried if found[0].steps[-1] == step), known)
+            tried = [self._add(counted[:number], grid[number], step, percent, known) for number in range(len(counted), 0, -1)]
+            known = next((found for found in tried if found[0].steps[-1] == step), tried[0])
         return known
 
     def _add(
@@ -62,7 +62,16 @@ class Twin(NamedTuple):
     def _count(self, grid: tuple[datetime, ...]) -> tuple[Window, ...]:
         place: Mapping[str, str] = {"gate": self.metadata["name"], "namespace": self.metadata["namespace"]}
         requests = [
-            LookRequest(key=name, source="default", query=str(query), at=grid[-1], kind=Kind.INCREASES, since=grid[0], cuts=grid[1:-1])
+            LookRequest(
+                key=name,
+                source="default",
+                query=str(query),
+                at=grid[-1],
+                tenant=place["namespace"],
+                kind=Kind.INCREASES,
+                since=grid[0],
+                cuts=grid[1:-1],
+            )
             for name, query in asked(self.guardrail, arms=self.spec.arms, **place).items()
         ]
         client = Prometheus({"default": SourceSettings.model_validate({"url": self.server.url})})

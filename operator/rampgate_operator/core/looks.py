@@ -56,7 +56,8 @@ class LookRequest:
         metric: what to count of the SDK's own metrics, in the tenant's namespace, instead of a query.
         at: the instant to evaluate at, aware; the operator's clock is the only one. A sample becomes visible some time after its
             timestamp (a scrape's duration), so ask for increases a little in the past or lose what arrives late.
-        tenant: the namespace that asks: a source serves tenants in turn.
+        tenant: the namespace that asks: a source serves tenants in turn, and since when it has scraped theirs tells what it would know of
+            the past of a series that is counted.
         kind: what to read from the answer.
         since: where counting begins, exclusive; None where nothing is counted.
         cuts: instants between `since` and `at`, ascending: what lies between two of them is a window of its own.
@@ -79,6 +80,8 @@ class LookRequest:
             raise ValueError("LookRequest.at must be an aware datetime")
         if (self.kind in {Kind.VALUE, Kind.GENERATIONS}) != (self.since is None):
             raise ValueError("LookRequest.since goes with what is counted, and only with it")
+        if self.since is not None and not self.tenant:
+            raise ValueError("LookRequest.tenant is needed to count")
         if bool(self.query) == (self.metric is not None) or (self.kind in _OF_METRICS and self.metric is None):
             raise ValueError("LookRequest needs either query or metric; exposures and generations are a metric")
         if not all(before < after for before, after in pairwise(self.edges)):
