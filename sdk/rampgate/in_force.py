@@ -207,5 +207,5 @@ class InForce:
     def _call(self, callback: Callable[[], None]) -> None:
         try:
             callback()
-        except Exception as error:  # noqa: BLE001 - the application's callback must not end the source's thread
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the application's callback; not even its `sys.exit` may end this thread
             self._callbacks.report(f"it raised {error!r}")

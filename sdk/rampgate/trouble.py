@@ -3,6 +3,8 @@
 Knows the logger's name, `rampgate`. Must not know what the trouble is about.
 """
 
+from contextlib import suppress
+
 _LOGGER = "rampgate"
 
 
@@ -20,7 +22,8 @@ class Trouble:
             return
         import logging  # noqa: PLC0415 - a quarter of the SDK's import time, and only trouble needs it
 
-        if problem:
-            logging.getLogger(_LOGGER).warning("%s: %s", self._subject, problem)
-        else:
-            logging.getLogger(_LOGGER).info("%s: well again", self._subject)
+        with suppress(Exception):  # the application's handlers and filters: their fault must end no thread of ours, and no request
+            if problem:
+                logging.getLogger(_LOGGER).warning("%s: %s", self._subject, problem)
+            else:
+                logging.getLogger(_LOGGER).info("%s: well again", self._subject)

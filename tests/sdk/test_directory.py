@@ -3,6 +3,7 @@
 import logging
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -71,6 +72,13 @@ def test_a_swap_is_seen_and_told(mount: Mount) -> None:
         mount.project({**FORMAT, "g.json": TREATMENT})
         assert eventually(lambda: changes == [{"g"}, {"g"}])
         assert gates.variant("g", default="default") == "treatment"
+
+
+def test_a_callback_that_exits_keeps_no_kill_from_a_process(mount: Mount) -> None:
+    mount.project({**FORMAT, "g.json": TREATMENT})
+    with Gates.from_directory(mount.root, wait=10, on_change=lambda _: sys.exit(1)) as gates:
+        mount.project({**FORMAT, "g.json": TREATMENT, "kill": "g"})
+        assert eventually(lambda: gates.decide("g").reason is Reason.KILLED)
 
 
 def test_the_kill_key_is_obeyed_and_its_end_too(mount: Mount) -> None:
