@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from threading import Event, RLock
 from time import monotonic
 
+from rampgate.errors import UnusableEntryError
 from rampgate.evaluate import CompiledGate, Counting, Decide, compile_gate, stale
 from rampgate.exposure import Audience, Observer
 from rampgate.forced import Forced
@@ -145,22 +146,25 @@ class InForce:
             self._serve(self.state.snapshot, anew=True, is_stale=self.is_stale)
 
     def find(self, gate: str) -> CompiledGate | None:
-        """Give a gate that is in force, compiled; None when there is none."""
+        """Give a gate that is in force, compiled; None when there is none that can be."""
         state = self.state
         compiled, loaded = state.compiled.get(gate), state.snapshot.gates.get(gate)
         if compiled is None and loaded is not None and loaded.good is not None:
             compiled = self._compile(gate, loaded, counting=self.audience, is_stale=state.is_stale)
-            state.compiled[gate], state.rules[gate] = compiled, compiled.decide
+            if compiled is not None:
+                state.compiled[gate], state.rules[gate] = compiled, compiled.decide
         return compiled
 
     def uncounted(self, gate: str) -> CompiledGate | None:
-        """Give a gate whose evaluation nobody hears of; None when there is none."""
+        """Give a gate whose evaluation nobody hears of; None when there is none that can be compiled."""
         state = self.state
         loaded, known = state.snapshot.gates.get(gate), self._uncounted.get(gate)
         if loaded is None or loaded.good is None:
             return None
         if known is None or known[0] is not loaded or known[1] is not state.is_stale:
             compiled = self._compile(gate, loaded, counting=None, is_stale=state.is_stale)
+            if compiled is None:
+                return None
             known = self._uncounted[gate] = loaded, state.is_stale, compiled
         return known[2]
 
@@ -174,17 +178,26 @@ class InForce:
             loaded = new.gates.get(gate)
             if loaded is not None and loaded.good is not None:
                 is_same = loaded is last.snapshot.gates.get(gate) and last.is_stale == is_stale and not anew
-                compiled[gate] = known if is_same else self._compile(gate, loaded, counting=self.audience, is_stale=is_stale)
+                again = known if is_same else self._compile(gate, loaded, counting=self.audience, is_stale=is_stale)
+                if again is not None:
+                    compiled[gate] = again
         state = State(new, compiled, is_stale=is_stale)
         if len(self._uncounted) > len(new.gates):
             self._uncounted = {}
         self.rules = state.rules
         self.state = state
 
-    def _compile(self, gate: str, loaded: Loaded, *, counting: Counting | None, is_stale: bool) -> CompiledGate:
-        """Compile a gate whose bytes were understood; what cannot be compiled all the same serves control, with an error."""
+    def _compile(self, gate: str, loaded: Loaded, *, counting: Counting | None, is_stale: bool) -> CompiledGate | None:
+        """Compile a gate whose bytes were understood; what cannot be compiled all the same serves control, with an error.
+
+        None when they cannot be read here: what nests deeply could be where fewer calls were under way, and a request must not pay for it.
+        """
         assert loaded.good is not None
-        entry = parse_entry(loaded.good)
+        try:
+            entry = parse_entry(loaded.good)
+        except UnusableEntryError as error:
+            self.trouble.report(f"gate {gate} cannot be compiled: {error}")
+            return None
         self.forced.check(gate, entry.names)
         try:
             compiled = compile_gate(entry, killed=loaded.killed, forced=self.forced.variant(gate), counting=counting)

@@ -13,6 +13,7 @@ from rampgate.errors import NotUnderstoodError, UnusableEntryError
 FORMAT = 1
 """The newest entry format that this version evaluates."""
 
+_LONGEST_PROBLEM = 200
 T = TypeVar("T")
 _KINDS = {dict: "an object", list: "a list", str: "a string", int: "a whole number"}
 """JSON's types as JSON calls them: a person who reads a message may write no Python."""
@@ -122,7 +123,7 @@ def parse_entry(text: str | bytes, *, gate: str | None = None) -> Entry:
         version = _field(fields, "format", int)
         _one_of(entry.gate, [gate or entry.gate], field="gate")
     except NotUnderstoodError as error:
-        raise UnusableEntryError(str(error)) from None
+        raise UnusableEntryError(_sentence(error)) from None
     if entry.serve is not None:
         return entry
     if version > FORMAT:
@@ -130,7 +131,14 @@ def parse_entry(text: str | bytes, *, gate: str | None = None) -> Entry:
     try:
         return entry._replace(rule=_rule(fields, control=entry.control.name))
     except NotUnderstoodError as error:
-        return entry._replace(problem=str(error))
+        return entry._replace(problem=_sentence(error))
+
+
+def _sentence(error: Exception) -> str:
+    """Say what is wrong in a line that logs, a status and a terminal can bear: an entry may hold any character, and a mebibyte of them."""
+    text = str(error)
+    cut = text if len(text) <= _LONGEST_PROBLEM else text[: _LONGEST_PROBLEM - 1] + "…"
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in cut)
 
 
 def _load(text: str | bytes) -> dict[str, object]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rampgate.decision import Label
 from rampgate.errors import UnusableEntryError
-from rampgate.rules import parse_entry
+from rampgate.rules import is_unicode, parse_entry
 
 FORMAT_KEY = "format"
 FORMAT_VALUE = "rampgate.dev/1"
@@ -73,7 +73,7 @@ def advance(last: Snapshot, keys: Keys) -> Snapshot:
     gates, changed, problems = {}, set(last.gates), []
     for key, raw in keys.items():
         gate = key.removesuffix(ENTRY_SUFFIX)
-        if gate in ("", key):
+        if gate in ("", key) or not is_unicode(gate):  # a file may have a name that no entry, and no metric, can have
             continue
         before = last.gates.get(gate)
         loaded = gates[gate] = _load(before, raw, gate=gate, killed="*" in kill or gate in kill)

@@ -220,8 +220,8 @@ def _encode(decision: Decision) -> Response:
     said = {"reason": reason_of(decision), "variant": decision.variant, "metadata": metadata_of(decision)}
     try:
         return Response(200, _json({"key": decision.gate, **value, **said}))
-    except ValueError:
-        return _refusal(400, "PARSE_ERROR", "the gate's value holds a number that JSON cannot say", key=decision.gate)
+    except (ValueError, RecursionError):
+        return _refusal(400, "PARSE_ERROR", "the gate's value holds a number that JSON cannot say, or nests without end", key=decision.gate)
 
 
 def _refusal(status: int, code: str, details: str, *, key: str = "", headers: tuple[tuple[bytes, bytes], ...] = ()) -> Response:

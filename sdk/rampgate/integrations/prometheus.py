@@ -141,7 +141,7 @@ class PrometheusMetrics(Observer):
             last = self._known.get(gate)
             with self._lock:
                 if last is None or last.generation != loaded.generation:
-                    self._generation.labels(gate).set(loaded.generation)
+                    self._generation.labels(gate).set(_as_float(loaded.generation))
                 for label in loaded.labels if last is None or last.labels != loaded.labels else ():
                     self._create(gate, label)
         self._known = gates
@@ -173,6 +173,14 @@ class PrometheusMetrics(Observer):
             metric.labels(gate, label)
         for outcome in _OUTCOMES:
             self._requests.labels(gate, label, outcome)
+
+
+def _as_float(generation: int) -> float:
+    """Give a generation as a float; NaN if none holds it, for an entry may say any whole number."""
+    try:
+        return float(generation)
+    except OverflowError:
+        return float("nan")
 
 
 class _Collector(Collector):
