@@ -64,10 +64,10 @@ class Courier(Generic[T]):
 
     def start_in_child(self) -> None:
         """Begin anew after a fork: what waits is the parent's to deliver, and its thread is not here."""
+        self._dropped.start_in_child()
         if self._thread is None or self._stop.is_set():
             return
         self._waiting, self._in_hand, self._tries, self._busy_since = deque(), [], 0, None
-        self._dropped.start_in_child()
         self._begin()
 
     def take(self, item: T) -> None:

@@ -331,6 +331,22 @@ def test_a_broken_observer_harms_neither_the_request_nor_its_neighbour(caplog: p
     assert len([record for record in caplog.records if "sink is broken" in record.getMessage()]) == 1
 
 
+class Forgetful(Observer):
+    """A sink of the application's that does not always remember all that it dropped."""
+
+    count = 5
+
+    def dropped(self) -> Mapping[str, int]:
+        return {"warehouse": self.count}
+
+
+def test_a_sink_that_forgets_what_it_dropped_breaks_no_scrape(measured: Measured) -> None:
+    measured.gates.observe(forgetful := Forgetful())
+    for forgetful.count in (5, 0, 6):
+        generate_latest(measured.registry)
+    assert measured("rampgate_dropped_exposures_total", sink="warehouse") == 6
+
+
 def test_threads_agree_on_who_was_first(measured: Measured) -> None:
     def evaluate() -> None:
         for number in range(500):

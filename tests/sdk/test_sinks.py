@@ -20,6 +20,7 @@ from rampgate.pseudonym import Pseudonyms
 from rampgate.rules import render_entry
 from rampgate.sinks import Exposure, ExposureSink
 from tests.sdk.entries import entry
+from tests.sdk.forking import in_a_forked_process
 from tests.sdk.waiting import eventually
 
 ALL = {"percent": 100, "variants": [{"name": "control", "value": 0, "weight": 0}, {"name": "treatment", "value": 1, "weight": 1}]}
@@ -283,6 +284,16 @@ def test_what_is_queued_when_the_program_ends_is_delivered() -> None:
 
 def test_a_forked_child_delivers_and_counts_what_it_exposed_itself_and_its_parent_the_rest() -> None:
     assert run(FORK) == "False ['treatment', 'treatment']\nTrue ['treatment', 'treatment']\n"
+
+
+def test_a_child_of_a_process_that_closed_its_gates_does_not_count_what_its_parent_dropped() -> None:
+    sink = ExposureSink(Taken(), capacity=0)
+    gates = watched(sink)
+    expose(gates, "dropped")
+    gates.close()
+    _, was_right = in_a_forked_process(lambda: sink.dropped_exposures == 0)
+    assert was_right()
+    assert sink.dropped_exposures == 1
 
 
 def test_a_pseudonym_is_what_rfc_4231_says(tmp_path: Path) -> None:

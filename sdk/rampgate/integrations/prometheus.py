@@ -98,9 +98,10 @@ class PrometheusMetrics(Observer):
                         self._processes.set(1)  # a parent that only forks evaluates nothing
                     self._passed_on[labels] = counted
             for sink, dropped in self._observed.dropped().items():
+                known = self._passed_on.get(sink, 0)
                 with self._lock:
-                    self._dropped.labels(sink).inc(dropped - self._passed_on.get(sink, 0))
-                self._passed_on[sink] = dropped
+                    self._dropped.labels(sink).inc(max(dropped - known, 0))  # a counter that went back would break the scrape
+                self._passed_on[sink] = max(dropped, known)
 
     def collect(self) -> list[Metric]:
         """Give all metrics as they are now."""
