@@ -329,6 +329,16 @@ def test_a_server_that_is_not_there_holds_up_the_start_no_longer_than_told() -> 
         thread.join()
 
 
+def test_a_token_that_cannot_be_sent_is_not_quoted_in_the_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (file := tmp_path / "file").write_text("hush\nhush")
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        with Gates.from_cluster("shop", url=url, token_file=file, wait=0):
+            assert eventually(lambda: "ValueError" in caplog.text)
+    assert f"{file}: wanted a token on one line" in caplog.text
+    assert "hush" not in caplog.text
+
+
 def test_pauses_between_failures_double_up_to_half_a_minute() -> None:
     assert [longest_delay(failures) for failures in (1, 2, 3, 4, 5, 6, 7, 8, 10_000)] == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
 

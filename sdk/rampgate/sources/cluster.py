@@ -207,7 +207,10 @@ class ClusterSource:
     def _headers(self) -> dict[str, str]:
         headers = {"Accept": "application/json", "User-Agent": "rampgate-sdk"}
         if self._place.token_file is not None:
-            headers["Authorization"] = f"Bearer {self._place.token_file.read_text().strip()}"
+            token = self._place.token_file.read_text().strip()
+            if not token.isprintable():  # http.client would quote it in what it raises, and so would the log
+                raise ValueError(f"{self._place.token_file}: wanted a token on one line")
+            headers["Authorization"] = f"Bearer {token}"
         return headers
 
 
