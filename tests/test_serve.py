@@ -15,7 +15,7 @@ import pytest
 
 from rampgate.rules import render_entry
 from rampgate_operator.cli.serve import KeyFile, UsageError
-from tests.sdk.ofrep_server import Asked
+from tests.sdk.ofrep_server import FLAGS, Asked
 from tests.sdk.waiting import eventually
 from tests.test_command import rampgate
 from tests.test_evaluate import CONFIG_MAP, ENTRY
@@ -95,6 +95,28 @@ def test_a_header_without_end_ends_the_connection_and_bodies_may_still_be_long(d
             assert server.evaluate("new-checkout", {**CONTEXT, "long": "x" * 40_000}).status == 200
 
 
+def test_trailers_without_end_end_the_connection(directory: Path) -> None:
+    with serving("--rules", str(directory)) as server:
+        head = f"POST {FLAGS} HTTP/1.1\r\nHost: a\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+        with socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection, connection.makefile("rb") as answer:
+            connection.sendall(head + b"1\r\nx\r\n0\r\n")
+            assert answer.readline().startswith(b"HTTP/1.1 415")  # without its body, which goes on
+            with pytest.raises(ConnectionError):
+                connection.sendall((b"X: " + b"a" * 1_018 + b"\r\n") * 64 * 1_024)  # more than all buffers on the way hold
+
+
+def test_a_body_that_comes_in_one_piece_with_its_head_is_measured_by_its_own_limit(directory: Path) -> None:
+    body = json.dumps({"context": {**CONTEXT, "long": "x" * 200_000}}).encode()
+    head = f"POST {FLAGS}/new-checkout HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    with (
+        serving("--rules", str(directory), "--max-body", "1048576") as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=30) as connection,
+        connection.makefile("rb") as answer,
+    ):
+        connection.sendall(head.encode() + body)
+        assert answer.readline().startswith(b"HTTP/1.1 200 ")
+
+
 def refuses(port: int) -> bool:
     try:
         socket.create_connection(("127.0.0.1", port), timeout=5).close()
@@ -161,6 +183,21 @@ def test_keys_stay_while_their_file_is_away_and_none_opens_when_it_is_empty(tmp_
     assert keys() == ("first",)
     file.write_text("")
     assert keys() == ()
+
+
+def test_a_key_file_that_is_away_is_a_line_in_the_log_and_not_one_for_each_question(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "keys"
+    file.write_text("first")
+    keys = KeyFile(file)
+    file.unlink()
+    assert [keys() for _ in range(3)] == [("first",)] * 3
+    file.write_text("second")
+    assert keys() == ("second",)
+    file.unlink()
+    keys()
+    assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
 
 
 def test_a_key_file_that_is_no_text_is_refused(tmp_path: Path) -> None:

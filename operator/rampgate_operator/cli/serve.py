@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from rampgate import Gates
 from rampgate.errors import ConfigurationError
 from rampgate.integrations.ofrep_context import LIMITS, Limits
+from rampgate.trouble import Trouble
 
 if TYPE_CHECKING:
     from rampgate.exposure import Observer
@@ -23,7 +24,7 @@ DEFAULT_NAME = "feature-gates"
 LONGEST_DRAIN = 10
 """Seconds for requests under way once a signal came."""
 LONGEST_HEAD = 80 * 1024
-"""Bytes of a request's line and headers, and what comes with them in one piece."""
+"""Bytes of a request's line and headers, beside those that came in one piece with its beginning."""
 BACKLOG = 2048
 EPILOG = """\
 paths: POST /ofrep/v1/evaluate/flags/GATE and POST /ofrep/v1/evaluate/flags
@@ -106,7 +107,10 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _bounded_http() -> type[asyncio.Protocol]:
-    """HTTP/1.1 by httptools, which reads a header without end until memory is full: beyond `LONGEST_HEAD` the connection ends."""
+    """HTTP/1.1 by httptools, which reads a header without end until memory is full, and trailers too.
+
+    Whoever sends more than `LONGEST_HEAD` with which neither a request begins nor a body goes on is not listened to any longer.
+    """
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
     class Bounded(HttpToolsProtocol):
@@ -116,16 +120,15 @@ def _bounded_http() -> type[asyncio.Protocol]:
             super().on_message_begin()
             self.read = 0
 
-        def on_headers_complete(self) -> None:
-            self.read = -sys.maxsize  # a body has a limit of its own
-            super().on_headers_complete()
+        def on_body(self, body: bytes) -> None:
+            self.read = 0  # it has a limit of its own
+            super().on_body(body)
 
         def data_received(self, data: bytes) -> None:
             self.read += len(data)
+            super().data_received(data)
             if self.read > LONGEST_HEAD:
                 self.transport.close()
-            else:
-                super().data_received(data)
 
     return Bounded
 
@@ -169,6 +172,7 @@ class KeyFile:
         self._file = file
         self._seen: tuple[int, int, int] | None = None
         self._keys: tuple[str, ...] = ()
+        self._trouble = Trouble("API keys")
         try:
             self._look()
         except (OSError, UnicodeDecodeError) as error:
@@ -180,8 +184,10 @@ class KeyFile:
         """Give the keys of this moment."""
         try:
             self._look()
-        except (OSError, UnicodeDecodeError):
-            logger.warning("%s cannot be read: the last API keys stay", self._file)
+        except (OSError, UnicodeDecodeError):  # said once: whoever asks need not have a key
+            self._trouble.report(f"{self._file} cannot be read: the last ones stay")
+        else:
+            self._trouble.report("")
         return self._keys
 
     def _look(self) -> None:
