@@ -235,16 +235,22 @@ async def test_a_client_that_hung_up_is_no_error(measured: Measured) -> None:
         if (await receive())["type"] == "http.disconnect":
             return
 
+    async def apologise(scope: Scope, receive: Receive, send: Send) -> None:
+        """As a framework does when reading the body raised."""
+        await receive()
+        await answer(send, 500)
+
     async def go_on(scope: Scope, receive: Receive, send: Send) -> None:
         await part(send, "")
 
     async def gone(message: Message) -> None:
         raise ConnectionResetError
 
-    await drive(measured.app(stop, measure=["g"]), incoming=({"type": "http.disconnect"},))
+    for serve in (stop, apologise):
+        await drive(measured.app(serve, measure=["g"]), incoming=({"type": "http.disconnect"},))
     with pytest.raises(ConnectionResetError):
         await drive(measured.app(go_on, measure=["g"]), send=gone)
-    assert measured.requests() == (2, 0)
+    assert measured.requests() == (3, 0)
 
 
 def test_a_measured_request_behind_a_server_is_counted_with_its_status(measured: Measured) -> None:

@@ -81,7 +81,7 @@ class _Request:
 
     async def send(self, message: Message) -> None:
         """Pass a message on, and note its status, its last part, and that nobody listens any more."""
-        if message["type"] == "http.response.start":
+        if message["type"] == "http.response.start" and not self._is_client_gone:  # else it is what the hang-up came to
             self._measured.status(message["status"])
         try:
             await self._send(message)
