@@ -230,6 +230,24 @@ def test_a_directory_without_rules_does_not_hold_up_the_start(tmp_path: Path) ->
     thread.join()
 
 
+def write_as_if_it_were_old(file: Path, text: str) -> None:
+    """Replace what a file says, in place, and leave it the time that whoever copies an archive gives it."""
+    file.write_text(text)
+    os.utime(file, (1, 1))
+
+
+def test_a_change_that_keeps_a_files_time_and_length_is_seen(tmp_path: Path) -> None:
+    (tmp_path / "format").write_text("rampgate.dev/1")
+    write_as_if_it_were_old(tmp_path / "g.json", render_entry(entry(percent=10)))
+    before = directory._version(tmp_path)
+
+    def is_seen() -> bool:  # again and again, for the file system's clock ticks slowly
+        write_as_if_it_were_old(tmp_path / "g.json", render_entry(entry(percent=20)))
+        return directory._version(tmp_path) != before
+
+    assert eventually(is_seen)
+
+
 def test_a_path_may_be_text(mount: Mount) -> None:
     mount.project({**FORMAT, "g.json": TREATMENT})
     with Gates.from_directory(os.fspath(mount.root), wait=10) as gates:

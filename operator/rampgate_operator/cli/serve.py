@@ -170,7 +170,7 @@ class KeyFile:
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: tuple[int, ...] | None = None
         self._keys: tuple[str, ...] = ()
         self._trouble = Trouble("API keys")
         try:
@@ -192,7 +192,7 @@ class KeyFile:
 
     def _look(self) -> None:
         status = self._file.stat()
-        seen = status.st_ino, status.st_mtime_ns, status.st_size
+        seen = status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size
         if seen != self._seen:
             lines = self._file.read_text(encoding="utf-8").splitlines()
             self._keys, self._seen = tuple(key for line in lines if (key := line.strip())), seen

@@ -99,13 +99,16 @@ def _version(root: Path) -> Version:
         return tuple(sorted(version for entry in entries if is_rules_key(entry.name) and (version := _file_version(entry))))
 
 
-def _file_version(entry: os.DirEntry[str]) -> tuple[str, int, int, int] | None:
-    """Give what changes with a file's content; None for what is no file, such as a link that leads nowhere: it harms no other key."""
+def _file_version(entry: os.DirEntry[str]) -> tuple[str, int, int, int, int] | None:
+    """Give what changes with a file's content; None for what is no file, such as a link that leads nowhere: it harms no other key.
+
+    Of its times, the one that nobody can set too: who unpacks an archive may keep the other, and entries change without changing in length.
+    """
     try:
         status = entry.stat()
     except OSError:
         return None
-    return entry.name, status.st_mtime_ns, status.st_size, status.st_ino
+    return entry.name, status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _read(path: str) -> bytes:

@@ -27,7 +27,7 @@ class FileSource:
         self._path = Path(path)
         self._pulse = Pulse("rampgate-file", self._look, seconds=interval, trouble=Trouble(f"rules in {self._path}"))
         self._receiver: Receiver | None = None
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: tuple[int, ...] | None = None
 
     def start(self, receiver: Receiver) -> None:
         """Begin to look."""
@@ -49,7 +49,7 @@ class FileSource:
         status = self._path.stat()
         if not S_ISREG(status.st_mode):  # to open a pipe would be to wait for ever
             raise OSError("it is no regular file")
-        version = status.st_ino, status.st_mtime_ns, status.st_size
+        version = status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size  # as in directory.py
         if version == self._seen:
             self._receiver.confirm()
             return
