@@ -207,7 +207,8 @@ class Gates:
     def listen(self, *, on_change: OnChange | None = None, on_stale: OnStale | None = None) -> None:
         """Call `on_change` with the names of the gates that changed, and `on_stale` with whether decisions are stale, when that changes.
 
-        Both are called from a thread of the SDK's; what they raise is logged and harms nobody.
+        Both are called from a thread of the SDK's; what they raise is logged and harms nobody. Until `on_change` returns, no further change
+        is seen, not even a kill.
         """
         self._in_force.listen(on_change, on_stale)
 
