@@ -24,9 +24,13 @@ OTHER_GATE = "_other"
 KNOWN_STRANGERS = 100
 
 OTHER_OUTCOME = "_other"
-"""What outcomes are called after the first `KNOWN_OUTCOMES`, and those whose name is no text."""
+"""What outcomes are called after the first `KNOWN_OUTCOMES`, and those whose name is no text, or a long one."""
 
 KNOWN_OUTCOMES = 100
+
+LONGEST_NAME = 253
+"""Characters: an Experiment's name has no more, and whoever asks a server chooses the name, which stays in every scrape."""
+
 _INFINITY, _NO_NUMBER = float("inf"), float("nan")  # `math` is a shared library, which weighs as much as two modules of ours
 
 
@@ -280,7 +284,7 @@ class Audience:
 
 def _bounded(name: object, known: set[str], *, most: int, other: str) -> str:
     """Give a name if it is one of the first so many, and can be written; free text must not become series without end."""
-    if not isinstance(name, str) or not is_unicode(name):
+    if not isinstance(name, str) or len(name) > LONGEST_NAME or not is_unicode(name):
         return other
     if name not in known:
         if len(known) >= most:

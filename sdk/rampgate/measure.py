@@ -95,7 +95,8 @@ class Measurement:
     def record(self, outcome: str, value: float = 1.0) -> None:
         """Count something else that happened, such as `record("order", 19.90)`: how often, and the sum of what it was worth.
 
-        `value` is finite and not negative, else nothing is recorded and the log says so. Names beyond the first 100 become `_other`.
+        `value` is finite and not negative, else nothing is recorded and the log says so. Names beyond the first 100, and long ones,
+        become `_other`.
         """
         self._audience.recorded(self.decision, outcome, value)
 

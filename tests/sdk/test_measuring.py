@@ -280,6 +280,15 @@ def test_gates_that_nobody_declared_do_not_become_series_without_end(measured: M
     assert measured("rampgate_exposures_total", gate="_other", variant="none", reason="ERROR") == 1
 
 
+def test_no_name_that_a_stranger_chose_is_longer_than_an_experiments_can_be(measured: Measured) -> None:
+    for length in (253, 254, 60_000):
+        with measured.gates.measure("s" * length) as decision:
+            decision.record("o" * length)
+    assert outcomes(measured, "o" * 253, gate="s" * 253, variant="none")[0] == 1
+    assert outcomes(measured, "_other", gate="_other", variant="none")[0] == 2
+    assert len(max(generate_latest(measured.registry).split(b"\n"), key=len)) < 1_000
+
+
 def test_a_gate_that_cannot_be_written_breaks_no_scrape() -> None:
     registry = CollectorRegistry()
     gates = Gates.from_rules({"g": entry()}, metrics=PrometheusMetrics(registry))
