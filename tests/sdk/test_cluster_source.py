@@ -44,9 +44,9 @@ subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: "rampgate:app
 class Rules:
     """The ConfigMap of a namespace, written by an administrator."""
 
-    def __init__(self, kubectl: Kubectl, namespace: str) -> None:
+    def __init__(self, kubectl: Kubectl, namespace: str, *, access: str = ACCESS) -> None:
         self._kubectl, self.namespace = kubectl, namespace
-        kubectl("apply", "-n", namespace, "-f", "-", stdin=ACCESS)
+        kubectl("apply", "-n", namespace, "-f", "-", stdin=access)
 
     def create(self, name: str = "feature-gates", **data: str) -> None:
         document = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"format": "rampgate.dev/1", **data}}
@@ -178,6 +178,20 @@ def test_a_rotated_token_is_read_again(rules: Rules, place: Place, connect: Conn
     assert gates.decide("g").reason is Reason.ERROR
     place.token_file.write_text(valid)
     assert serves(gates, "treatment")
+
+
+def test_who_may_list_and_not_watch_is_told_so_once(
+    kubectl: Kubectl, namespace: str, place: Place, caplog: pytest.LogCaptureFixture
+) -> None:
+    Rules(kubectl, namespace, access=ACCESS.replace("list, watch", "list")).create(**{"g.json": TREATMENT})
+    source = Counting(place)
+    with caplog.at_level(logging.INFO), Gates(source, wait=10) as gates:
+        assert serves(gates, "treatment")
+        listed = source.lists
+        assert eventually(lambda: source.lists >= listed + 3)
+    assert [each for each in caplog.messages if "403" in each or "well again" in each] == [
+        f"rules in ConfigMap {namespace}/feature-gates: _RefusedError: 403 Forbidden"
+    ]
 
 
 def test_the_api_servers_certificate_is_checked(rules: Rules, place: Place, connect: Connect, caplog: pytest.LogCaptureFixture) -> None:

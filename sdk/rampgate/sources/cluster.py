@@ -136,6 +136,7 @@ class ClusterSource:
             try:
                 version = self._watch(receiver, version or self._list(receiver))
                 self._failures = 0
+                self._trouble.report("")  # not after a list: who may only list is never well
             except Exception as error:  # noqa: BLE001 - whatever a server answers, this thread must live to ask again
                 version = None
                 self._fail(error)
@@ -155,7 +156,6 @@ class ClusterSource:
             body = response.read(_LONGEST_ANSWER)
         answer = json.loads(body)
         receiver.deliver(_keys(answer["items"][0]) if answer["items"] else {})
-        self._trouble.report("")
         return str(answer["metadata"]["resourceVersion"])
 
     def _watch(self, receiver: Receiver, version: str) -> str | None:
