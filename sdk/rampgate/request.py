@@ -4,7 +4,7 @@ Knows `Gates`. Must not know what a request looks like.
 """
 
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Generic, TypeVar
 
 from rampgate.gates import Gates, request_context
@@ -22,7 +22,8 @@ def using(context: Mapping[str, object]) -> Iterator[None]:
     try:
         yield
     finally:
-        request_context.reset(token)
+        with suppress(ValueError):  # left in another context, by whoever gave up a task: it was never set there
+            request_context.reset(token)
 
 
 class Contexts(Generic[R]):

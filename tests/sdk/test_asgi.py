@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from threading import Thread
 from typing import Any
 
@@ -14,6 +15,7 @@ from rampgate import Gates
 from rampgate.gates import request_context
 from rampgate.integrations.asgi import Message, RampgateMiddleware, Receive, Scope, Send
 from rampgate.integrations.prometheus import PrometheusMetrics
+from rampgate.request import using
 from tests.sdk.entries import entry
 from tests.sdk.ofrep_server import listening
 
@@ -105,6 +107,19 @@ async def test_after_a_request_there_is_no_context_even_if_it_failed(measured: M
     with pytest.raises(ZeroDivisionError):
         await drive(measured.app(serve))
     assert request_context.get() == {}
+
+
+async def test_a_request_that_is_given_up_elsewhere_ends_without_a_word_and_changes_no_other(measured: Measured) -> None:
+    """As an event loop that ends does with what it did not finish, and a collector of garbage."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.Event().wait()
+
+    begun = measured.app(serve)({"type": "http", "path": "/u"}, None, None)  # type: ignore[arg-type]
+    copy_context().run(begun.send, None)
+    with using({"userId": "qa"}):
+        begun.close()
+        assert measured.variant() == "treatment"
 
 
 async def test_a_thread_that_a_request_starts_has_no_context(measured: Measured) -> None:

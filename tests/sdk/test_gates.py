@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from contextvars import copy_context
 from datetime import UTC, datetime
 from enum import Enum, StrEnum
 from math import inf
@@ -347,6 +348,13 @@ def test_a_context_that_is_set_for_a_block_ends_with_it() -> None:
             assert gates.decide("g").reason is Reason.NO_UNIT
         assert gates.decide("g").reason is Reason.ENROLLED
     assert gates.decide("g").reason is Reason.NO_UNIT
+
+
+def test_a_block_with_a_context_may_be_left_elsewhere() -> None:
+    block = using({"userId": "u"})
+    copy_context().run(block.__enter__)
+    block.__exit__(None, None, None)
+    assert only(percent=100).decide("g").reason is Reason.NO_UNIT
 
 
 def test_a_gate_that_cannot_be_compiled_serves_control_and_costs_nobody_a_request(

@@ -6,8 +6,8 @@ Knows ASGI's scopes and messages (version 3). Must not know any framework, nor h
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any
 
-from rampgate.gates import Gates, request_context
-from rampgate.request import Contexts, Measured
+from rampgate.gates import Gates
+from rampgate.request import Contexts, Measured, using
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -42,14 +42,11 @@ class RampgateMiddleware:
             await self._app(scope, receive, send)
             return
         context = self._contexts(scope)
-        token = request_context.set(context)
-        try:
+        with using(context):
             if self._measure and scope["type"] == "http":
                 await _Request(Measured(self._gates, self._measure, context), receive, send).serve(self._app, scope)
             else:
                 await self._app(scope, receive, send)
-        finally:
-            request_context.reset(token)
 
 
 class _Request:
