@@ -25,4 +25,4 @@ def parse_instant(text: str) -> datetime | None:
 def read_instant(value: object) -> datetime | None:
     """Read whatever an application has for an instant, its text or a datetime; None when it is none, or has no offset."""
     instant = parse_instant(value) if isinstance(value, str) else value
-    return instant if isinstance(instant, datetime) and instant.tzinfo is not None else None
+    return instant if isinstance(instant, datetime) and instant.utcoffset() is not None else None

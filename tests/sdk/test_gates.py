@@ -6,7 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextvars import copy_context
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from enum import Enum, StrEnum
 from math import inf
 from typing import Any
@@ -196,11 +196,19 @@ def test_whatever_an_attribute_holds_a_test_has_an_answer(context: Any, test: di
     assert gates.decide("g", {"userId": "v", **context}).reason is not Reason.ERROR or not isinstance(context.get("userId", ""), str)
 
 
+class Nowhere(tzinfo):
+    """A time zone that does not know how far it is from Greenwich."""
+
+    def utcoffset(self, _: datetime | None) -> None:
+        return None
+
+
 def test_an_instant_of_the_language_counts_if_it_has_an_offset() -> None:
     gates = only(percent=100, eligibility=[{"attribute": "x", "before": "2026-12-01T09:00:00Z"}], **TREATED)
     early = datetime(2026, 12, 1, 8, tzinfo=UTC)
     assert gates.decide("g", {"userId": "v", "x": early}).reason is Reason.ENROLLED
-    assert gates.decide("g", {"userId": "v", "x": early.replace(tzinfo=None)}).reason is Reason.NOT_ELIGIBLE
+    for zone in (None, Nowhere()):
+        assert gates.decide("g", {"userId": "v", "x": early.replace(tzinfo=zone)}).reason is Reason.NOT_ELIGIBLE
 
 
 @given(context=st.dictionaries(NAMES, JSON) | JSON, percent=st.integers(0, 100))
