@@ -258,6 +258,18 @@ def test_eval_writes_json_whatever_the_value_is(directory: Path) -> None:
     assert '"\\ud800ü": ENROLLED' in evaluate(directory, "--context", '{"userId": "u-1"}', gate="odd").stdout
 
 
+@pytest.mark.parametrize("output", ["text", "json"])
+def test_what_an_experiment_says_does_not_speak_to_the_terminal(output: str, directory: Path) -> None:
+    name = "\x1b[2J\x7f\x9b31m\u202eü"
+    odd = {**ENTRY, "gate": "odd", "eligibility": [{"attribute": name, "exists": False}], "salt": name}
+    (directory / "odd.json").write_text(render_entry(odd))
+    shown = evaluate(directory, "--context", '{"userId": "u-1"}', "--output", output, gate="odd")
+    assert (shown.returncode, [line for line in shown.stdout.splitlines() if not line.isprintable()]) == (0, [])
+    assert r"\u001b[2J\u007f\u009b31m\u202eü" in shown.stdout
+    if output == "json":
+        assert json.loads(shown.stdout)["steps"][5]["tests"][0]["attribute"] == name
+
+
 def test_a_context_without_a_bottom_is_wrong_usage(directory: Path) -> None:
     shown = evaluate(directory, "--context", "[" * 5000)
     assert (shown.returncode, "no JSON" in shown.stderr, "Traceback" in shown.stderr) == (2, True, False)

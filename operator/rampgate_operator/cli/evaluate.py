@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the explanation; returns the exit status that EPILOG explains."""
     from rampgate.explain import explain
     from rampgate.snapshot import EMPTY, advance
-    from rampgate_operator.cli.explained import as_json, as_text
+    from rampgate_operator.cli.explained import as_json, as_text, printable
 
     if arguments.name is not None and arguments.namespace is None:
         return _refuse("--name goes with --namespace")
@@ -62,7 +62,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _refuse(str(error))
     explanation = explain(advance(EMPTY, keys).gates, arguments.gate, arguments.context)
     text = as_json(explanation) if arguments.output == "json" else as_text(explanation)
-    sys.stdout.buffer.write(text.encode(errors="backslashreplace"))  # half a surrogate pair becomes JSON's own escape
+    sys.stdout.buffer.write(printable(text).encode())
     sys.stdout.flush()
     return 1 if explanation.decision.reason in {Reason.UNKNOWN_GATE, Reason.ERROR} else 0
 

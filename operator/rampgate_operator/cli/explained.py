@@ -36,6 +36,15 @@ def as_text(explanation: Explanation) -> str:
     return "\n".join([*lines, "", _outcome(decision), ""])
 
 
+def printable(text: str) -> str:
+    """Escape as JSON does whatever would speak to the terminal: an attribute's name may be anything, and is another's choice."""
+    return "".join(char if char.isprintable() or char == "\n" else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return f"\\u{ord(char):04x}" if char.isascii() else json.dumps(char)[1:-1]
+
+
 def _step_fields(step: Step) -> dict[str, Any]:
     fields: dict[str, Any] = {"step": step.name.value, "why": step.why, "decides": step.decision is not None, **step.figures}
     return fields | ({"tests": [_test_fields(test) for test in step.tests]} if step.name is StepName.ELIGIBILITY else {})
