@@ -3,6 +3,9 @@
 import os
 from collections.abc import Callable
 
+FORKING = ("-W", "ignore:This process:DeprecationWarning")
+"""For an interpreter that forks beside threads, of which Python warns from 3.12 on: that it goes well all the same is what is tested."""
+
 
 def in_a_forked_process(work: Callable[[], bool]) -> tuple[int, Callable[[], bool]]:
     """Fork as uWSGI does, by nothing but fork; the child does its work and ends with what it found."""

@@ -19,7 +19,7 @@ from rampgate.rules import render_entry
 from rampgate.snapshot import Loaded
 from rampgate.sources.memory import MemorySource
 from tests.sdk.entries import entry
-from tests.sdk.forking import in_a_forked_process
+from tests.sdk.forking import FORKING, in_a_forked_process
 from tests.sdk.waiting import eventually
 
 FORKS = 20
@@ -57,7 +57,7 @@ done.set()
 
 def test_a_child_that_was_forked_while_others_evaluated_evaluates_too() -> None:
     line = render_entry(entry(percent=100))
-    ran = subprocess.run([sys.executable, "-c", SCRIPT, line], capture_output=True, text=True, check=False, timeout=60)
+    ran = subprocess.run([sys.executable, *FORKING, "-c", SCRIPT, line], capture_output=True, text=True, check=False, timeout=60)
     assert (ran.returncode, ran.stderr) == (0, "")
 
 

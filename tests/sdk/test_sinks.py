@@ -20,7 +20,7 @@ from rampgate.pseudonym import Pseudonyms
 from rampgate.rules import render_entry
 from rampgate.sinks import Exposure, ExposureSink
 from tests.sdk.entries import entry
-from tests.sdk.forking import in_a_forked_process
+from tests.sdk.forking import FORKING, in_a_forked_process
 from tests.sdk.waiting import eventually
 
 ALL = {"percent": 100, "variants": [{"name": "control", "value": 0, "weight": 0}, {"name": "treatment", "value": 1, "weight": 1}]}
@@ -272,7 +272,7 @@ assert sink.dropped_exposures == 1
 
 def run(script: str) -> str:
     ran = subprocess.run(
-        [sys.executable, "-c", script, render_entry(entry(**ALL))], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, *FORKING, "-c", script, render_entry(entry(**ALL))], capture_output=True, text=True, check=False, timeout=60
     )
     assert (ran.returncode, ran.stderr) == (0, "")
     return ran.stdout
