@@ -99,6 +99,17 @@ def test_rules_that_change_while_they_are_stale_are_fresh(gates: Gates, source: 
     assert gates.decide("g")[3:] == (Reason.KILLED, 1795600000, 1, 50, "none", False)
 
 
+def test_new_rules_are_found_stale_by_nobody_before_they_are_confirmed(
+    gates: Gates, source: Source, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.turn()
+    assert eventually(lambda: gates.is_stale)
+    rules, confirm = gates._in_force, gates._in_force.confirm
+    monkeypatch.setattr(rules, "confirm", lambda: (rules.check(), confirm()))  # the pulse beats just then
+    source.replace({"g": entry(serve="KILLED")})
+    assert not gates.decide("g").stale
+
+
 def test_what_is_stale_is_counted_under_the_same_labels(source: Source) -> None:
     registry = CollectorRegistry()
     with Gates(source, stale_after=0, metrics=PrometheusMetrics(registry)) as gates:
