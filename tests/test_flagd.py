@@ -11,7 +11,7 @@ import pytest
 from rampgate_operator.core.flagd import FLAGD_FORMAT, FLAGD_KEY
 from rampgate_operator.core.observation import FORMAT, FORMAT_KEY, RULES_LABEL
 from rampgate_operator.core.reasons import Reason
-from rampgate_operator.flagd import TOLERATED, FlagdDocuments
+from rampgate_operator.flagd import APART, TOLERATED, FlagdDocuments
 from rampgate_operator.health import WatchProbe
 from rampgate_operator.ports import Body, ClusterError, ConflictError, Key
 from rampgate_operator.queue import Queue
@@ -195,13 +195,29 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_a_thousand_gates_in_a_row_make_few_documents() -> None:
-    shop = Shop()
+    shop, began = Shop(), asyncio.get_running_loop().time()
     async with working(shop):
         for number in range(1_000):
             shop.put("a", "b", **{"c.json": json.dumps(entry(gate="c", generation=number + 1))})
             await asyncio.sleep(0)
         await until(lambda: DOCUMENT in shop.cluster.config_maps and shop.flags["c"]["metadata"]["generation"] == 1_000)
-    assert len(shop.writes) <= 10
+    assert len(shop.writes) <= 2 + (asyncio.get_running_loop().time() - began) / APART
+
+
+async def test_writes_lie_apart_also_when_a_change_comes_in_the_middle_of_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("rampgate_operator.flagd.APART", 0.3)
+    shop, written_at = Shop(), list[float]()
+
+    def note(_: str) -> None:
+        written_at.append(asyncio.get_running_loop().time())
+        if len(written_at) == 1:
+            shop.put("a", "b")
+
+    shop.cluster.on_write = note
+    shop.put("a")
+    async with working(shop):
+        await until(lambda: len(written_at) == 2)
+    assert written_at[1] - written_at[0] >= 0.3
 
 
 @pytest.mark.parametrize("error", [ClusterError("the API server is away"), RuntimeError("a bug")])

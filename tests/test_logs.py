@@ -17,7 +17,8 @@ def root() -> Iterator[None]:
     before, level, kopf = logging.root.handlers[:], logging.root.level, logging.getLogger("kopf").level
     logging.root.handlers = []
     yield
-    logging.root.handlers, logging.root.level = before, level
+    logging.root.handlers = before
+    logging.root.setLevel(level)
     logging.getLogger("kopf").setLevel(kopf)
 
 

@@ -119,12 +119,22 @@ def test_that_there_is_no_source_is_a_warning(waiting: Waiting) -> None:
     assert "[WARNING] rampgate_operator.process: no metrics source is configured" in waiting.log("cannot take the lease")
 
 
+@pytest.fixture
+def own_log() -> Iterator[None]:
+    """Whatever the command makes of this process's log, other tests find it as before."""
+    handlers, level = logging.root.handlers, logging.root.level
+    logging.root.handlers = []
+    yield
+    logging.root.handlers = handlers
+    logging.root.setLevel(level)
+
+
+@pytest.mark.usefixtures("own_log")
 def test_a_part_that_fails_is_told_and_is_exit_status_1(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     async def run(*_: object, **__: object) -> None:
         raise ExceptionGroup("parts", [KeyError("bug")])
 
     monkeypatch.setattr(process, "run", run)
-    monkeypatch.setattr(logging.root, "handlers", [])
     monkeypatch.setattr(sys, "setrecursionlimit", lambda _limit: None)  # this process goes on, with stacks that are no deeper
     assert main(["operator", "--log-format", "json"]) == 1
     line = json.loads(capsys.readouterr().err.splitlines()[-1])

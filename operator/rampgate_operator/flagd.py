@@ -43,8 +43,7 @@ class FlagdDocuments:
         """Hear that a ConfigMap, with rules or with a document, has changed or is gone."""
         for name in {config_map.name, config_map.name.removesuffix(FLAGD_SUFFIX)}:
             key = Key(config_map.namespace, name)
-            wait = self._written_at.get(key, 0.0) + APART - asyncio.get_running_loop().time()
-            self._due.add(key, delay=max(GATHERING, wait))
+            self._due.add(key, delay=max(GATHERING, self._wait(key)))
 
     def see(self, config_map: Key, gate: str) -> FlagdSeen:
         """See what became of a gate of a ConfigMap with rules."""
@@ -54,9 +53,16 @@ class FlagdDocuments:
         """Write documents, one at a time, until cancelled."""
         while (config_map := await self._due.take()) is not None:
             try:
-                await self._try(config_map)
+                if (wait := self._wait(config_map)) > 0:  # for a change that came in the middle of the last write
+                    self._due.add(config_map, delay=wait)
+                else:
+                    await self._try(config_map)
             finally:
                 self._due.finish(config_map)
+
+    def _wait(self, config_map: Key) -> float:
+        """Give the seconds until its document may be written again; negative once it may."""
+        return self._written_at.get(config_map, 0.0) + APART - asyncio.get_running_loop().time()
 
     async def _try(self, config_map: Key) -> None:
         try:

@@ -87,11 +87,11 @@ class InForce:
         with self._swapping:
             last = self.state.snapshot
             new = advance(last, keys)
+            self.confirm()  # else a look in between would find them stale
             if new is not last:
                 self._serve(new)
                 self.forced.check_names(new.gates)
                 self._tell_rules()
-        self.confirm()
         self.ready.set()
         self.trouble.report(new.problems)
         if new is not last:

@@ -7,6 +7,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Self
 
+from tools.devcluster.loopback import free_port
 from tools.devcluster.prometheus import Prometheus
 
 Labels = Mapping[str, str]
@@ -18,7 +19,7 @@ class Exporter:
     def __init__(self, prometheus: Prometheus, *, job: str, namespace: str) -> None:
         self._lines: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
         self._past: list[tuple[str, tuple[tuple[str, str], ...], float, int]] = []
-        self._server = self._serve(0)
+        self._server = self._serve()
         self._prometheus, self._job, self._namespace = prometheus, job, namespace
         prometheus.add_target(job, self._address, {"namespace": namespace})
 
@@ -54,7 +55,8 @@ class Exporter:
     def _address(self) -> str:
         return f"127.0.0.1:{self._server.server_address[1]}"
 
-    def _serve(self, port: int) -> ThreadingHTTPServer:
+    def _serve(self, port: int | None = None) -> ThreadingHTTPServer:
+        """Listen: on a port that is nobody else's for good, be the exporter away for a while, or no target any more."""
         exporter = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -69,7 +71,7 @@ class Exporter:
             def log_message(self, *_: object) -> None:
                 """The test's output is not a server's log."""
 
-        server = ThreadingHTTPServer(("127.0.0.1", port), Handler)
+        server = ThreadingHTTPServer(("127.0.0.1", port or free_port()), Handler)
         Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
         return server
 

@@ -9,6 +9,8 @@ import threading
 from collections import deque
 from typing import Self
 
+from tools.devcluster.loopback import free_port
+
 SECRET = "s3cr3t-of-some-internal-service"
 VALUE = b'{"status":"success","data":{"resultType":"scalar","result":[1,"7"]}}'
 
@@ -120,7 +122,7 @@ class Faulty(socketserver.ThreadingTCPServer):
     daemon_threads = True
 
     def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
+        super().__init__(("127.0.0.1", free_port()), _Handler)  # one that no Prometheus scrapes still: requests are counted
         self.requests: deque[bytes] = deque()
         self.instead: dict[bytes, str] = {}
         self.release = threading.Event()
@@ -158,9 +160,10 @@ class _Handler(socketserver.StreamRequestHandler):
         self.server.requests.append(head)
         usual = head.split()[1].split(b"/")[1].decode()
         fault = next((fault for text, fault in self.server.instead.items() if text in head), usual)
-        self.server.arrivals.release()
         if fault == "held":
             self._hold()
+        else:
+            self.server.arrivals.release()
         self.wfile.write(FAULTS[fault])
         if fault in {"silent", "stops-half-way"}:
             self.server.ending.wait(30)
@@ -174,6 +177,7 @@ class _Handler(socketserver.StreamRequestHandler):
         with self.server.lock:
             self.server.held += 1
             self.server.most_held = max(self.server.most_held, self.server.held)
+        self.server.arrivals.release()  # once it is counted: who waits for it may let all of them go
         self.server.release.wait(30)
         with self.server.lock:
             self.server.held -= 1

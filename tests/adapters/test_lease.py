@@ -164,7 +164,8 @@ async def test_a_token_that_was_rotated_is_read_again(candidate: Candidate, clus
     waiting = asyncio.create_task(late.acquire())
     await asyncio.sleep(0.5)
     assert not late.stands_by
-    rotated.write_text(right)
+    (tmp_path / "new").write_text(right)
+    (tmp_path / "new").rename(rotated)  # as a whole: it is read again and again
     await asyncio.wait_for(waiting, PATIENCE)
 
 

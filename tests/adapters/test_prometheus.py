@@ -83,13 +83,11 @@ async def test_the_instant_is_the_questions(prometheus: Server, connect: Open) -
 
 async def test_an_instant_selector_looks_back_as_far_as_the_source_says(prometheus: Server, connect: Open) -> None:
     client, short = connect(prometheus.url), connect(prometheus.url, lookback=timedelta(milliseconds=50))
+    sampled = round(time.time() * 1000)
+    later = datetime.fromtimestamp(sampled / 1000 + 0.1, UTC)
     with Exporter(prometheus, job="lookback", namespace="lookback") as exporter:
-        exporter.set("lookback_total", 4)
-        await eventually(lambda: ask(client, "lookback_total", at=now()), Value(4))
-        sampled = await ask(client, "timestamp(lookback_total)", at=now())
-    assert isinstance(sampled, Value)
-    later = datetime.fromtimestamp(sampled.value + 0.1, UTC)
-    assert await ask(client, "lookback_total", at=later) == Value(4)
+        exporter.lived("lookback_total", {sampled: 4})  # the one sample that there is, whenever it is scraped
+        await eventually(lambda: ask(client, "lookback_total", at=later), Value(4))
     assert await ask(short, "lookback_total", at=later) == NoData("The query found no series.")
 
 
@@ -142,13 +140,20 @@ async def test_a_substituted_value_selects_itself_whatever_it_contains(prometheu
 
     async def find(template: str, value: str) -> Answer:
         query = compile_query(template, namespace="nasty", substitutions={"variant": value})
-        return await ask(client, query.text, at=now())
+        return await ask(client, query.text, at=at)
+
+    async def find_the_last() -> Answer:
+        nonlocal at
+        at = now()
+        return await find('nasty_total{variant="$variant"}', "another")
+
+    at = now()
 
     with Exporter(prometheus, job="nasty", namespace="nasty") as exporter:
         for number, value in enumerate(NASTY):
             exporter.set("nasty_total", number, variant=value)
         exporter.set("nasty_total", 1000, variant="another")
-        await eventually(lambda: find('nasty_total{variant="$variant"}', "another"), Value(1000))
+        await eventually(find_the_last, Value(1000))  # of that instant it stays true, though a later scrape may come to nothing
         for number, value in enumerate(NASTY):
             assert await find('nasty_total{variant="$variant"}', value) == Value(number)
             assert await find('nasty_total{variant=~"$variant"}', value) == Value(number)
@@ -177,6 +182,13 @@ async def scraped(client: Prometheus, namespace: str) -> None:
     await eventually(lambda: ask(client, often, at=now()), Value(1))
 
 
+async def know_all_until_now(client: Prometheus, counter: str) -> datetime:
+    """Give an instant that every scrape is after which brings what is set from now on; one that is under way may bring it too."""
+    at = now()
+    await eventually(lambda: ask(client, f"min(timestamp({counter})) > bool {at.timestamp()}", at=now()), Value(1))
+    return at
+
+
 async def test_counts_are_exact_through_restarts_births_and_ends(prometheus: Server, connect: Open) -> None:
     client = connect(prometheus.url)
     counter = compile_query("orders_total", namespace="exact").text
@@ -190,7 +202,7 @@ async def test_counts_are_exact_through_restarts_births_and_ends(prometheus: Ser
         await seen("old", 5)
         await seen("gone", 10)
         await scraped(client, "exact")
-        start = now()
+        start = await know_all_until_now(client, counter)
         old.set("orders_total", 8, variant="b")
         gone.set("orders_total", 12, variant="a")
         await seen("old", 8)
@@ -228,18 +240,11 @@ async def _in_windows(client: Prometheus, counter: str, start: datetime, end: da
 
 
 async def test_a_counter_back_after_a_gap_counts_from_its_last_value_within_memory(prometheus: Server, connect: Open) -> None:
-    client = connect(prometheus.url)
-
-    async def value() -> Answer:
-        return await ask(client, "back_total", at=now())
-
+    client, end = connect(prometheus.url), now()
+    start, before, after = (end - timedelta(milliseconds=milliseconds) for milliseconds in (400, 500, 300))
     with Exporter(prometheus, job="back", namespace="gap") as exporter:
-        exporter.set("back_total", 100)
-        await eventually(value, Value(100))
-        start = now()
-        exporter.set("back_total", 103)
-        await eventually(value, Value(103))
-        end = now()
+        exporter.lived("back_total", {round(before.timestamp() * 1000): 100, round(after.timestamp() * 1000): 103})
+        await eventually(lambda: ask(client, "back_total", at=end), Value(103))
     # A margin of 1 ms has no sample in it: as after a gap longer than the margin.
     remembers = connect(prometheus.url, lookback=timedelta(milliseconds=1))
     forgets = connect(prometheus.url, lookback=timedelta(milliseconds=1), limits=Limits(memory=timedelta(milliseconds=1)))

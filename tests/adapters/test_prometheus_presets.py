@@ -31,7 +31,7 @@ LABELS: dict[str, list[tuple[tuple[str, str], ...]]] = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")  # a worker may come to this module twice, and the namespaces would have lived twice
 def history(prometheus: Server) -> Iterator[History]:
     with lived(prometheus) as found:
         yield found

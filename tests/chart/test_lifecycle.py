@@ -61,7 +61,8 @@ def experiments(cluster: Cluster) -> list[str]:
 
 
 def apply_an_experiment(cluster: Cluster) -> None:
-    kubectl(cluster, "wait", "--for=jsonpath={.status.acceptedNames.kind}=Experiment", CRD, "--timeout=30s")
+    established = 'jsonpath={.status.conditions[?(@.type=="Established")].status}=True'
+    kubectl(cluster, "wait", f"--for={established}", CRD, "--timeout=30s")
     kubectl(cluster, "apply", "-n", "default", "-f", str(SAMPLE))
 
 

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from tools.devcluster.loopback import HOST, free_port
 from tools.devcluster.prometheus import Prometheus
 
 
@@ -24,7 +25,7 @@ class OneCounter(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def target() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), OneCounter) as server:
+    with ThreadingHTTPServer((HOST, free_port()), OneCounter) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"127.0.0.1:{server.server_port}"
         server.shutdown()
@@ -48,6 +49,7 @@ def test_a_target_added_while_it_runs_is_scraped_with_its_labels(prometheus, tar
 
     (series,) = wait_for(prometheus, 'wishes_total{namespace="t-wishes"}')
 
+    prometheus.remove_target("shop", target)
     assert series == {"__name__": "wishes_total", "job": "shop", "instance": target, "namespace": "t-wishes"}
 
 

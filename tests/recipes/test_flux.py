@@ -6,6 +6,7 @@ they say.
 
 import json
 import re
+import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def policy(namespace: str) -> Json:
 @pytest.fixture(scope="module")
 def judge(kubectl: Kubectl) -> Iterator[Callable[[Json], list[str]]]:
     """Give the words whose expressions hold for a status."""
-    namespace = "flux-judged"
+    namespace = f"flux-judged-{secrets.token_hex(4)}"  # a process may come to these tests twice: it is dealt the rest of another's
     kubectl("create", "namespace", namespace)
     kubectl("apply", "-n", namespace, "-f", "-", stdin=json.dumps(EXPERIMENT))
 

@@ -11,5 +11,9 @@ def in_a_forked_process(work: Callable[[], bool]) -> tuple[int, Callable[[], boo
     """Fork as uWSGI does, by nothing but fork; the child does its work and ends with what it found."""
     child = os.fork()
     if child == 0:
-        os._exit(0 if work() else 1)
+        status = 1
+        try:
+            status = 0 if work() else 1
+        finally:
+            os._exit(status)  # also of a work that raises: else the child would go on as a second pytest
     return child, lambda: os.waitpid(child, 0)[1] == 0

@@ -15,12 +15,18 @@ gates = Gates.from_directory(Path(os.environ["RULES"]), metrics=PrometheusMetric
 
 
 def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """`/?unit=u` measures a request of a unit, and says which process served which variant; `/metrics` is for Prometheus."""
+    """`/?unit=u` measures a request of a unit, and says which process served which variant; `/up` counts nothing.
+
+    `/metrics` is for Prometheus.
+    """
     if environ["PATH_INFO"] == "/metrics":
         registry = CollectorRegistry()
         multiprocess.MultiProcessCollector(registry)  # type: ignore[no-untyped-call]  # prometheus_client's own
         start_response("200 OK", [("Content-Type", CONTENT_TYPE_LATEST)])
         return [generate_latest(registry)]
+    if environ["PATH_INFO"] == "/up":
+        start_response("200 OK", [("Content-Type", "text/plain")])
+        return [str(gates.peek("g", {"userId": "u"}).variant).encode()]
     (unit,) = parse_qs(environ["QUERY_STRING"])["unit"]
     with gates.measure("g", {"userId": unit}) as decision:
         answer = f"{os.getpid()} {decision.variant}"

@@ -216,10 +216,11 @@ def test_many_swaps_while_reading_end_with_the_last_rules_and_never_mix_two_mome
 
 
 def test_close_ends_the_thread(mount: Mount) -> None:
+    before = set(threading.enumerate())
     gates = Gates.from_directory(mount.root, wait=0)
-    assert "rampgate-directory" in {thread.name for thread in threading.enumerate()}
+    assert "rampgate-directory" in {thread.name for thread in set(threading.enumerate()) - before}
     gates.close()
-    assert "rampgate-directory" not in {thread.name for thread in threading.enumerate()}
+    assert set(threading.enumerate()) <= before
 
 
 def test_a_directory_without_rules_does_not_hold_up_the_start(tmp_path: Path) -> None:
@@ -266,7 +267,7 @@ def test_a_file_that_cannot_be_read_harms_no_other_key_and_keeps_its_last_rules(
     monkeypatch.setattr(directory, "_read", read)
     (tmp_path / "format").write_text("rampgate.dev/1")
     (tmp_path / "g.json").write_text(TREATMENT)
-    with Gates.from_directory(tmp_path) as gates:
+    with Gates.from_directory(tmp_path, wait=10) as gates:
         is_locked = True
         (tmp_path / "kill").write_text("h")
         (tmp_path / "h.json").write_text(render_entry(entry(gate="h", ship="treatment")))

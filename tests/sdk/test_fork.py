@@ -95,7 +95,8 @@ def test_a_child_of_a_plain_fork_sees_a_change_and_its_own_child_too(rules: Path
 
 def test_a_child_of_a_fork_tells_the_application_of_a_change(rules: Path) -> None:
     heard: list[str] = []
-    with Gates.from_directory(rules, on_change=heard.extend) as gates:
+    with Gates.from_directory(rules, wait=10, on_change=heard.extend) as gates:
+        assert eventually(lambda: heard == ["g"])  # of the first rules: told a moment after they are there
         heard.clear()
         _, heard_it = in_a_forked_process(lambda: eventually(lambda: heard == ["g"]))
         write(rules, **SHIPPED)

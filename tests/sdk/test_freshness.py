@@ -99,6 +99,17 @@ def test_rules_that_change_while_they_are_stale_are_fresh(gates: Gates, source: 
     assert gates.decide("g")[3:] == (Reason.KILLED, 1795600000, 1, 50, "none", False)
 
 
+def test_new_rules_are_found_stale_by_nobody_before_they_are_confirmed(
+    gates: Gates, source: Source, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock.turn()
+    assert eventually(lambda: gates.is_stale)
+    rules, confirm = gates._in_force, gates._in_force.confirm
+    monkeypatch.setattr(rules, "confirm", lambda: (rules.check(), confirm()))  # the pulse beats just then
+    source.replace({"g": entry(serve="KILLED")})
+    assert not gates.decide("g").stale
+
+
 def test_what_is_stale_is_counted_under_the_same_labels(source: Source) -> None:
     registry = CollectorRegistry()
     with Gates(source, stale_after=0, metrics=PrometheusMetrics(registry)) as gates:
@@ -107,12 +118,13 @@ def test_what_is_stale_is_counted_under_the_same_labels(source: Source) -> None:
     assert registry.get_sample_value("rampgate_exposures_total", labels) == 1
 
 
-def test_a_callback_that_raises_keeps_no_other_from_hearing(source: Source, heard: list[bool]) -> None:
+def test_a_callback_that_raises_keeps_no_other_from_hearing(source: Source, heard: list[bool], clock: Clock) -> None:
     def fail(is_stale: bool) -> None:
         raise RuntimeError(str(is_stale))
 
     with Gates(source, stale_after=STALE_AFTER, on_stale=fail) as gates:
         gates.listen(on_stale=heard.append)
+        clock.turn()
         assert eventually(lambda: heard == [True])
 
 
@@ -185,7 +197,7 @@ def test_a_peek_after_a_stale_spell_is_not_stale(gates: Gates, source: Source, c
     assert not gates.peek("g").stale
 
 
-def test_gates_may_be_closed_from_a_callback() -> None:
+def test_gates_may_be_closed_from_a_callback(clock: Clock) -> None:
     closed = threading.Event()
 
     def close(_: bool) -> None:
@@ -193,5 +205,6 @@ def test_gates_may_be_closed_from_a_callback() -> None:
         closed.set()
 
     gates = Gates(Source({"g": entry()}), stale_after=STALE_AFTER, on_stale=close)
+    clock.turn()
     assert closed.wait(20)
     assert eventually(lambda: not any(thread.name == "rampgate" and thread.is_alive() for thread in [gates._pulse._thread] if thread))

@@ -17,7 +17,7 @@ from openfeature.provider import ProviderStatus
 from openfeature.track import TrackingEventDetails
 from prometheus_client import CollectorRegistry
 
-from rampgate import Gates
+from rampgate import Gates, in_force
 from rampgate import Reason as Why
 from rampgate.integrations.openfeature import RampgateProvider
 from rampgate.integrations.prometheus import PrometheusMetrics
@@ -291,12 +291,15 @@ def test_new_rules_are_served_although_answers_are_remembered() -> None:
     assert (before, client.get_string_value("g", "", USER)) == ("old", "new")
 
 
-def test_stale_and_well_again_are_told() -> None:
+def test_stale_and_well_again_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [1000.0]  # it goes on when the provider is there to hear of it, however long a busy machine stands still
+    monkeypatch.setattr(in_force, "monotonic", lambda: now[0])
     source = Silent()
     gates = Gates(source, stale_after=0.2)
     source.deliver()
     client = client_of(gates)
     events = heard(client)
+    now[0] += 1
     assert eventually(lambda: client.get_provider_status() is ProviderStatus.STALE)
     assert eventually(lambda: bool(of_kind(events, ProviderEvent.PROVIDER_STALE)))
 

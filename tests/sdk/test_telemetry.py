@@ -96,6 +96,7 @@ def test_what_is_not_known_is_no_attribute(logged: StringIO) -> None:
 
 
 def test_a_log_that_takes_no_exposures_is_complained_of(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.WARNING, LOGGER)  # as where nobody has set any
     expose(LogSink())
     assert f"set the level of the logger {LOGGER} to INFO" in caplog.text
 
