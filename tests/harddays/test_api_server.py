@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+import pytest
 import requests
 import yaml
 
@@ -28,6 +29,7 @@ SLOW = {"ramp": {"steps": [{"percent": 10, "hold": "15s"}, {"percent": 30, "hold
 """Its first hold ends in the outage, and is long enough for one that begins late on a busy machine."""
 
 
+@pytest.mark.timeout(300)  # on a busy machine
 @hard_day(
     fault="the API server stopped for 20 s, and back",
     expected="the leader ends with its lease and is started again; no step is skipped, none is made up for; a kill is obeyed at once",
@@ -74,6 +76,7 @@ class Connected(Operator):
         self._environment |= {"KUBECONFIG": str(kubeconfig), "RAMPGATE_RESYNC": "10s"}
 
 
+@pytest.mark.timeout(300)  # on a busy machine
 @hard_day(
     fault="all connections to the API server fall silent without being closed (`resync: 10s`)",
     expected="no step by what is no longer known: what a person stopped meanwhile stays; the next list finds a kill; it goes on leading",
