@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import RLock, Thread
 from typing import Self
+
+import requests
 
 from tools.devcluster.loopback import free_port
 from tools.devcluster.prometheus import Prometheus
 
 Labels = Mapping[str, str]
+PATIENCE, POLL = 60.0, 0.05
 
 
 class Exporter:
@@ -19,12 +24,32 @@ class Exporter:
     def __init__(self, prometheus: Prometheus, *, job: str, namespace: str) -> None:
         self._lines: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
         self._past: list[tuple[str, tuple[tuple[str, str], ...], float, int]] = []
+        self._setting, self._marks = RLock(), 0
         self._server = self._serve()
         self._prometheus, self._job, self._namespace = prometheus, job, namespace
         prometheus.add_target(job, self._address, {"namespace": namespace})
 
     def set(self, metric: str, value: float, **labels: str) -> None:
-        self._lines[metric, tuple(sorted(labels.items()))] = value
+        with self._setting:
+            self._lines[metric, tuple(sorted(labels.items()))] = value
+
+    @contextmanager
+    def at_once(self) -> Iterator[None]:
+        """Let a scrape see all that is set in the block, or nothing of it: a client shows no histogram whose buckets lag behind."""
+        with self._setting:
+            yield
+
+    def wait_until_scraped(self) -> None:
+        """Wait until Prometheus knows all that was set. It is asked, for a scrape that has begun may still time out."""
+        self._marks += 1
+        self.set("exporter_marks", self._marks)
+        query = {"query": f'exporter_marks{{job="{_escape(self._job)}"}} == {self._marks}'}
+        deadline = time.monotonic() + PATIENCE
+        with requests.Session() as session:
+            session.trust_env = False
+            while not session.get(f"{self._prometheus.url}/api/v1/query", params=query, timeout=PATIENCE).json()["data"]["result"]:
+                assert time.monotonic() < deadline, f"after {PATIENCE:g} s nobody has scraped {self._job}"
+                time.sleep(POLL)
 
     def lived(self, metric: str, values: Mapping[int, float], **labels: str) -> None:
         """Say what a counter had been, by milliseconds since the epoch: one scrape brings all of it. Within the hour, and ascending."""
@@ -77,7 +102,9 @@ class Exporter:
 
     def _text(self) -> str:
         past = [f"{metric}{{{_show(labels)}}} {value} {at}\n" for metric, labels, value, at in self._past]
-        return "".join([*past, *(f"{metric}{{{_show(labels)}}} {value}\n" for (metric, labels), value in list(self._lines.items()))])
+        with self._setting:
+            now = list(self._lines.items())
+        return "".join([*past, *(f"{metric}{{{_show(labels)}}} {value}\n" for (metric, labels), value in now)])
 
 
 def _show(labels: tuple[tuple[str, str], ...]) -> str:

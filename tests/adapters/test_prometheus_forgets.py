@@ -77,6 +77,23 @@ async def test_a_lost_database_counts_nobodys_life_and_then_everything_as_ever(f
             assert await counted(client, between) == [{"on": 37.0}]
 
 
+async def test_who_could_not_be_scraped_at_first_is_met_when_that_ends(forgetful: Server, connect: Open) -> None:
+    client = connect(forgetful.url, lookback="2s")
+    with Exporter(forgetful, job="1", namespace="bank") as pod:
+        pod.vanish()
+        await sees(client, 'count_over_time(up{namespace="bank"}[1m]) > bool 12', 1)  # for longer than the margin before the window
+        since = now()
+        with pod.at_once():
+            pod.appear()
+            count(pod, 1600)
+        await sees(client, f"sum({REQUESTS})", 1600)
+        assert await counted(client, since) == [{"on": 0.0}]
+        await sees(client, 'sum_over_time(up{namespace="bank"}[1m]) > bool 3', 1)
+        count(pod, 1607)
+        await sees(client, f"sum({REQUESTS})", 1607)
+        assert await counted(client, since) == [{"on": 7.0}]
+
+
 async def test_without_up_a_counter_begins_at_its_first_sample(forgetful: Server, connect: Open) -> None:
     """As with what is pushed: here its namespace is the series' own label, and nothing is scraped in it."""
     client = connect(forgetful.url)

@@ -3,7 +3,7 @@
 import requests
 
 from rampgate_operator.core.nudging import GATES_LABEL, RULES_ANNOTATION
-from tests.apiserver.team import Json
+from tests.apiserver.team import Json, wait_until
 from tools.devcluster.audit import Request
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.roles import Role
@@ -23,6 +23,8 @@ class Pods:
         self._session.headers["Authorization"] = f"Bearer {cluster.token(Role.ADMIN)}"
 
     def add(self, count: int, mounts: str = NAME, *, called: str | None = None) -> None:
+        """Create them, and wait until who lists what the API server has in memory, as the operator does, finds them."""
+        before = len(self._in_memory(mounts))
         for number in range(count):
             body = {
                 "metadata": {"name": f"{called or mounts}-{number}", "labels": {GATES_LABEL: mounts}, "annotations": {"team": "payments"}},
@@ -30,6 +32,11 @@ class Pods:
             }
             answer = self._session.post(self._url, json=body)
             assert answer.ok, answer.text
+        wait_until(lambda: len(self._in_memory(mounts)) == before + count, "they are listed")
+
+    def _in_memory(self, mounts: str) -> list[Json]:
+        listed = self._session.get(self._url, params={"labelSelector": f"{GATES_LABEL}={mounts}", "resourceVersion": "0"})
+        return list(listed.json()["items"])
 
     def all(self, mounts: str = NAME) -> list[Json]:
         return list(self._session.get(self._url, params={"labelSelector": f"{GATES_LABEL}={mounts}"}).json()["items"])

@@ -60,16 +60,16 @@ class Operator:
         program: Sequence[str] = (sys.executable, "-m", "rampgate_operator"),
         identity: str = "operator",
         lease: str = "60s",
-        **sources: str,
+        **sources: str | Json,
     ) -> None:
         self.log = log
         self._command = [*program, "operator", *options]
         self.port = free_port()
-        urls = {"default": prometheus.url, **sources}
+        named = {"default": prometheus.url, **sources}
         self._environment = {
             **os.environ,
             "KUBECONFIG": str(cluster.kubeconfig(Role.OPERATOR)),
-            "RAMPGATE_SOURCES": json.dumps({name: {"url": url} for name, url in urls.items()}),
+            "RAMPGATE_SOURCES": json.dumps({name: each if isinstance(each, dict) else {"url": each} for name, each in named.items()}),
             "RAMPGATE_NAMESPACES": json.dumps([namespace]),
             "RAMPGATE_LEASE__IDENTITY": identity,  # as a pod's name, which outlives its processes
             "RAMPGATE_LEASE__DURATION": lease,
@@ -229,9 +229,27 @@ class Team:
         return 0.0 if entry is None or "serve" in entry else entry.get("percent", 0.0)
 
     def wait_for(self, name: str = "new-checkout", **wanted: object) -> Json:
-        """Wait until the status has these fields: `wait_for(phase="Ramping", percent=10)`."""
-        wait_until(lambda: wanted.items() <= self.status(name).items(), f"{name} has {wanted}", lambda: self.status(name))
-        return self.status(name)
+        """Wait until the status has these fields, and give it as it was then: `wait_for(phase="Ramping", percent=10)`.
+
+        For what stays until the test does something. What passes by itself is over before a busy machine looks: see `wait_for_step`.
+        """
+        seen: Json = {}
+
+        def has() -> bool:
+            nonlocal seen
+            seen = self.status(name)
+            return wanted.items() <= seen.items()
+
+        wait_until(has, f"{name} has {wanted}", lambda: seen)
+        return seen
+
+    def wait_for_step(self, percent: float, name: str = "new-checkout") -> None:
+        """Wait until a percentage has been reached, be it that the ramp has gone on since: the history tells it."""
+        wait_until(lambda: percent in self.percents(name), f"{name} has reached {percent} %", lambda: self.status(name))
+
+    def percents(self, name: str = "new-checkout") -> list[float]:
+        """The percentages that were served, in order: the history is the authority, however short a step was."""
+        return [row["percent"] for row in self.status(name).get("history", ())]
 
     def _merge(self, url: str, patch: Json) -> Json:
         headers = {"Content-Type": "application/merge-patch+json"}

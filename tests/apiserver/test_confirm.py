@@ -83,6 +83,7 @@ def test_a_kill_shows_how_many_obey_and_costs_nothing_once_all_do(team: Team, fl
     team.wait_for(percent=50)
     fleet.behind = 2
     team.patch({"killed": True})
+    team.wait_for(phase="Killed")  # what the step came to before may look like it
     wait_until(lambda: counts(team) == (1, 3), "the status shows how many", team.status)
     assert "convergedAt" not in rules(team)
     fleet.behind = 0

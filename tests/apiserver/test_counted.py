@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import pytest
 
 from tests.adapters.exporter import Exporter
-from tests.apiserver.team import Operator, Team, meanwhile, wait_until
+from tests.apiserver.team import Operator, Team, meanwhile, stays, wait_until
 
 GATE = "new-checkout"
 COUNTED = {
@@ -30,14 +30,15 @@ class Orders:
         self.counts = {arm: [0, 0] for arm in failing}
 
     def serve(self) -> None:
-        for arm, one_in in self.failing.items():
-            counts = self.counts[arm]
-            for _ in range(PER_TICK):
-                counts[0] += 1
-                counts[1] += counts[0] % one_in == 0
-            self._shop.set("orders_total", counts[0], gate=self._gate, variant=arm)
-            if counts[1]:  # until the first failure there is no such series
-                self._shop.set("orders_failed_total", counts[1], gate=self._gate, variant=arm)
+        with self._shop.at_once():
+            for arm, one_in in self.failing.items():
+                counts = self.counts[arm]
+                for _ in range(PER_TICK):
+                    counts[0] += 1
+                    counts[1] += counts[0] % one_in == 0
+                self._shop.set("orders_total", counts[0], gate=self._gate, variant=arm)
+                if counts[1]:  # until the first failure there is no such series
+                    self._shop.set("orders_failed_total", counts[1], gate=self._gate, variant=arm)
 
 
 @contextmanager
@@ -69,15 +70,17 @@ def test_equal_arms_go_through_the_ramp(team: Team, shop: Exporter) -> None:
     (guardrail,) = status["guardrails"]
     assert guardrail["verdict"] == "Inconclusive"
     (evidence,) = guardrail["evidence"]
-    assert (evidence["treatment"], len(evidence["steps"])) == ("treatment", 2)  # one step's evidence adds to the other's
+    assert evidence["treatment"] == "treatment"
+    assert len(evidence["steps"]) >= 2  # one step's evidence adds to the other's
 
 
 def test_counters_that_are_not_there_hold_the_second_step_and_say_so(team: Team, shop: Exporter) -> None:
     with orders(shop, control=10, baseline=10):
         team.apply(changes={"guardrails": [COUNTED], "ramp": RAMP})
-        status = team.wait_for(percent=1, waitingFor="Metrics")
-        assert status["percent"] == 1
+        team.wait_for_step(1)
         wait_until(lambda: "total has no sample of treatment" in str(team.status()["guardrails"]), "it says so", team.status)
+        stays(lambda: team.status()["percent"] == 1, "it does not step when its hold of 2 s is over", seconds=3)
+        team.wait_for(waitingFor="Metrics")
 
 
 def test_what_was_counted_before_a_crash_is_not_counted_again(operator: Operator, team: Team, shop: Exporter) -> None:

@@ -47,12 +47,17 @@ def test_until_it_is_measured_no_step_begins_and_the_status_says_how_far_it_is(t
     with orders(shop, baseline=10):
         team.apply(changes={"guardrails": [MEASURED], "ramp": RAMP})
         wait_until(lambda: f"of {WINDOWS} windows have requests" in str(team.status().get("guardrails")), "it says so", team.status)
+        wait_until(lambda: progressing(team) == ("True", "MeasuringDispersion"), "and that nothing is wrong", team.status)
         status = team.status()
         assert (status["phase"], status["percent"], status["waitingFor"]) == ("Pending", 0, "Metrics")
-        progressing = next(each for each in status["conditions"] if each["type"] == "Progressing")
-        assert (progressing["status"], progressing["reason"]) == ("True", "MeasuringDispersion")
         team.patch({"guardrails": [COUNTED]})
-        team.wait_for(percent=1)
+        team.wait_for_step(1)
+
+
+def progressing(team: Team) -> tuple[str, str]:
+    """Status and reason of that condition: on a busy machine a look may be due, and then it is that."""
+    found = next(each for each in team.status()["conditions"] if each["type"] == "Progressing")
+    return found["status"], found["reason"]
 
 
 @pytest.mark.parametrize("guardrail", [MEASURED, PRESET], ids=["counters, asked alone", "the SDK's, asked together"])
@@ -61,7 +66,8 @@ def test_it_is_measured_by_what_prometheus_holds_and_outlives_a_crash(
 ) -> None:
     with past(prometheus, namespace), serving(team, shop):
         team.apply(changes={"guardrails": [guardrail], "ramp": RAMP})
-        status = team.wait_for(percent=1)
+        team.wait_for_step(1)
+        status = team.status()
         (found,) = status["dispersions"]
         assert (found["guardrail"], found["digest"], found["windows"]) == ("orders", status["guardrails"][0]["digest"], WINDOWS)
         assert found["factor"] > 10

@@ -1,5 +1,6 @@
 """After a rollback or a kill nothing raises exposure but a higher attempt, which begins at 0 %: each temptation a test, on real parts."""
 
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
@@ -13,8 +14,10 @@ from tools.devcluster.cluster import Cluster
 from tools.devcluster.prometheus import Prometheus
 
 SECONDS = 1.5  # a look, and ten times what a wrong step would need
-HOLD = 4.0
-"""Seconds of a step that somebody must stop before its end, on a busy machine too."""
+HOLD = 2.0
+APPROVAL = {"ramp": {"steps": [{"percent": 10, "hold": f"{HOLD:g}s"}, {"percent": 100, "hold": "1h", "approval": True}]}}
+APPROVED = {"approved": {"attempt": 1, "upTo": 100}}
+"""A step that waits for consent, which is given once something else holds it: however slow a machine is, it does not step before."""
 FAST = {"ramp": {"steps": [{"percent": 50, "hold": "300ms"}, {"percent": 100, "hold": "1h"}]}}
 Tempt = Callable[[Team, Operator, str], None]
 
@@ -76,7 +79,7 @@ def ended(
     cluster: Cluster, prometheus: Prometheus, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Team, Operator]]:
     """One namespace with a rolled-back and a killed Experiment for every temptation, all of attempt 2, and everything healthy again."""
-    namespace = "latched"
+    namespace = f"latched-{secrets.token_hex(3)}"  # a process may come back to this file
     kubectl("create", "namespace", namespace)
     team = Team(cluster, namespace)
     log = tmp_path_factory.mktemp("latched") / "operator.log"
@@ -170,19 +173,21 @@ def test_a_foreign_config_map_stops_the_ramp_and_is_left_alone(team: Team, shop:
 
 
 def test_a_config_map_replaced_by_a_foreign_one_lets_no_ramp_go_on_unseen(team: Team, shop: Exporter) -> None:
-    team.apply(changes={"ramp": {"steps": [{"percent": 10, "hold": f"{HOLD:g}s"}, {"percent": 100, "hold": "1h"}]}})
-    team.wait_for(percent=10)
+    team.apply(changes=APPROVAL)
+    team.wait_for(percent=10, waitingFor="Approval")
     team.patch_rules({"format": "something else"})
     team.wait_for(waitingFor="Rules")
-    stays(lambda: team.status()["percent"] == 10, "it stays at 10 %", seconds=HOLD)
+    team.patch(APPROVED)
+    stays(lambda: team.status()["percent"] == 10, "it stays at 10 %", seconds=HOLD + SECONDS)
 
 
 def test_break_glass_holds_the_ramp_and_its_end_starts_the_clock_again(team: Team, shop: Exporter) -> None:
-    team.apply(changes={"ramp": {"steps": [{"percent": 10, "hold": f"{HOLD:g}s"}, {"percent": 100, "hold": "1h"}]}})
-    team.wait_for(percent=10)
+    team.apply(changes=APPROVAL)
+    team.wait_for(percent=10, waitingFor="Approval")
     team.patch_rules({"kill": "other-gate, new-checkout"})
     team.wait_for(waitingFor="BreakGlass")
-    stays(lambda: team.status()["percent"] == 10, "it stays at 10 %", seconds=HOLD)
+    team.patch(APPROVED)
+    stays(lambda: team.status()["percent"] == 10, "it stays at 10 %", seconds=HOLD + SECONDS)
     ended = time.time()
     team.patch_rules({"kill": None})
     ten, hundred = team.wait_for(percent=100)["history"]

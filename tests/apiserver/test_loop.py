@@ -55,7 +55,8 @@ def test_an_application_obeys_the_entry_within_the_process(team: Team, shop: Exp
 
 def test_sigkill_in_the_middle_of_a_hold_neither_skips_nor_repeats_a_step(team: Team, shop: Exporter, operator: Operator) -> None:
     team.apply(changes={"ramp": {"steps": [{"percent": 1, "hold": "3s"}, {"percent": 10, "hold": "3s"}, {"percent": 50, "hold": "1h"}]}})
-    before = team.wait_for(percent=1)
+    team.wait_for_step(1)
+    before = team.status()
     operator.kill()
     operator.start()
     after = team.wait_for(percent=50)
@@ -65,7 +66,7 @@ def test_sigkill_in_the_middle_of_a_hold_neither_skips_nor_repeats_a_step(team: 
 
 def test_sigterm_ends_the_operator_with_status_0(team: Team, operator: Operator) -> None:
     team.apply()
-    team.wait_for(phase="Pending")
+    wait_until(lambda: team.status() != {}, "it is taken in")
     assert operator.stop() == 0
 
 

@@ -3,6 +3,7 @@
 import copy
 import json
 import re
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -79,9 +80,9 @@ def experiments(cluster: Cluster, session: requests.Session) -> Experiments:
 @pytest.fixture(scope="module")
 def in_phase(experiments: Experiments) -> InPhase:
     """The name of an Experiment in each phase, and of one that was brought back to Pending."""
-    names = {}
+    names, mine = {}, secrets.token_hex(3)  # a process may come back to this file
     for phase, drawn in (*((phase, "") for phase in (None, "Pending", *STARTED)), ("Pending", "f00d")):
-        names[phase, drawn] = f"in-phase-{str(phase).lower()}{drawn}"
+        names[phase, drawn] = f"in-phase-{mine}-{str(phase).lower()}{drawn}"
         experiments.create(renamed(UpdateRow("", phase, {}, draw_digest=drawn).before, names[phase, drawn]))
     return names
 

@@ -72,7 +72,8 @@ def test_a_completed_experiment_costs_no_write_and_no_query_in_ten_minutes(
 def test_a_healthy_ramp_costs_one_status_write_in_five_minutes_and_no_other(
     fast: Team, turnstile: Turnstile, prometheus: Prometheus, shop: Exporter
 ) -> None:
-    fast.apply(changes={"ramp": {"steps": [{"percent": 10, "hold": "7d"}]}})
+    guardrail = {"name": "errors", "query": "max_over_time(shop_errors[1m])", "max": 0.5}  # a scrape that is late is no news
+    fast.apply(changes={"ramp": {"steps": [{"percent": 10, "hold": "7d"}]}, "guardrails": [guardrail]})
     fast.wait_for(percent=10, waitingFor="Hold")
     wait_until(lambda: "Stepped" in fast.events(), "the step has been told")
     written, asked, began = len(turnstile.passed), queries(prometheus), time.monotonic()

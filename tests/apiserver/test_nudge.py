@@ -19,6 +19,7 @@ from rampgate_operator.nudge import APART
 from tests.apiserver.people import Person
 from tests.apiserver.pods import Pods
 from tests.apiserver.team import RIGHTS, Json, Operator, Team, stays, wait_until
+from tests.apiserver.turnstile import Turnstile
 from tests.conftest import Kubectl
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.prometheus import Prometheus
@@ -72,14 +73,17 @@ def test_break_glass_is_told_and_a_step_up_is_not(team: Team, pods: Pods) -> Non
     wait_until(pods.are_told, "all are told of break-glass", pods.told)
 
 
-def test_two_hundred_pods_take_one_list_and_one_patch_each_and_hold_up_no_other_kill(team: Team, pods: Pods) -> None:
+def test_two_hundred_pods_take_one_list_and_one_patch_each_and_hold_up_no_other_kill(team: Team, pods: Pods, turnstile: Turnstile) -> None:
     pods.add(200)
     pods.add(2, "other-gates")
     begin(team)
     begin(team, "other", configMapName="other-gates")
     wait_for_calls(pods, list=2, patch=202)  # of ConfigMaps that are new
+    turnstile.lock("configmaps")  # else two hundred may be told before the other one is killed
     team.patch({"killed": True})
     team.patch({"killed": True}, "other")
+    turnstile.wait_for("configmaps", count=2)
+    turnstile.unlock("configmaps")
     wait_until(lambda: pods.are_told("other-gates"), "the other's are told", lambda: pods.told("other-gates"))
     wait_until(pods.are_told, "all are told", pods.told)
     wait_for_calls(pods, list=4, patch=404)

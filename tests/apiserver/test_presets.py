@@ -26,8 +26,12 @@ class Requests:
 
     def serve(self) -> None:
         entry, percent = self._team.entry() or {}, self._team.exposure()
+        with self._shop.at_once():
+            self._count(entry.get("generation", 0), percent)
+
+    def _count(self, generation: int, percent: float) -> None:
         drawn = {"control": percent / 200, "treatment": percent / 200, "baseline": 1 - percent / 100}
-        self._shop.set("rampgate_rules_generation", entry.get("generation", 0), gate=GATE)
+        self._shop.set("rampgate_rules_generation", generation, gate=GATE)
         for arm in ARMS:
             self._exposed[arm] += UNITS * drawn[arm]
             self.served[arm] += PER_TICK
@@ -97,4 +101,4 @@ def test_a_bound_that_is_no_bucket_leads_to_no_step_and_names_the_nearest(team: 
         assert team.status()["waitingFor"] == "Metrics"
         assert team.status()["percent"] <= 1  # what nobody had counted yet was no reason not to begin
         team.patch({"guardrails": [{"name": "slow", "slowerThan": "250ms", "maxIncrease": "20%"}]})
-        team.wait_for(percent=10)
+        team.wait_for_step(10)

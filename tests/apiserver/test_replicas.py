@@ -50,7 +50,7 @@ def test_the_other_takes_over_when_the_leader_is_killed(
 ) -> None:
     one, two = replicas
     crew.apply(changes=LONG_STEPS)
-    crew.wait_for(percent=10)
+    crew.wait_for_step(10)
     one.kill()
     run_out(kubectl, crew.namespace)
     wait_until(lambda: two.lines("watching") == 1, "the other one watches")
@@ -76,7 +76,7 @@ def test_a_leader_that_was_suspended_changes_nothing_when_it_goes_on(
 ) -> None:
     one, two = replicas
     crew.apply(changes=LONG_STEPS)
-    crew.wait_for(percent=10)
+    crew.wait_for_step(10)
     suspended = one.suspend()
     wait_until(lambda: two.lines("watching") == 1, "the other one watches")
     crew.wait_for(percent=50)
@@ -97,7 +97,7 @@ def test_the_other_goes_on_counting_where_the_leader_had_written_and_counts_noth
     one, two = replicas
     with orders(shop, control=10, baseline=10, treatment=10) as served:
         crew.apply(changes={"guardrails": [COUNTED], **LONG_STEPS})
-        crew.wait_for(percent=10)
+        crew.wait_for_step(10)
         one.kill()
         run_out(kubectl, crew.namespace)
         wait_until(lambda: two.lines("watching") == 1, "the other one watches")
@@ -105,7 +105,7 @@ def test_the_other_goes_on_counting_where_the_leader_had_written_and_counts_noth
         served.failing["treatment"] = 2
         after = crew.wait_for(phase="RolledBack")["guardrails"][0]
     (evidence,) = after["evidence"]
-    assert len(before["steps"]) == 2
+    assert len(before["steps"]) >= 2
     assert evidence["looks"] > before["looks"]
     assert after["samples"] <= served.counts["treatment"][0]
 

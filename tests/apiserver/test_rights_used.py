@@ -95,6 +95,7 @@ def repeat_a_mistake(team: Team) -> None:
     for _ in range(2):
         team.patch(BROKEN)
         team.wait_for(waitingFor="Invalid")
+        wait_until(lambda: "Invalid" in team.events(), "an Event says so", team.events)  # one that is posted is counted up
         team.patch(REPAIRED)
         team.wait_for(waitingFor="Hold")
 

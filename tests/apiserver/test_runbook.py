@@ -218,6 +218,7 @@ def test_what_was_killed_stays_so_and_what_is_served_goes_on_after_a_restore(
     team.wait_for(phase="Killed")
     assert team.wait_for("other", phase="Ramping")["percent"] == 50
     assert (team.exposure(), team.exposure("other")) == (0, 50)
+    wait_until(lambda: "StatusRebuilt" in team.events(), "an Event says so", team.events)  # after the status does
     assert "StatusRebuilt" in person.follow(RESTORE, at=OPERATIONS, blocks=SURE)
 
 

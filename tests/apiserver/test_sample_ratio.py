@@ -22,11 +22,12 @@ def pods(team: Team, shop: Exporter, *, kept: float = 1.0, processes: int = 1, g
     def serve() -> None:
         entry, percent = team.entry() or {}, team.exposure()
         seen = {"control": percent / 200, "treatment": kept * percent / 200, "baseline": 1 - percent / 100}
-        for arm, share in seen.items():
-            counted[arm] += UNITS * processes * share
-            shop.set("rampgate_first_exposures_total", counted[arm], gate=GATE, variant=arm)
-        shop.set("rampgate_rules_generation", generation or entry.get("generation", 0), gate=GATE)
-        shop.set("rampgate_processes", processes)
+        with shop.at_once():
+            for arm, share in seen.items():
+                counted[arm] += UNITS * processes * share
+                shop.set("rampgate_first_exposures_total", counted[arm], gate=GATE, variant=arm)
+            shop.set("rampgate_rules_generation", generation or entry.get("generation", 0), gate=GATE)
+            shop.set("rampgate_processes", processes)
 
     with meanwhile(serve, every=TICK):
         yield

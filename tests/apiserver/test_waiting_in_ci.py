@@ -1,5 +1,6 @@
 """What docs/recipes.md has a CI job wait for, with real kubectl beside a running operator."""
 
+import copy
 import json
 import os
 import subprocess
@@ -29,7 +30,9 @@ def run(line: str, cluster: Cluster, namespace: str) -> "subprocess.CompletedPro
 def test_a_job_waits_until_the_spec_is_accepted_then_for_a_percentage_and_can_ask_whether_it_was_stopped(
     cluster: Cluster, kubectl: Kubectl, team: Team, shop: Exporter
 ) -> None:
-    kubectl("apply", "--server-side", "-n", team.namespace, "-f", "-", stdin=json.dumps(EXPERIMENT))
+    manifest = copy.deepcopy(EXPERIMENT)
+    manifest["spec"]["ramp"]["steps"] = [{"percent": 1, "hold": "1s"}, {"percent": 10, "hold": "1h"}]  # long enough for a job to see it
+    kubectl("apply", "--server-side", "-n", team.namespace, "-f", "-", stdin=json.dumps(manifest))
     for line in (*TAKEN_IN, REACHED):
         waited = run(line, cluster, team.namespace)
         assert waited.returncode == 0, waited.stderr

@@ -70,18 +70,24 @@ def test_metrics_tell_what_happened_and_how_things_are(team: Team, operator: Ope
     wait_until(lambda: value(operator, "rampgate_operator_experiment_percent", **place, phase="Ramping") == 50, "50 % is told")
     assert value(operator, "rampgate_operator_transitions_total", reason="Stepped") == 3
     assert (value(operator, "rampgate_operator_looks_total", verdict="Pass") or 0) >= 3
-    assert value(operator, "rampgate_operator_guardrail_value", **place, guardrail="errors") == 0
     assert value(operator, "rampgate_operator_rules_generation", **place) == team.status()["rules"]["generation"]
     assert (value(operator, "rampgate_operator_rules_bytes", namespace=team.namespace, config_map="feature-gates") or 0) > 100
     assert (value(operator, "rampgate_operator_reconcile_seconds_count", outcome="ok") or 0) > 3
     assert value(operator, "rampgate_operator_step_lateness_seconds_count") == 0  # a reading was the last thing that was waited for
     assert value(operator, "rampgate_operator_leader") == 1
-    assert value(operator, "rampgate_operator_experiment_waiting", **place, waiting_for="Hold", reason="Hold") == 1
-    assert value(operator, "rampgate_operator_guardrail_verdict", **place, guardrail="errors", verdict="Pass") == 1
-    assert value(operator, "rampgate_operator_condition_false", **place) is None
     assert (value(operator, "rampgate_operator_last_transition_timestamp_seconds", **place, reason="Stepped") or 0) > 1.7e9
     assert (value(operator, "rampgate_operator_answers_total", source="default", outcome="Ok") or 0) >= 3
     assert value(operator, "rampgate_operator_answers_total", source="default", outcome="Unreachable") == 0
+
+    def now() -> tuple[float | None, ...]:
+        return (
+            value(operator, "rampgate_operator_guardrail_value", **place, guardrail="errors"),
+            value(operator, "rampgate_operator_guardrail_verdict", **place, guardrail="errors", verdict="Pass"),
+            value(operator, "rampgate_operator_experiment_waiting", **place, waiting_for="Hold", reason="Hold"),
+            value(operator, "rampgate_operator_condition_false", **place),
+        )
+
+    wait_until(lambda: now() == (0, 1, 1, None), "nothing is wrong with it", now)  # a scrape that comes late is, for a moment
     team.patch({"killed": True})
     team.wait_for(phase="Killed")
     team.delete()

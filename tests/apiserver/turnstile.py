@@ -6,15 +6,19 @@ So a test can stop the operator exactly between two of its effects, where no sle
 import base64
 import json
 import ssl
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Condition, Thread
 from typing import Any, NamedTuple, Self
+
+import requests
 
 from tools.devcluster.cluster import Cluster
 from tools.devcluster.kubectl import kubectl
 from tools.devcluster.roles import Role
 
 PATIENCE = 20.0
+PROBE = "is-the-turnstile-in-force"
 
 
 class Write(NamedTuple):
@@ -34,6 +38,7 @@ class Turnstile:
         self._locked: set[str] = set()
         self.waiting: list[Write] = []
         self.passed: list[Write] = []
+        self._is_in_force = False
         self._server = self._serve()
 
     def lock(self, resource: str) -> None:
@@ -47,14 +52,19 @@ class Turnstile:
             self._locked.discard(resource)
             self._changed.notify_all()
 
-    def wait_for(self, resource: str) -> Write:
-        """Wait until a write to a locked resource stands before it."""
+    def wait_for(self, resource: str, *, count: int = 1) -> Write:
+        """Wait until a write to a locked resource stands before it, or so many; give the first."""
+
+        def standing() -> list[Write]:
+            return [write for write in self.waiting if write.resource == resource]
+
         with self._changed:
-            assert self._changed.wait_for(lambda: any(write.resource == resource for write in self.waiting), PATIENCE), self.passed
-            return next(write for write in self.waiting if write.resource == resource)
+            assert self._changed.wait_for(lambda: len(standing()) >= count, PATIENCE), self.passed
+            return standing()[0]
 
     def __enter__(self) -> Self:
         kubectl(self._cluster, "apply", "-f", "-", stdin=json.dumps(self._configuration()))
+        self._wait_until_in_force()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -64,7 +74,21 @@ class Turnstile:
         self._server.shutdown()
         self._server.server_close()
 
+    def _wait_until_in_force(self) -> None:
+        """Try it: the API server takes up a webhook some time after it has stored it, and until then writes pass unseen."""
+        url = f"{self._cluster.url}/api/v1/namespaces/{self._namespace}/configmaps"
+        deadline = time.monotonic() + PATIENCE
+        with requests.Session() as session:
+            session.trust_env, session.verify = False, str(self._cluster.ca_file)
+            session.headers["Authorization"] = f"Bearer {self._cluster.token(Role.ADMIN)}"
+            while not self._is_in_force:
+                assert time.monotonic() < deadline, "the API server does not ask it"
+                session.post(url, params={"dryRun": "All"}, json={"metadata": {"name": PROBE}}).raise_for_status()
+
     def _let_through(self, write: Write) -> None:
+        if write.name == PROBE:
+            self._is_in_force = True
+            return
         with self._changed:
             self.waiting.append(write)
             self._changed.notify_all()
@@ -118,7 +142,12 @@ class Turnstile:
                         {**rule, "apiGroups": ["apps"], "resources": ["controllerrevisions"]},
                     ],
                     "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": self._namespace}},
-                    "matchConditions": [{"name": "operator", "expression": f"request.userInfo.username == '{Role.OPERATOR.user}'"}],
+                    "matchConditions": [
+                        {
+                            "name": "operator",
+                            "expression": f"request.userInfo.username == '{Role.OPERATOR.user}' || request.name == '{PROBE}'",
+                        }
+                    ],
                     "sideEffects": "None",
                     "admissionReviewVersions": ["v1"],
                     "timeoutSeconds": 30,

@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+import secrets
 import subprocess
 from pathlib import Path
 
@@ -42,8 +43,10 @@ def helm() -> list[list[bool] | None]:
     program = cache_directory() / f"semver-{hashlib.sha256(pinned).hexdigest()[:16]}"
     if not program.exists():
         go = find_go(MODULE, print)
-        command = [go, "build", "-mod=readonly", "-o", program, "."]
+        partial = program.with_name(f"{program.name}.{secrets.token_hex(4)}")  # another process may build it at the same time
+        command = [go, "build", "-mod=readonly", "-o", partial, "."]
         subprocess.run(command, cwd=MODULE, env=go_environment(), check=True, capture_output=True)
+        partial.rename(program)
     questions = "".join(json.dumps([each, VERSIONS]) + "\n" for each in RANGES)
     answers = subprocess.run([program], input=questions, capture_output=True, text=True, check=True).stdout
     return [json.loads(line) for line in answers.splitlines()]

@@ -112,6 +112,12 @@ def test_a_source_remembers_when_it_has_met_all_targets(scrapes: list[tuple[int,
     assert remembers_since(ups, margin=200) == expected
 
 
+def test_a_scrape_that_failed_has_met_nothing() -> None:
+    failing = [(at, 0.0) for at in (100, 110, 120, 130)]
+    assert remembers_since([series(*failing)], margin=200) == NEVER
+    assert remembers_since([series(*failing, (140, 1.0), (150, 1.0))], margin=200) == 160
+
+
 def test_the_name_of_the_metric_is_not_part_of_the_identity() -> None:
     assert Series({"__name__": "a", "pod": "1"}, ()).identity == Series({"pod": "1"}, ()).identity
 

@@ -68,8 +68,8 @@ def is_told(kubectl: Kubectl, team: Team, *words: str, name: str = "new-checkout
 
 
 def percents(team: Team, name: str = "new-checkout") -> list[float]:
-    """The percentages that were served, in order: the history is the authority, however short a step was."""
-    return [row["percent"] for row in team.status(name).get("history", ())]
+    """The percentages that were served, in order."""
+    return team.percents(name)
 
 
 def peak_memory(operator: Operator) -> int:

@@ -34,7 +34,7 @@ def test_an_operator_that_is_there_before_the_crd_waits_for_it(prometheus: Prome
             apply_crds(empty, CRDS)
             with recovery:
                 team.apply(changes=HELD)
-                team.wait_for(percent=10)
+                team.wait_for_step(10)
             team.wait_for(percent=50)
             assert percents(team) == [10, 50]
             assert operator.stop() == 0
@@ -73,7 +73,7 @@ def test_an_operator_that_is_there_before_its_namespace_takes_it_in_once_it_is_t
         assert team.rules() is None
         kubectl("create", "rolebinding", "operator", "-n", later, "--clusterrole", "rampgate-operator", "--user", Role.OPERATOR.user)
         with recovery:
-            team.wait_for(percent=10)
+            team.wait_for_step(10)
         team.wait_for(percent=50)
         assert percents(team) == [10, 50]
 
@@ -105,6 +105,6 @@ def test_a_ramp_does_not_begin_before_prometheus_is_there(
         holds(lambda: team.exposure() == 0, "nobody is exposed", seconds=2.0)
         absent.start()
         with recovery:
-            team.wait_for(percent=10)
+            team.wait_for_step(10)
         team.wait_for(percent=50)
         assert percents(team) == [10, 50]

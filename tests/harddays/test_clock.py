@@ -58,6 +58,6 @@ def test_a_clock_that_is_stepped_skips_no_step(
     holds(lambda: (timed.status()["percent"], timed.status()["phase"]) == (10, "Ramping"), "it holds at 10 %", seconds=HOLD + 1)
     step_clock(0)
     with recovery:
-        timed.wait_for(percent=30)
+        timed.wait_for_step(30)
     timed.wait_for(percent=50)
     assert percents(timed) == [10, 30, 50]

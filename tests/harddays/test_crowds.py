@@ -98,7 +98,7 @@ def test_somebody_else_who_writes_the_status_all_the_time_neither_raises_exposur
 ) -> None:
     other = Team(cluster, team.namespace)
     team.apply(changes=HELD)
-    team.wait_for(percent=10)
+    team.wait_for_step(10)
     with again_and_again(lambda number: other.patch_status({"waitingFor": ("Hold", "Paused")[number % 2]})):
         team.wait_for(percent=50)
         wait_until(lambda: team.exposure() == 50, "50 % is served")

@@ -31,6 +31,19 @@ class Scene(NamedTuple):
     turnstile: Turnstile
     kubectl: Kubectl
     prometheus: Prometheus
+    applied: list[str]
+
+    def clear(self) -> None:
+        """Delete what earlier tests have applied: no look at it may lead to a write while the turnstile waits for another's."""
+        while self.applied:
+            name = self.applied.pop()
+            self.team.delete(name)
+            wait_until(lambda name=name: self._is_gone(name), f"{name} is gone", self.team.rules)
+
+    def _is_gone(self, name: str) -> bool:
+        """Tell whether the operator has done with a gate that was deleted: the entry of an attempt that was ended stays."""
+        entry = self.team.entry(name)
+        return entry is None or "latch" in entry
 
     def ramp(self, changes: Json) -> str:
         """Apply an Experiment whose guardrail reads a metric that no other one reads."""
@@ -38,12 +51,14 @@ class Scene(NamedTuple):
         self.set_errors(name, 0.0)
         query = f"max_over_time(errors_of_{name.replace('-', '_')}[1s])"
         self.team.apply(name, changes={**changes, "guardrails": [{"name": "errors", "query": query, "max": 0.5}]})
+        self.applied.append(name)
         return name
 
     def ramp_counting(self) -> str:
         """Apply an Experiment whose guardrail counts; no scrape becomes visible later than an interval, on a busy machine too."""
         name = f"shop-{secrets.token_hex(3)}"
         self.team.apply(name, changes={**TWO_STEPS, "interval": "4s", "guardrails": [{**COUNTED, "onBreach": "Hold"}]})
+        self.applied.append(name)
         return name
 
     def experiment(self, name: str) -> Json:
@@ -82,7 +97,7 @@ class Scene(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def scene(cluster: Cluster, prometheus: Prometheus, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+def stage(cluster: Cluster, prometheus: Prometheus, kubectl: Kubectl, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     namespace = f"killed-{secrets.token_hex(3)}"
     kubectl("create", "namespace", namespace)
     log = tmp_path_factory.mktemp(namespace) / "operator.log"
@@ -91,7 +106,14 @@ def scene(cluster: Cluster, prometheus: Prometheus, kubectl: Kubectl, tmp_path_f
         Exporter(prometheus, job=namespace, namespace=namespace) as shop,
         Turnstile(cluster, namespace) as turnstile,
     ):
-        yield Scene(Team(cluster, namespace), operator, shop, turnstile, kubectl, prometheus)
+        yield Scene(Team(cluster, namespace), operator, shop, turnstile, kubectl, prometheus, [])
+
+
+@pytest.fixture
+def scene(stage: Scene) -> Scene:
+    """The namespace, with nobody in it."""
+    stage.clear()
+    return stage
 
 
 @pytest.mark.parametrize("resource", EFFECTS)

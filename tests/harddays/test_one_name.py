@@ -29,7 +29,7 @@ def test_an_experiment_that_is_created_again_does_not_begin_where_the_old_one_wa
     is_told(kubectl, team, "spec.paused is set: it stays at 0 %")
     with recovery:
         team.patch({"paused": False})
-        team.wait_for(percent=10)
+        team.wait_for_step(10)
     team.wait_for(percent=50)
     assert percents(team) == [10, 50]
     wait_until(lambda: team.exposure() == 50, "50 % is served again")
@@ -53,7 +53,7 @@ def test_an_experiment_that_is_created_again_while_nobody_watched_is_not_taken_f
     assert team.experiment()["metadata"]["uid"] != uid
     with recovery:
         operator.start()
-        team.wait_for(percent=10)
+        team.wait_for_step(10)
     team.wait_for(percent=50)
     assert [row["percent"] for row in team.status()["history"] if row["to"] == "Ramping" and row["from"] != row["to"]] == [10]
 
@@ -64,7 +64,7 @@ def test_an_experiment_that_is_created_again_while_nobody_watched_is_not_taken_f
 )
 def test_pruning_a_shipped_experiment_does_not_turn_the_feature_off(team: Team, shop: Exporter, recovery: Recovery) -> None:
     team.apply(changes=HELD)
-    team.wait_for(percent=10)
+    team.wait_for_step(10)
     team.patch(SHIP)
     team.wait_for(phase="Shipped")
     wait_until(lambda: (team.entry() or {}).get("ship") == "treatment", "it is shipped to pods")

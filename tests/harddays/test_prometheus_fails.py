@@ -107,10 +107,12 @@ def test_a_prometheus_that_forgot_everything_counts_no_life_again(
 
 
 def count_requests(shop: Exporter, *, treatment_failed: int) -> None:
-    """Of a thousand others in every arm; in control and baseline one in a hundred fails."""
-    for variant, failed in (("treatment", treatment_failed), ("control", 10), ("baseline", 10)):
-        for outcome, number in (("ok", 1000 + treatment_failed), ("error", failed)):
-            shop.set("rampgate_requests_total", number, gate="new-checkout", variant=variant, outcome=outcome)
+    """Of a thousand others in every arm; in control and baseline one in a hundred fails. Prometheus knows it then."""
+    with shop.at_once():
+        for variant, failed in (("treatment", treatment_failed), ("control", 10), ("baseline", 10)):
+            for outcome, number in (("ok", 1000 + treatment_failed), ("error", failed)):
+                shop.set("rampgate_requests_total", number, gate="new-checkout", variant=variant, outcome=outcome)
+    shop.wait_until_scraped()
 
 
 @pytest.fixture

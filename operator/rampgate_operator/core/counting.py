@@ -110,12 +110,13 @@ def remembers_since(scrapes: Iterable[Series], *, margin: int) -> float:
 
     Every target is scraped for the first time within an interval of the first of all; another one is for finding the targets. An interval
     is the longest first one of any target, but at most half the margin, which must hold two, and half of it while none was scraped twice.
+    A scrape that failed has met nothing.
 
     Args:
-        scrapes: the samples of `up`, of all targets that may have what is counted, from the source's beginning on.
+        scrapes: the samples of `up`, 0 where a scrape failed, of all targets that may have what is counted, from the source's beginning on.
         margin: milliseconds.
     """
-    scraped = [[at for at, _ in one.samples] for one in scrapes if one.samples]
+    scraped = [ats for one in scrapes if (ats := [at for at, is_up in one.samples if is_up])]
     if not scraped:
         return NEVER
     longest = max((second - first for first, second, *_ in (ats for ats in scraped if len(ats) > 1)), default=margin)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from decimal import Decimal
 
 from rampgate_operator.core.promql import regex_escape, show_surely
-from rampgate_operator.core.promql_tree import Aggregate, Call, Labels, Matcher, Selector
+from rampgate_operator.core.promql_tree import Aggregate, Binary, Call, Labels, Matcher, Number, Selector
 
 GENERATION = "rampgate_rules_generation"
 PROCESSES = "rampgate_processes"
@@ -55,9 +55,9 @@ def scrapes_of(namespaces: Collection[str], *, length: timedelta) -> str:
 
 
 def scraped_of(namespaces: Collection[str], *, memory: timedelta) -> str:
-    """Ask in which of some namespaces anything was scraped within `memory`."""
-    scrapes = _last(select([_SCRAPES], namespaces=namespaces), memory)
-    return show_surely(Aggregate("group", Labels("by", ("namespace",)), None, scrapes))
+    """Ask in which of some namespaces anything was scraped within `memory`: what was tried in vain is not known."""
+    scrapes = Call("max_over_time", (_over(select([_SCRAPES], namespaces=namespaces), memory),), "vector")
+    return show_surely(Aggregate("group", Labels("by", ("namespace",)), None, Binary(">", False, (), scrapes, Number("0"))))
 
 
 def _last(selected: Selector, length: timedelta) -> Call:
