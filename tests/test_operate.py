@@ -143,13 +143,14 @@ def test_a_part_that_fails_is_told_and_is_exit_status_1(monkeypatch: pytest.Monk
 
 
 DEEP = """
-import asyncio, copy, json, sys
+import asyncio, copy, sys
+from rampgate_operator.adapters import deep_json
 from rampgate_operator.cli.operate import DEEPEST
 from rampgate_operator.core.nudging import urgency_of
 from rampgate_operator.core.observation import read_entry
 
 sys.setrecursionlimit(DEEPEST)
-copy.deepcopy(json.loads('{"a":' * 10_000 + "1" + "}" * 10_000))  # what kube-apiserver takes, as kopf copies it
+copy.deepcopy(deep_json.loads('{"a":' * 10_000 + "1" + "}" * 10_000))  # what kube-apiserver takes, as kopf copies it
 
 
 def read():

@@ -13,6 +13,7 @@ import kopf
 from kubernetes.aio import client
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from rampgate_operator.adapters import deep_json
 from rampgate_operator.adapters.clock import SystemClock
 from rampgate_operator.adapters.cluster import KubernetesCluster
 from rampgate_operator.adapters.lease import Lease
@@ -139,6 +140,7 @@ class _Backoffs:
 
 
 async def _watch(settings: Settings, *, login: Login, reconciler: Reconciler, queue: Queue[Key], stop: asyncio.Event) -> None:
+    deep_json.teach_kopf()
     registry, watching = kopf.OperatorRegistry(), watch_settings()
     watching.networking.error_backoffs = _Backoffs()
 

@@ -177,6 +177,25 @@ def test_a_neighbours_spec_keeps_nobody_elses_kill_waiting(spec: str, team: Team
     operator.start()  # and it starts beside it
 
 
+SHALLOW = """
+import sys
+limit = sys.setrecursionlimit
+sys.setrecursionlimit = lambda _: limit(1500)
+from rampgate_operator.__main__ import main
+sys.exit(main())
+"""
+
+
+@pytest.mark.usefixtures("deep")
+def test_nor_does_it_where_python_reads_fewer_levels(cluster: Cluster, prometheus: Prometheus, namespace: str, tmp_path: Path) -> None:
+    """As 3.12 reads 1,500 whatever the recursion limit, and 3.13 fewer than the 10,000 of the API server and those of its lists."""
+    team, program = Team(cluster, namespace), (sys.executable, "-c", SHALLOW)
+    with Operator(cluster, prometheus, namespace, log=tmp_path / "operator.log", program=program) as operator:
+        test_a_neighbours_spec_keeps_nobody_elses_kill_waiting("a value of nine thousand levels", team, operator)
+        team.apply("another", changes={"guardrails": None})
+        team.wait_for("another", percent=50)
+
+
 def test_many_large_specs_cost_neither_the_lease_nor_anybodys_kill(
     cluster: Cluster, prometheus: Prometheus, namespace: str, tmp_path: Path
 ) -> None:

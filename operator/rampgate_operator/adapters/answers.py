@@ -12,6 +12,7 @@ from typing import Any, cast
 import aiohttp
 from kubernetes.aio import client
 
+from rampgate_operator.adapters import deep_json
 from rampgate_operator.ports import Body, ClusterError, ConflictError, DeniedError, ForbiddenError
 
 LONGEST_MESSAGE = 300
@@ -67,7 +68,7 @@ def items_of(listed: Any) -> list[Body]:  # noqa: ANN401  # JSON
 
 async def read_json(request: Awaitable[Any]) -> Any:  # noqa: ANN401  # JSON
     """Read an answer as it came: what a tenant wrote may be what a model of the client refuses, such as a year 0 in `managedFields`."""
-    return json.loads(await read_body(request))
+    return deep_json.loads(await read_body(request))
 
 
 async def read_body(request: Awaitable[Any]) -> bytes:

@@ -49,8 +49,10 @@ class KubernetesCluster:
         """Give every Experiment that is watched."""
         arguments: dict[str, Any] = {"group": GROUP, "version": VERSION, "plural": PLURAL, "_request_timeout": _TIMEOUT}
         if self._namespace is None:
-            return items_of(await answered(self._custom.list_cluster_custom_object(**arguments)))
-        return items_of(await answered(self._custom.list_namespaced_custom_object(namespace=self._namespace, **arguments)))
+            listed = self._custom.list_cluster_custom_object_without_preload_content(**arguments)
+        else:
+            listed = self._custom.list_namespaced_custom_object_without_preload_content(namespace=self._namespace, **arguments)
+        return items_of(await answered(read_json(listed)))
 
     async def list_config_maps(self) -> list[Body]:
         """Give every ConfigMap with rules that is watched."""
@@ -63,7 +65,8 @@ class KubernetesCluster:
 
     async def get_experiment(self, key: Key) -> Body | None:
         """Give one Experiment as it is now; None when it is gone."""
-        return await object_of(self._custom.get_namespaced_custom_object(**_experiment(key)), may_be_absent=True)
+        read = self._custom.get_namespaced_custom_object_without_preload_content(**_experiment(key))
+        return await object_of(read_json(read), may_be_absent=True)
 
     async def get_config_map(self, key: Key) -> Body | None:
         """Give one ConfigMap as it is now; None when it does not exist."""
@@ -233,11 +236,11 @@ class KubernetesCluster:
 
     async def _patch_status(self, experiment: Body, patch: Any, content_type: str) -> Body:  # noqa: ANN401  # JSON
         self._check_leadership()
-        call = self._custom.patch_namespaced_custom_object_status(
+        call = self._custom.patch_namespaced_custom_object_status_without_preload_content(
             **_experiment(key_of(experiment)), body=patch, field_manager=FIELD_MANAGER, _content_type=content_type
         )
         try:
-            return cast("Body", await object_of(call))
+            return cast("Body", await object_of(read_json(call)))
         except UnprocessableError as error:
             now = await self.get_experiment(key_of(experiment))
             raise _lost_or_refused(error, lost=now is None or _place(now) != _place(experiment)) from error
