@@ -49,7 +49,17 @@ def test_a_list_with_an_object_that_nests_without_end_is_read(opens: str, closes
     assert (levels, inner) == (MOST_LEVELS - 3, None)  # those around it are of the same text
 
 
-@pytest.mark.parametrize("text", ["[" * DEEP, "[" * DEEP + "]" * (DEEP - 1), "[" * DEEP + "]" * DEEP + "]", '["' * DEEP + "]" * DEEP])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * DEEP,
+        "[" * DEEP + "]" * (DEEP - 1),
+        "[" * DEEP + "]" * DEEP + "]",
+        '["' * DEEP + "]" * DEEP,
+        "[" * DEEP + '"' + '\\"' * 500_000,  # an open string: to look for its end at each quote took hours
+    ],
+    ids=["open", "one short", "one too many", "strings", "an open string"],
+)
 def test_what_is_no_json_is_none_however_deep(text: str) -> None:
     with pytest.raises(ValueError, match="line 1"):
         loads(text)

@@ -29,3 +29,13 @@ async def test_who_refuses_is_told_by_the_whole_sentence_of_which_a_line_is_show
         await answered(refused())
     assert type(caught.value) is kind
     assert len(str(caught.value)) < LONGEST_MESSAGE + 50
+
+
+async def test_a_refusal_of_something_in_between_that_nests_without_end_is_one_too() -> None:
+    async def refused() -> None:
+        error = client.ApiException(status=403, reason="Forbidden")
+        error.body = "[" * 150_000 + "]" * 150_000
+        raise error
+
+    with pytest.raises(DeniedError, match="403 Forbidden: Forbidden"):
+        await answered(refused())

@@ -95,7 +95,7 @@ def _is_object(found: object) -> bool:
 def _sentence(error: client.ApiException) -> str:
     """Give the API server's sentence, in one line."""
     try:
-        sentence = str(json.loads(error.body or "")["message"])
+        sentence = str(deep_json.loads(error.body or "")["message"])
     except (ValueError, KeyError, TypeError):
         sentence = str(error.reason)
     return " ".join(sentence.split())

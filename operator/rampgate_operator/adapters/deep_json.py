@@ -18,7 +18,7 @@ from kopf._cogs.clients import api
 
 MOST_LEVELS = 200
 """Of what is cut: more than any schema has, and fewer than any Python reads."""
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[{]|[\]}]', re.DOTALL)
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 
 
 def loads(text: str | bytes) -> Any:  # noqa: ANN401  # JSON
