@@ -150,7 +150,8 @@ from rampgate_operator.core.nudging import urgency_of
 from rampgate_operator.core.observation import read_entry
 
 sys.setrecursionlimit(DEEPEST)
-copy.deepcopy(deep_json.loads('{"a":' * 10_000 + "1" + "}" * 10_000))  # what kube-apiserver takes, as kopf copies it
+for levels in (1_490, 9_990, 10_000):
+    copy.deepcopy(deep_json.loads('{"a":' * levels + "1" + "}" * levels))  # what kube-apiserver takes, as kopf copies it
 
 
 def read():

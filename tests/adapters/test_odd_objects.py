@@ -74,6 +74,13 @@ async def test_revisions_of_the_year_0_are_listed(answering: Callable[[Any], Api
     assert await KubernetesCluster(answering({"items": [REVISION]})).list_revisions(CONFIG_MAP) == [REVISION]
 
 
+async def test_a_revision_that_a_finalizer_keeps_is_deleted_however_deep_it_is(answering: Callable[[Any], Api]) -> None:
+    """The answer is then the object, and what a tenant wrote into it."""
+    api = answering(REVISION)
+    api.answer = json.dumps({**REVISION, "data": "@"}).replace('"@"', "[" * 150_000 + "]" * 150_000).encode()
+    await KubernetesCluster(api).delete_revision(REVISION)
+
+
 @pytest.mark.parametrize("ask", [KubernetesCluster.list_config_maps, lambda cluster: cluster.list_pods(Key("shop", "gates"))])
 async def test_an_answer_of_something_in_between_is_a_list_that_failed(
     answering: Callable[[Any], Api], ask: Callable[[KubernetesCluster], Awaitable[Any]]

@@ -162,8 +162,10 @@ class KubernetesCluster:
         """Delete a ControllerRevision; one that is gone is no error."""
         self._check_leadership()
         metadata = revision["metadata"]
-        call = self._apps.delete_namespaced_controller_revision(metadata["name"], metadata["namespace"], _request_timeout=_TIMEOUT)
-        await answered(call, may_be_absent=True)
+        call = self._apps.delete_namespaced_controller_revision_without_preload_content(
+            metadata["name"], metadata["namespace"], _request_timeout=_TIMEOUT
+        )
+        await answered(read_body(call), may_be_absent=True)
 
     async def create_event(self, experiment: Body, announcement: Announcement, at: datetime) -> Body:
         """Post an Event about an Experiment."""

@@ -22,7 +22,7 @@ _TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
 
 
 def loads(text: str | bytes) -> Any:  # noqa: ANN401  # JSON
-    """Read JSON; if it nests too deeply for this Python, what lies below MOST_LEVELS is null. Raises ValueError when it is none."""
+    """Read JSON; of what is too deep for this Python, all below MOST_LEVELS is null, whatever it is. Raises ValueError if it is none."""
     try:
         return json.loads(text)
     except RecursionError:
@@ -46,7 +46,7 @@ def _cut(text: str) -> Iterator[str]:
 
 
 def teach_kopf() -> None:
-    """Let kopf read its lists and its watch likewise: it has no setting for that, and ends with what it cannot read."""
+    """Let kopf read its lists and its watch likewise: it has no setting for its watch, and ends with what it cannot read."""
     kopf_api: Any = api
     if kopf_api.json is not _JSON:
         kopf_api.json, kopf_api.request = _JSON, partial(_request, kopf_api.request)
